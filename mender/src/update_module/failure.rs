@@ -1,0 +1,71 @@
+//! The reason a callback gives for failing.
+
+use core::fmt::{self, Display, Write};
+
+use heapless::String;
+
+/// Length in bytes of a [`Failure`]'s text; a longer one is cut and ends in `...`.
+pub const FAILURE_TEXT_LEN: usize = 96;
+
+/// Why a module's callback failed: a short text, for the log and for the deployment log on the server.
+///
+/// Made from anything that implements [`Display`]; the text is kept, the error itself is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Failure {
+    text: String<FAILURE_TEXT_LEN>,
+}
+
+impl Failure {
+    /// Keeps the first [`FAILURE_TEXT_LEN`] bytes of what `reason` displays.
+    pub fn new(reason: impl Display) -> Failure {
+        let mut cut = Cut {
+            text: String::new(),
+            full: false,
+        };
+        // An error can only come from `reason` itself; what it wrote before is kept.
+        let _ = write!(cut, "{reason}");
+        Failure { text: cut.text }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl core::error::Error for Failure {}
+
+struct Cut {
+    text: String<FAILURE_TEXT_LEN>,
+    full: bool,
+}
+
+impl Write for Cut {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        if self.full {
+            return Ok(());
+        }
+        if self.text.push_str(s).is_ok() {
+            return Ok(());
+        }
+        self.full = true;
+        // Room for the three dots: drop characters from the end of what is there and of what came.
+        let room = FAILURE_TEXT_LEN - 3;
+        while self.text.len() > room {
+            self.text.pop();
+        }
+        for c in s.chars() {
+            if self.text.len() + c.len_utf8() > room || self.text.push(c).is_err() {
+                break;
+            }
+        }
+        self.text.push_str("...").map_err(|_| fmt::Error)
+    }
+}

@@ -1,0 +1,66 @@
+//! Update modules: how a device learns to install one kind of update.
+//!
+//! - [`UpdateModule`]: the trait; usually implemented by the attribute [`macro@crate::update_module`].
+//! - [`Descriptor`]: a module's table as a constant: artifact type, flags, states.
+//! - [`Payload`]: the files of an artifact, pulled by a module in its download state.
+//! - [`ModuleSet`]: a tuple of modules, the client's static registration.
+//!
+//! Depends on nothing else in this crate. The states and their order are those of mender-mcu (see
+//! [`deployment`](crate::deployment) for when each is entered).
+
+mod descriptor;
+mod failure;
+mod payload;
+mod set;
+
+pub use descriptor::{CallbackState, Descriptor, States};
+pub use failure::{FAILURE_TEXT_LEN, Failure};
+pub use payload::{Artifact, File, Payload, PayloadError, PayloadEvent, PayloadSource};
+pub use set::{ModuleIndex, ModuleSet};
+
+use core::future::Future;
+
+/// One kind of update: what to do in each state of a deployment.
+///
+/// Most modules are written with [`macro@crate::update_module`], which generates this implementation from a
+/// list of states and methods; it adds nothing that cannot be written by hand.
+///
+/// # Power loss
+///
+/// Power can be lost in every state, and the state is then entered again or answered with a rollback
+/// (see [`CallbackState`] for which). Every callback must therefore be idempotent: called again after a cut
+/// anywhere inside it, it must finish the job.
+///
+/// # Cancellation
+///
+/// The client drops a callback's future only when the whole client is dropped. A module need not be safe
+/// against being polled again after that, but what it left in flash must be safe as after a power cut.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an update module",
+    label = "not an update module",
+    note = "annotate the struct with `#[update_module(artifact_type = \"...\", on(download = ...))]`, or implement `UpdateModule` by hand"
+)]
+pub trait UpdateModule {
+    /// The module's table: artifact type, flags and the states it handles.
+    const DESCRIPTOR: Descriptor;
+
+    /// The state `download`: takes the payload's files and puts them where they will be installed from.
+    ///
+    /// Called when the artifact's header has been verified, fits the device, and names this module's artifact
+    /// type. Nothing may become active here: checksums are complete only at the payload's end, and the artifact
+    /// only after this call. If power is lost, nothing was recorded: the download starts again from the beginning.
+    ///
+    /// # Errors
+    ///
+    /// Any [`Failure`] ends the deployment: `cleanup` is called and the failure reported. No rollback, as nothing
+    /// was installed.
+    fn download(&mut self, payload: &mut Payload<'_>) -> impl Future<Output = Result<(), Failure>>;
+
+    /// Every other state. Called only for states in [`DESCRIPTOR`](UpdateModule::DESCRIPTOR)`.states`; a state that
+    /// is not listed there succeeds without a call.
+    ///
+    /// # Errors
+    ///
+    /// What a failure causes depends on the state: see [`CallbackState`].
+    fn call(&mut self, state: CallbackState) -> impl Future<Output = Result<(), Failure>>;
+}
