@@ -1,1 +1,46 @@
-//! Placeholder.
+//! The deployment state machine: what happens in which order, and where a deployment goes on after a power cut.
+//!
+//! Pure: no await, no IO, no clock. The [`Machine`] says which [`Action`] is due; whoever drives it performs the action
+//! and answers with an [`Event`]. [`record`] holds the layouts of what is kept in storage. Depends only on
+//! [`CallbackState`](crate::update_module::CallbackState) and [`Provides`](crate::provides::Provides).
+//!
+//! Source of the rules: mender-mcu's state machine (names, order, limit of 28), with these differences:
+//!
+//! - `rollback_reboot` only for modules that require a reboot; others go from `rollback` to `failure`.
+//! - A stored `reboot` found at boot means that the reboot has happened: `verify_reboot` follows and decides.
+//! - Artifact name, provides and the fact of the commit become durable in one write, after the module's commit.
+//! - A failed `install` of a module that requires no reboot is rolled back, as the Linux client does: its software may be
+//!   half new. `rollback` must therefore do right also if `install` never began.
+//! - A device that restarts in `failure` looks (`rollback_verify_reboot`) before it says that the old software runs.
+//! - The final status is owed until the server has taken it, also across restarts.
+//! - The limit counts every transition, stored or not.
+//!
+//! What all of this guarantees, whatever happens: *reported success ⇔ the new software runs and is committed;
+//! reported failure ⇔ the old software runs*, or the module could not roll back, and the artifact name then carries
+//! Mender's suffix `_INCONSISTENT`.
+//!
+//! ```text
+//!            DOWNLOAD ──fail──────────────────────────────► CLEANUP ─► END
+//!               │
+//!            INSTALL ───fail───────────────► FAILURE ───────► CLEANUP
+//!               │  └─(no reboot)──────────┐
+//!            REBOOT ────fail──► ROLLBACK  │
+//!               ┆ restart                 │
+//!            VERIFY_REBOOT ─fail─► ROLLBACK
+//!               │                         │
+//!            COMMIT ◄─────────────────────┘──fail─► ROLLBACK ─(no reboot, or impossible)─► FAILURE
+//!               │                                     │
+//!            CLEANUP                       ROLLBACK_REBOOT ◄─fail─┐
+//!                                                     ┆ restart   │
+//!                                          ROLLBACK_VERIFY_REBOOT─┴─► FAILURE
+//! ```
+
+mod machine;
+pub mod record;
+mod step;
+
+pub use machine::{DEFAULT_TRANSITION_LIMIT, Machine, Stored, Traits};
+pub use step::{Action, Delivery, Ending, Event, Progress, Software, State, StoredState, Verdict};
+
+/// What Mender appends to the artifact name when neither the old nor the new software is known to run completely.
+pub const INCONSISTENT_SUFFIX: &str = "_INCONSISTENT";

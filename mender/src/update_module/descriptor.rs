@@ -8,9 +8,9 @@
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum CallbackState {
     /// Make the downloaded software the one that runs next. For a module that requires a reboot nothing may be
-    /// active before the reboot. An error leads to `failure`, without a rollback: a module whose `install` failed
-    /// half-way puts things right in `failure`. After a power cut in here: `verify_reboot` for modules that require
-    /// a reboot (it finds the old software and fails), `failure` for others.
+    /// active before the reboot. An error leads to `failure` for a module that requires a reboot (it undoes there what
+    /// it prepared), to `rollback` for others. After a power cut in here: `verify_reboot` for modules that require a
+    /// reboot (it finds the old software and fails, or the new one and goes on), `rollback` for others.
     Install,
     /// Restart the device. Returning `Ok` means that the restart is under way: the client waits for it.
     /// An error leads to `rollback`.
@@ -24,7 +24,7 @@ pub enum CallbackState {
     /// The deployment is over, well or badly: release what it used. The only state in which the old software may
     /// be dropped after a success. Errors are logged. Again after a power cut.
     Cleanup,
-    /// Get back to the old software, also after a `commit` that was cut. An error leads to `failure`, and the
+    /// Get back to the old software, also after a `commit` that was cut, and if `install` never began. An error leads to `failure`, and the
     /// artifact name gets Mender's suffix `_INCONSISTENT`. Again after a power cut.
     Rollback,
     /// Restart the device into the old software. After an error or a restart: `rollback_verify_reboot`.

@@ -1,0 +1,422 @@
+//! What is kept in storage for a deployment, byte by byte.
+//!
+//! All numbers are little endian. Storage gives back whole records or says that they are damaged; the version byte
+//! and the checks here are against records of another version of this crate.
+//!
+//! ```text
+//! deployment record, written once per deployment
+//! +------------+--------------+----------+----+------------+------+----------------------------------+
+//! | version: 1 | number: u32  | id len   | id | type len   | type | provides after the commit (list) |
+//! +------------+--------------+----------+----+------------+------+----------------------------------+
+//!   1            4              1          n    1            n      to the end
+//!
+//! state record, written at each state: 7 bytes
+//! +------------+--------------+-----------+-----------------+
+//! | version: 1 | number: u32  | state: u8 | transitions: u8 |
+//! +------------+--------------+-----------+-----------------+
+//!
+//! installed record, written at each commit
+//! +------------+--------------------+-------------------------+
+//! | version: 1 | committed by: u32  | provides (list)         |
+//! +------------+--------------------+-------------------------+
+//! ```
+//!
+//! `number` counts deployments on this device and ties the three together: a state record with another number than
+//! the deployment record belongs to an earlier deployment, and an installed record with the same number says that
+//! the deployment was committed. So nothing has to be deleted, and each change of state is one small write.
+
+use core::fmt;
+
+use super::{Software, Stored, StoredState, Verdict};
+use crate::provides::Provides;
+
+const VERSION: u8 = 1;
+
+/// Length in bytes of a state record.
+pub const STATE_RECORD_LEN: usize = 7;
+
+/// A deployment's number on this device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct DeploymentNumber(u32);
+
+impl DeploymentNumber {
+    /// A number that none of the given ones equals, and the successor of `self`.
+    #[must_use]
+    pub const fn next(self) -> DeploymentNumber {
+        DeploymentNumber(self.0.wrapping_add(1))
+    }
+
+    /// From a count.
+    pub const fn new(number: u32) -> DeploymentNumber {
+        DeploymentNumber(number)
+    }
+}
+
+/// A record that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum RecordError {
+    /// Its first byte names a version that this crate does not know.
+    Version(u8),
+    /// Its bytes are not of the layout above.
+    Malformed,
+    /// It does not fit into the lent buffer; this many bytes are needed.
+    TooLong {
+        /// Length of the buffer that would do.
+        needed: usize,
+    },
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecordError::Version(version) => write!(f, "stored by another version (layout {version})"),
+            RecordError::Malformed => f.write_str("malformed"),
+            RecordError::TooLong { needed } => {
+                write!(f, "too long: lend record buffers of at least {needed} bytes")
+            }
+        }
+    }
+}
+
+impl core::error::Error for RecordError {}
+
+/// What a deployment is, fixed from the end of its download on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeploymentRecord<'a> {
+    /// Its number.
+    pub number: DeploymentNumber,
+    /// The server's deployment id.
+    pub id: &'a str,
+    /// The artifact's payload type: which module. Empty if the deployment failed before it was known.
+    pub payload_type: &'a str,
+    /// The provides, artifact name included, that become the device's own at the commit.
+    pub provides: Provides<'a>,
+}
+
+impl<'a> DeploymentRecord<'a> {
+    /// Bytes of everything but the provides.
+    pub const fn header_len(id: &str, payload_type: &str) -> usize {
+        1 + 4 + 1 + id.len() + 1 + payload_type.len()
+    }
+
+    /// Writes the record into `buffer` and returns its length.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::TooLong`]; [`RecordError::Malformed`] if id or type have more than 255 bytes.
+    pub fn encode(&self, buffer: &mut [u8]) -> Result<usize, RecordError> {
+        let id_len = u8::try_from(self.id.len()).map_err(|_| RecordError::Malformed)?;
+        let type_len = u8::try_from(self.payload_type.len()).map_err(|_| RecordError::Malformed)?;
+        put(
+            buffer,
+            &[
+                &[VERSION],
+                &self.number.0.to_le_bytes(),
+                &[id_len],
+                self.id.as_bytes(),
+                &[type_len],
+                self.payload_type.as_bytes(),
+                self.provides.as_bytes(),
+            ],
+        )
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`].
+    pub fn decode(bytes: &'a [u8]) -> Result<DeploymentRecord<'a>, RecordError> {
+        let (number, rest) = header(bytes)?;
+        let (id, rest) = text(rest)?;
+        let (payload_type, rest) = text(rest)?;
+        if id.is_empty() {
+            return Err(RecordError::Malformed);
+        }
+        Ok(DeploymentRecord {
+            number,
+            id,
+            payload_type,
+            provides: Provides::from_bytes(rest).map_err(|_| RecordError::Malformed)?,
+        })
+    }
+}
+
+/// How far a deployment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct StateRecord {
+    /// Whose state.
+    pub number: DeploymentNumber,
+    /// The state.
+    pub state: StoredState,
+    /// Transitions so far.
+    pub transitions: u8,
+}
+
+impl StateRecord {
+    /// The record's bytes.
+    pub const fn encode(&self) -> [u8; STATE_RECORD_LEN] {
+        let [a, b, c, d] = self.number.0.to_le_bytes();
+        [VERSION, a, b, c, d, number_of(self.state), self.transitions]
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`]; [`RecordError::Malformed`] also for a state number out of range.
+    pub fn decode(bytes: &[u8]) -> Result<StateRecord, RecordError> {
+        let (number, rest) = header(bytes)?;
+        let &[state, transitions] = rest else {
+            return Err(RecordError::Malformed);
+        };
+        Ok(StateRecord {
+            number,
+            state: state_of(state).ok_or(RecordError::Malformed)?,
+            transitions,
+        })
+    }
+}
+
+/// What runs on the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InstalledRecord<'a> {
+    /// The deployment that committed it; 0 for none.
+    pub committed_by: DeploymentNumber,
+    /// Artifact name and provides.
+    pub provides: Provides<'a>,
+}
+
+impl<'a> InstalledRecord<'a> {
+    /// Bytes in front of the provides.
+    pub const HEADER_LEN: usize = 5;
+
+    /// Writes the record into `buffer` and returns its length.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::TooLong`].
+    pub fn encode(&self, buffer: &mut [u8]) -> Result<usize, RecordError> {
+        put(
+            buffer,
+            &[&[VERSION], &self.committed_by.0.to_le_bytes(), self.provides.as_bytes()],
+        )
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`].
+    pub fn decode(bytes: &'a [u8]) -> Result<InstalledRecord<'a>, RecordError> {
+        let (committed_by, rest) = header(bytes)?;
+        Ok(InstalledRecord {
+            committed_by,
+            provides: Provides::from_bytes(rest).map_err(|_| RecordError::Malformed)?,
+        })
+    }
+}
+
+/// What the three records together say about `deployment`.
+///
+/// `state` is what the state record gave: `None` if there is none.
+pub fn stored(
+    deployment: DeploymentNumber,
+    installed_by: DeploymentNumber,
+    state: Option<Result<StateRecord, RecordError>>,
+) -> Stored {
+    let record = match state {
+        Some(Ok(record)) if record.number == deployment => record,
+        // The record of an earlier deployment, or none at all: this one is as its own record left it.
+        Some(Ok(_)) | None => {
+            return Stored::State {
+                state: StoredState::Install,
+                transitions: 0,
+            };
+        }
+        Some(Err(_)) => return Stored::Unreadable,
+    };
+    // Only a deployment in its commit can have been committed by the installed record alone.
+    if installed_by == deployment && record.state == StoredState::Commit {
+        return Stored::Committed {
+            transitions: record.transitions,
+        };
+    }
+    Stored::State {
+        state: record.state,
+        transitions: record.transitions,
+    }
+}
+
+/// The numbers in flash. They never move; a state that is dropped leaves a hole.
+const fn number_of(state: StoredState) -> u8 {
+    match state {
+        StoredState::Idle => 0,
+        StoredState::Install => 1,
+        StoredState::Reboot => 2,
+        StoredState::VerifyReboot => 3,
+        StoredState::Commit => 4,
+        StoredState::Rollback => 5,
+        StoredState::RollbackReboot => 6,
+        StoredState::RollbackVerifyReboot => 7,
+        StoredState::Failure(Software::Old) => 8,
+        StoredState::Failure(Software::Inconsistent) => 9,
+        StoredState::Owed(Verdict::Success) => 10,
+        StoredState::Owed(Verdict::Failure) => 11,
+        StoredState::Cleanup => 12,
+    }
+}
+
+const fn state_of(number: u8) -> Option<StoredState> {
+    Some(match number {
+        0 => StoredState::Idle,
+        1 => StoredState::Install,
+        2 => StoredState::Reboot,
+        3 => StoredState::VerifyReboot,
+        4 => StoredState::Commit,
+        5 => StoredState::Rollback,
+        6 => StoredState::RollbackReboot,
+        7 => StoredState::RollbackVerifyReboot,
+        8 => StoredState::Failure(Software::Old),
+        9 => StoredState::Failure(Software::Inconsistent),
+        10 => StoredState::Owed(Verdict::Success),
+        11 => StoredState::Owed(Verdict::Failure),
+        12 => StoredState::Cleanup,
+        13..=u8::MAX => return None,
+    })
+}
+
+fn put(buffer: &mut [u8], parts: &[&[u8]]) -> Result<usize, RecordError> {
+    let needed = parts.iter().map(|part| part.len()).sum();
+    let mut rest = buffer.get_mut(..needed).ok_or(RecordError::TooLong { needed })?;
+    for part in parts {
+        let (here, after) = rest
+            .split_at_mut_checked(part.len())
+            .ok_or(RecordError::TooLong { needed })?;
+        here.copy_from_slice(part);
+        rest = after;
+    }
+    Ok(needed)
+}
+
+fn header(bytes: &[u8]) -> Result<(DeploymentNumber, &[u8]), RecordError> {
+    let (&version, rest) = bytes.split_first().ok_or(RecordError::Malformed)?;
+    if version != VERSION {
+        return Err(RecordError::Version(version));
+    }
+    let (number, rest) = rest.split_first_chunk::<4>().ok_or(RecordError::Malformed)?;
+    Ok((DeploymentNumber(u32::from_le_bytes(*number)), rest))
+}
+
+fn text(bytes: &[u8]) -> Result<(&str, &[u8]), RecordError> {
+    let (&len, rest) = bytes.split_first().ok_or(RecordError::Malformed)?;
+    let (text, rest) = rest.split_at_checked(usize::from(len)).ok_or(RecordError::Malformed)?;
+    let text = core::str::from_utf8(text).map_err(|_| RecordError::Malformed)?;
+    Ok((text, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_has_its_number_for_ever() {
+        let numbers = [
+            (0, StoredState::Idle),
+            (1, StoredState::Install),
+            (2, StoredState::Reboot),
+            (3, StoredState::VerifyReboot),
+            (4, StoredState::Commit),
+            (5, StoredState::Rollback),
+            (6, StoredState::RollbackReboot),
+            (7, StoredState::RollbackVerifyReboot),
+            (8, StoredState::Failure(Software::Old)),
+            (9, StoredState::Failure(Software::Inconsistent)),
+            (10, StoredState::Owed(Verdict::Success)),
+            (11, StoredState::Owed(Verdict::Failure)),
+            (12, StoredState::Cleanup),
+        ];
+        for (number, state) in numbers {
+            let record = StateRecord {
+                number: DeploymentNumber(0x0403_0201),
+                state,
+                transitions: 9,
+            };
+            assert_eq!(record.encode(), [1, 1, 2, 3, 4, number, 9]);
+            assert_eq!(StateRecord::decode(&record.encode()), Ok(record));
+        }
+        for number in 13..=255 {
+            assert_eq!(
+                StateRecord::decode(&[1, 0, 0, 0, 0, number, 0]),
+                Err(RecordError::Malformed)
+            );
+        }
+    }
+
+    #[test]
+    fn no_cut_or_damaged_record_is_misread() {
+        let mut list = [0; 64];
+        let mut provides = crate::provides::ProvidesBuf::new(&mut list);
+        provides.set("artifact_name", "release-2").unwrap();
+        let record = DeploymentRecord {
+            number: DeploymentNumber(7),
+            id: "0d1f6a52-7a0e-4b8e-9a54-3f3a3c0c9a11",
+            payload_type: "zephyr-image",
+            provides: provides.as_provides(),
+        };
+        let mut bytes = [0; 128];
+        let len = record.encode(&mut bytes).unwrap();
+        assert_eq!(record.encode(&mut [0; 20]), Err(RecordError::TooLong { needed: len }));
+        assert_eq!(DeploymentRecord::decode(&bytes[..len]), Ok(record));
+        for cut in 0..len {
+            // A cut exactly at the list's end boundaries is a shorter valid record; storage keeps lengths.
+            if let Ok(read) = DeploymentRecord::decode(&bytes[..cut]) {
+                assert_eq!(read.id, record.id);
+                assert_eq!(read.provides.iter().count(), 0);
+            }
+        }
+        bytes[0] = 2;
+        assert_eq!(DeploymentRecord::decode(&bytes[..len]), Err(RecordError::Version(2)));
+    }
+
+    #[test]
+    fn records_are_tied_by_the_number() {
+        let one = DeploymentNumber(1);
+        let two = DeploymentNumber(2);
+        let state = |number, state| {
+            Some(Ok(StateRecord {
+                number,
+                state,
+                transitions: 3,
+            }))
+        };
+        let install = Stored::State {
+            state: StoredState::Install,
+            transitions: 0,
+        };
+        assert_eq!(stored(two, one, None), install);
+        assert_eq!(stored(two, one, state(one, StoredState::Commit)), install);
+        assert_eq!(
+            stored(two, one, state(two, StoredState::Commit)),
+            Stored::State {
+                state: StoredState::Commit,
+                transitions: 3
+            }
+        );
+        assert_eq!(
+            stored(two, two, state(two, StoredState::Commit)),
+            Stored::Committed { transitions: 3 }
+        );
+        assert_eq!(
+            stored(two, two, state(two, StoredState::Idle)),
+            Stored::State {
+                state: StoredState::Idle,
+                transitions: 3
+            }
+        );
+        assert_eq!(stored(two, one, Some(Err(RecordError::Malformed))), Stored::Unreadable);
+    }
+}
