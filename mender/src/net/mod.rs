@@ -1,1 +1,75 @@
-//! Placeholder.
+//! How bytes get to a server and back.
+//!
+//! - [`Connector`] and [`Endpoint`]: what the user provides: a byte stream to a host and port, plain or TLS.
+//! - [`Url`]: the parts of an absolute URL, without re-encoding anything.
+//! - [`http`]: HTTP/1.1 over any byte stream: heads and body framing are pure, [`http::Exchange`] does the IO.
+//!
+//! Depends on embedded-io-async and httparse, on nothing else of this crate.
+
+pub mod http;
+mod url;
+
+use core::fmt::Debug;
+use core::future::Future;
+
+use embedded_io_async::{Read, Write};
+
+pub use url::{Url, UrlError};
+
+/// Whether a connection is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Security {
+    /// Plain TCP (`http`).
+    Plain,
+    /// TLS 1.2 or later, with the server's certificate verified for [`Endpoint::host`] (`https`).
+    Tls,
+}
+
+/// Which of the two parties is called. They usually have different certificate authorities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Peer {
+    /// The Mender server of the configuration.
+    Server,
+    /// The host of an artifact's download link: a name that the server gave.
+    ArtifactHost,
+}
+
+/// Where to connect to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Endpoint<'a> {
+    /// DNS name or IP address; an IPv6 address without its brackets.
+    pub host: &'a str,
+    /// TCP port.
+    pub port: u16,
+    /// Plain or TLS.
+    pub security: Security,
+    /// Who is expected there.
+    pub peer: Peer,
+}
+
+/// Opens byte streams: the user's network stack, TLS stack or modem.
+///
+/// The client opens at most two connections at a time: one to the server, one to the host of an artifact.
+pub trait Connector {
+    /// An open stream. Dropping it closes it.
+    type Connection<'c>: Read + Write
+    where
+        Self: 'c;
+
+    /// Why a connection could not be opened. Its `Debug` text reaches the log.
+    type Error: Debug;
+
+    /// Opens a stream.
+    ///
+    /// The client bounds the time by its network timeout and drops the future then, so the future must be safe to
+    /// drop. Try every address of a host before giving up.
+    ///
+    /// # Errors
+    ///
+    /// Any error is retried later, with backoff.
+    fn connect<'c>(&'c self, endpoint: Endpoint<'_>)
+    -> impl Future<Output = Result<Self::Connection<'c>, Self::Error>>;
+}
