@@ -1,1 +1,246 @@
-//! Placeholder.
+//! The device API: the bytes of its requests, and the meaning of its answers.
+//!
+//! Pure: nothing here awaits, opens a connection or knows a clock. Encoders write into a slice that the caller lends
+//! and return the part they wrote; decoders take the HTTP status and the body. Whatever a server sends, a decoder
+//! returns a value: it never panics, loops or needs more stack for a longer body.
+//!
+//! | module | request | answer |
+//! |---|---|---|
+//! | [`key`] | the device key: public key as PEM, `X-MEN-Signature` | |
+//! | [`auth`] | `POST .../auth_requests` | the token |
+//! | [`next`] | the poll for a deployment, v2 and v1 | [`next::Next`] |
+//! | [`status`] | `PUT .../{id}/status` | [`status::ReportAnswer`] |
+//! | [`log`] | `PUT .../{id}/log` | [`status::ReportAnswer`] |
+//! | [`inventory`] | `PUT` or `PATCH .../attributes` | [`Class`] |
+//!
+//! What every answer has in common is decided in one place: [`Class::of`].
+//!
+//! Depends on [`provides`](crate::provides) and on serde-json-core, sha2, p256, base64ct; on nothing else in this crate.
+//! Rules: spec of the device API (the sections are named where they apply).
+
+pub mod auth;
+pub mod inventory;
+mod json;
+pub mod key;
+pub mod log;
+pub mod next;
+mod path;
+pub mod status;
+
+use core::fmt;
+use core::time::Duration;
+
+/// Media type of every request body. Anything else is answered with 400 or 415 (device API, section 1).
+pub const CONTENT_TYPE: &str = "application/json";
+
+/// What an HTTP status means for a request of the device API, whatever the request was.
+///
+/// The one place that decides between going on, logging in again, waiting and giving up (device API, section 10). Each
+/// endpoint adds what 403, 404 and 409 mean there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Class {
+    /// 2xx: the server took the request.
+    Success,
+    /// 401: the token is not (or no longer) good. Drop it, authenticate once, repeat the request once; if that fails
+    /// too, back off.
+    Reauthenticate,
+    /// 403: the server does not offer this to this device. Ask again at the normal interval.
+    Forbidden,
+    /// 404: there is no such route, or no such deployment for this device.
+    NotFound,
+    /// 409: the request contradicts what the server knows; the endpoint says what follows.
+    Conflict,
+    /// 429: wait as long as `Retry-After` says (see [`retry_after`]), else back off.
+    RateLimited,
+    /// 5xx, 408, 425 and every status that the device API does not use: repeat with backoff and jitter.
+    RetryLater,
+    /// 400, 405, 413, 415 and their like: the request itself is at fault. Do not repeat it unchanged.
+    GiveUp,
+}
+
+impl Class {
+    /// Classifies a status. Total: every number has a class, also those that are no HTTP status.
+    pub const fn of(status: u16) -> Class {
+        match status {
+            200..=299 => Class::Success,
+            401 => Class::Reauthenticate,
+            403 => Class::Forbidden,
+            404 => Class::NotFound,
+            409 => Class::Conflict,
+            429 => Class::RateLimited,
+            400 | 405 | 406 | 411 | 413..=415 | 422 | 431 => Class::GiveUp,
+            _ => Class::RetryLater,
+        }
+    }
+}
+
+/// The wait that a `Retry-After` header asks for, if its value is a number of seconds.
+///
+/// The server always sends whole seconds (device API, section 3). A proxy may send an HTTP-date: it cannot be used without
+/// trusting a clock, so the answer is `None`, as for any other text, and the caller backs off as usual. A number that does
+/// not fit is the longest `Duration` of whole seconds in 32 bits (136 years); bounding the wait is up to the caller.
+pub fn retry_after(value: &str) -> Option<Duration> {
+    let digits = value.trim_ascii().as_bytes();
+    if digits.is_empty() {
+        return None;
+    }
+    let mut seconds: u32 = 0;
+    for &digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        seconds = seconds.saturating_mul(10).saturating_add(u32::from(digit - b'0'));
+    }
+    Some(Duration::from_secs(u64::from(seconds)))
+}
+
+/// The text of an error answer, `{"error":"<text>","request_id":"<uuid>"}`, for a log line.
+///
+/// `None` for a body that is empty or anything else: some error answers have no body at all (device API, section 1).
+/// The text is decoded in place; `body` holds nothing useful afterwards.
+pub fn error_text(body: &mut [u8]) -> Option<&str> {
+    #[derive(serde::Deserialize)]
+    struct Body<'a> {
+        #[serde(borrow)]
+        error: serde_json_core::str::EscapedStr<'a>,
+    }
+    let parsed: Body<'_> = json::read(body).ok()?;
+    let place = json::place_of(parsed.error, body)?;
+    let place = json::decode_in_place(body, place).ok()?;
+    let text = json::text_at(body, place)?;
+    (!text.is_empty()).then_some(text)
+}
+
+/// The bytes that an encoder could not finish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Message {
+    /// The body of an authentication request.
+    AuthRequest,
+    /// The body of a poll for a deployment (v2).
+    NextBody,
+    /// Path and query of a poll for a deployment (v1).
+    NextPath,
+    /// The path of a status report or a log upload.
+    DeploymentPath,
+    /// The body of a status report.
+    Status,
+    /// The body of a log upload.
+    Log,
+    /// The body of an inventory report.
+    Inventory,
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Message::AuthRequest => "authentication request",
+            Message::NextBody => "poll for a deployment",
+            Message::NextPath => "path of the poll for a deployment",
+            Message::DeploymentPath => "path of a deployment's status or log",
+            Message::Status => "status report",
+            Message::Log => "log upload",
+            Message::Inventory => "inventory report",
+        })
+    }
+}
+
+/// Why a request could not be encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum EncodeError {
+    /// The lent buffer is too short. Lend a longer one.
+    Full {
+        /// What was being written.
+        message: Message,
+        /// Length of the buffer that did not suffice.
+        buffer_len: usize,
+    },
+    /// The identity has no attribute: all such devices would be one and the same to the server.
+    NoIdentity,
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EncodeError::Full { message, buffer_len } => {
+                write!(
+                    f,
+                    "the {message} does not fit into {buffer_len} bytes: lend a longer buffer"
+                )
+            }
+            EncodeError::NoIdentity => f.write_str("the device has no identity attribute: add one, such as its mac"),
+        }
+    }
+}
+
+impl core::error::Error for EncodeError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_of_the_device_api_has_its_class() {
+        for (statuses, class) in [
+            (&[200, 201, 204, 206][..], Class::Success),
+            (&[401], Class::Reauthenticate),
+            (&[403], Class::Forbidden),
+            (&[404], Class::NotFound),
+            (&[409], Class::Conflict),
+            (&[429], Class::RateLimited),
+            (&[400, 405, 413, 415], Class::GiveUp),
+            (
+                &[0, 100, 301, 302, 304, 408, 425, 500, 502, 503, 504, 599, 999, u16::MAX],
+                Class::RetryLater,
+            ),
+        ] {
+            for &status in statuses {
+                assert_eq!(Class::of(status), class, "{status}");
+            }
+        }
+    }
+
+    #[test]
+    fn retry_after_takes_seconds_and_nothing_else() {
+        assert_eq!(retry_after("120"), Some(Duration::from_secs(120)));
+        assert_eq!(retry_after(" 0 \r\n"), Some(Duration::ZERO));
+        assert_eq!(
+            retry_after("99999999999999999999"),
+            Some(Duration::from_secs(u64::from(u32::MAX)))
+        );
+        for other in [
+            "",
+            " ",
+            "-1",
+            "1.5",
+            "+3",
+            "soon",
+            "Fri, 31 Dec 1999 23:59:59 GMT",
+            "1\u{663}",
+        ] {
+            assert_eq!(retry_after(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn error_text_is_decoded_and_never_required() {
+        let mut body = *br#"{"error":"a \u003c b \ud83d\ude00","request_id":"x"}"#;
+        assert_eq!(error_text(&mut body), Some("a < b \u{1f600}"));
+        for other in [
+            "",
+            "{}",
+            "[]",
+            "null",
+            r#"{"error":null}"#,
+            r#"{"error":""}"#,
+            "<html>",
+            r#"{"error":"\ud83d"}"#,
+        ] {
+            let mut body = [0; 32];
+            body[..other.len()].copy_from_slice(other.as_bytes());
+            assert_eq!(error_text(&mut body[..other.len()]), None, "{other}");
+        }
+    }
+}
