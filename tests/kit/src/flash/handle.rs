@@ -1,0 +1,288 @@
+//! Handles onto a chip.
+
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use embedded_storage_async::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
+
+use super::chip::{Chip, Counters, ERASED, FlashError, Rewrites};
+use super::power::PowerCut;
+
+/// A handle onto a whole chip with a write unit of `WRITE` bytes and sectors of `SECTOR` bytes.
+///
+/// Cloning gives another handle onto the same chip.
+#[derive(Clone, Debug)]
+pub struct SimFlash<const WRITE: usize, const SECTOR: usize> {
+    chip: Arc<Mutex<Chip>>,
+}
+
+impl<const WRITE: usize, const SECTOR: usize> SimFlash<WRITE, SECTOR> {
+    /// A chip with that many sectors, all erased, power on.
+    pub fn new(sectors: usize) -> Self {
+        const {
+            assert!(
+                WRITE > 0 && SECTOR.is_multiple_of(WRITE),
+                "a sector must consist of whole write units"
+            );
+        }
+        SimFlash {
+            chip: Arc::new(Mutex::new(Chip::new(WRITE, SECTOR, sectors))),
+        }
+    }
+
+    /// A chip with this content: a whole number of sectors. A word that is not all `0xff` counts as written.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        assert!(
+            bytes.len().is_multiple_of(SECTOR),
+            "the content must be a whole number of sectors"
+        );
+        let flash = Self::new(bytes.len() / SECTOR);
+        flash.load(bytes);
+        flash
+    }
+
+    /// A chip that keeps its content in a file: loads it, or creates it erased. Every change is written through
+    /// before the operation returns, so the content survives the process, however it ends.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be opened, or has another length than the chip.
+    pub fn open(path: impl AsRef<Path>, sectors: usize) -> io::Result<Self> {
+        let flash = Self::new(sectors);
+        flash.chip().attach(path.as_ref())?;
+        Ok(flash)
+    }
+
+    fn chip(&self) -> MutexGuard<'_, Chip> {
+        // A test that panicked while it held the lock has failed already; the cells are still what they are.
+        self.chip.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Chooses what a second write to a word does.
+    pub fn set_rewrites(&self, rewrites: Rewrites) {
+        self.chip().rewrites = rewrites;
+    }
+
+    /// A handle onto a range of the chip, in bytes; both ends at sector borders.
+    pub fn partition(&self, range: Range<u32>) -> Partition<WRITE, SECTOR> {
+        let aligned = |offset: u32| (offset as usize).is_multiple_of(SECTOR);
+        assert!(
+            aligned(range.start) && aligned(range.end),
+            "{range:?} does not end at sector borders"
+        );
+        assert!(
+            range.start <= range.end && range.end as usize <= self.len(),
+            "{range:?} is not a range of the chip"
+        );
+        Partition {
+            flash: self.clone(),
+            start: range.start,
+            len: range.end - range.start,
+        }
+    }
+
+    /// The chip's size in bytes.
+    pub fn len(&self) -> usize {
+        self.chip().bytes().len()
+    }
+
+    /// Whether the chip has no sector at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A copy of the whole content, power or not.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.chip().bytes().to_vec()
+    }
+
+    /// Replaces the whole content, as a programmer would: neither counted nor cut, and not written to a file.
+    pub fn load(&self, bytes: &[u8]) {
+        self.chip().load(bytes);
+    }
+
+    /// Replaces part of the content likewise.
+    pub fn patch(&self, offset: u32, bytes: &[u8]) {
+        let mut content = self.to_bytes();
+        content[offset as usize..offset as usize + bytes.len()].copy_from_slice(bytes);
+        self.load(&content);
+    }
+
+    /// Whether all bytes of a range are erased.
+    pub fn is_blank(&self, range: Range<u32>) -> bool {
+        self.chip().bytes()[range.start as usize..range.end as usize]
+            .iter()
+            .all(|b| *b == ERASED)
+    }
+
+    /// Reads, as [`ReadNorFlash::read`] without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`FlashError`].
+    pub fn read_now(&self, offset: u32, out: &mut [u8]) -> Result<(), FlashError> {
+        self.chip().read(offset, out)
+    }
+
+    /// Writes, as [`NorFlash::write`] without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`FlashError`].
+    pub fn write_now(&self, offset: u32, data: &[u8]) -> Result<(), FlashError> {
+        self.chip().write(offset, data)
+    }
+
+    /// Erases sectors, as [`NorFlash::erase`] without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`FlashError`].
+    pub fn erase_now(&self, range: Range<u32>) -> Result<(), FlashError> {
+        self.chip().erase(range.start, range.end)
+    }
+
+    /// Schedules a power cut; it replaces one that was scheduled before.
+    pub fn cut_power(&self, cut: PowerCut) {
+        self.chip().schedule(cut);
+    }
+
+    /// Takes the power away at once.
+    pub fn switch_off(&self) {
+        self.chip().switch_off();
+    }
+
+    /// Puts the power on, and forgets a scheduled cut. Whoever used the flash must start again from its content.
+    pub fn restore_power(&self) {
+        self.chip().restore_power();
+    }
+
+    /// Whether a scheduled cut has not happened yet, or none is scheduled.
+    pub fn power_is_on(&self) -> bool {
+        self.chip().power_is_on()
+    }
+
+    /// Number of writes and sector erases since the counters were reset: the operations at which power can be cut.
+    pub fn operations(&self) -> u64 {
+        self.chip().operations()
+    }
+
+    /// The counters since their reset.
+    pub fn counters(&self) -> Counters {
+        self.chip().counters
+    }
+
+    /// How often each sector was erased since the counters were reset.
+    pub fn sector_erases(&self) -> Vec<u32> {
+        self.chip().sector_erases.clone()
+    }
+
+    /// Sets all counters to 0.
+    pub fn reset_counters(&self) {
+        let mut chip = self.chip();
+        chip.counters = Counters::default();
+        chip.sector_erases.fill(0);
+    }
+
+    /// Every operation that was refused because the caller broke a rule, in order.
+    pub fn violations(&self) -> Vec<FlashError> {
+        self.chip().violations.clone()
+    }
+}
+
+impl<const WRITE: usize, const SECTOR: usize> ErrorType for SimFlash<WRITE, SECTOR> {
+    type Error = FlashError;
+}
+
+impl<const WRITE: usize, const SECTOR: usize> ReadNorFlash for SimFlash<WRITE, SECTOR> {
+    const READ_SIZE: usize = 1;
+
+    async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), FlashError> {
+        self.read_now(offset, bytes)
+    }
+
+    fn capacity(&self) -> usize {
+        self.len()
+    }
+}
+
+impl<const WRITE: usize, const SECTOR: usize> NorFlash for SimFlash<WRITE, SECTOR> {
+    const WRITE_SIZE: usize = WRITE;
+    const ERASE_SIZE: usize = SECTOR;
+
+    async fn erase(&mut self, from: u32, to: u32) -> Result<(), FlashError> {
+        self.erase_now(from..to)
+    }
+
+    async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
+        self.write_now(offset, bytes)
+    }
+}
+
+/// A handle onto a range of a chip; offsets count from the start of the range.
+#[derive(Clone, Debug)]
+pub struct Partition<const WRITE: usize, const SECTOR: usize> {
+    flash: SimFlash<WRITE, SECTOR>,
+    start: u32,
+    len: u32,
+}
+
+impl<const WRITE: usize, const SECTOR: usize> Partition<WRITE, SECTOR> {
+    /// The chip.
+    pub fn flash(&self) -> &SimFlash<WRITE, SECTOR> {
+        &self.flash
+    }
+
+    /// Where the partition is on the chip.
+    pub fn range(&self) -> Range<u32> {
+        self.start..self.start + self.len
+    }
+
+    /// A copy of the content, power or not.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let range = self.range();
+        self.flash.chip().bytes()[range.start as usize..range.end as usize].to_vec()
+    }
+
+    fn place(&self, offset: u32, len: usize) -> Result<u32, FlashError> {
+        match u32::try_from(len).ok().and_then(|len| offset.checked_add(len)) {
+            Some(end) if end <= self.len => Ok(self.start + offset),
+            Some(_) | None => self.flash.chip().out_of_bounds(offset, len),
+        }
+    }
+}
+
+impl<const WRITE: usize, const SECTOR: usize> ErrorType for Partition<WRITE, SECTOR> {
+    type Error = FlashError;
+}
+
+impl<const WRITE: usize, const SECTOR: usize> ReadNorFlash for Partition<WRITE, SECTOR> {
+    const READ_SIZE: usize = 1;
+
+    async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), FlashError> {
+        let offset = self.place(offset, bytes.len())?;
+        self.flash.read_now(offset, bytes)
+    }
+
+    fn capacity(&self) -> usize {
+        self.len as usize
+    }
+}
+
+impl<const WRITE: usize, const SECTOR: usize> NorFlash for Partition<WRITE, SECTOR> {
+    const WRITE_SIZE: usize = WRITE;
+    const ERASE_SIZE: usize = SECTOR;
+
+    async fn erase(&mut self, from: u32, to: u32) -> Result<(), FlashError> {
+        let len = to.saturating_sub(from);
+        let start = self.place(from, len as usize)?;
+        self.flash.erase_now(start..start + len)
+    }
+
+    async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
+        let offset = self.place(offset, bytes.len())?;
+        self.flash.write_now(offset, bytes)
+    }
+}

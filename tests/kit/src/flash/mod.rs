@@ -1,0 +1,20 @@
+//! A simulated NOR flash: one chip, any number of handles onto it.
+//!
+//! [`SimFlash`] is a handle onto a whole chip, [`Partition`] onto a range of it; both are cheap to clone, [`Send`], and
+//! implement `embedded_storage_async`'s `NorFlash`. So slot 0, slot 1 and the client's storage can be regions of
+//! one chip and share one power supply.
+//!
+//! The chip refuses, with an error and a recorded [`FlashError`] (see [`SimFlash::violations`]), what real chips do not
+//! do: unaligned or out-of-range operations, and writes to what is not erased (see [`Rewrites`]). It counts
+//! operations, and [`SimFlash::cut_power`] takes the power away before, within or after the n-th of them; what is cut
+//! leaves a torn word or a half erased sector behind.
+//!
+//! Depends on `embedded-storage-async` only.
+
+mod chip;
+mod handle;
+mod power;
+
+pub use chip::{Counters, FlashError, Rewrites};
+pub use handle::{Partition, SimFlash};
+pub use power::{CutAt, PowerCut};
