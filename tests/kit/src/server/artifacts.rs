@@ -144,6 +144,13 @@ impl Artifacts {
         self.0.retain(|artifact| artifact.id != *id);
     }
 
+    pub(crate) fn describe(&mut self, id: &ArtifactId, description: String, now: Time) {
+        if let Some(artifact) = self.0.iter_mut().find(|artifact| artifact.id == *id) {
+            artifact.description = description;
+            artifact.modified = now;
+        }
+    }
+
     /// The artifact of that release for a device: the smallest of those that fit. `provides` is given when depends are
     /// to be looked at as well.
     pub(crate) fn choose(

@@ -7,12 +7,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
-use super::deployments::{Kind, LogMessage, Next, PollData, ReportError, Status};
+use super::deployments::{Kind, LogMessage, Next, PollData, ReportError};
 use super::error::ApiError;
 use super::http::{Request, Response};
 use super::ids::{DeploymentId, DeviceId, is_uuid};
 use super::json;
 use super::settings::Mode;
+use super::status::Status;
 use super::time::{Time, Timestamp};
 use super::{Server, check_json_body};
 use crate::artifact::ArtifactWriter;

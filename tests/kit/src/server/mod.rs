@@ -52,6 +52,7 @@ mod management;
 mod operator;
 mod record;
 mod settings;
+mod status;
 mod time;
 mod token;
 
@@ -70,7 +71,7 @@ use self::token::Signer;
 pub use self::artifact_reader::{ArtifactError, ArtifactFile, ArtifactInfo};
 pub use self::artifacts::{AddArtifactError, Artifact};
 pub use self::attributes::{Attribute, Inventory};
-pub use self::deployments::{Deployment, DeviceDeployment, Kind, LogMessage, PollData, Progress, Status};
+pub use self::deployments::{Deployment, DeviceDeployment, Kind, LogMessage, PollData, Progress};
 pub use self::devices::{Acceptance, Device};
 pub use self::fault::{Effect, Fault};
 pub use self::http::{Cut, Encoded, Ending, Endpoint, Framing, Parsed, Request, Response, WireError};
@@ -81,6 +82,7 @@ pub use self::ids::{ArtifactId, AuthSetId, DeploymentId, DeviceId};
 pub use self::operator::{DeployError, NewDeployment};
 pub use self::record::{RequestRecord, StatusReport, Violation};
 pub use self::settings::{Mode, Settings};
+pub use self::status::Status;
 pub use self::time::{Time, Timestamp};
 
 /// The simulated server. See the [module](self) for what it is and is not.

@@ -1,7 +1,7 @@
 //! What the server has seen, for tests and demos.
 
-use super::deployments::Status;
 use super::http::Endpoint;
+use super::status::Status;
 use super::time::Time;
 
 /// One request and the status it was answered with.
