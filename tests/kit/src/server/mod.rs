@@ -162,8 +162,12 @@ impl Server {
         for effect in &effects {
             fault::spoil(&mut response, effect);
         }
+        if request.method == "HEAD" {
+            response.body.clear();
+        }
         record.body_len = response.body.len();
         self.requests.push(record);
+        forget_oldest(&mut self.requests, self.settings.record_limit);
         response
     }
 
@@ -209,11 +213,18 @@ impl Server {
 
     fn violation(&mut self, request: &Request, now: Time, what: String) {
         let request = format!("{} {}", request.method, request.path());
-        self.violations.push(Violation {
+        self.add_violation(Violation {
             time: now,
             request,
             what,
         });
+    }
+}
+
+/// Keeps a record from growing without end in a server that runs for long.
+fn forget_oldest<T>(records: &mut Vec<T>, limit: usize) {
+    if records.len() > limit {
+        records.drain(..records.len() - limit);
     }
 }
 

@@ -12,7 +12,7 @@ use super::record::{RequestRecord, Violation};
 use super::settings::Settings;
 use super::time::Time;
 use super::token::Signer;
-use super::{AddArtifactError, Artifact, Fault, Inventory, Server};
+use super::{AddArtifactError, Artifact, Fault, Inventory, Server, forget_oldest};
 
 /// A deployment that is to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -312,6 +312,7 @@ impl Server {
     /// Notes a violation that only the driver can see.
     pub fn add_violation(&mut self, violation: Violation) {
         self.violations.push(violation);
+        forget_oldest(&mut self.violations, self.settings.record_limit);
     }
 
     /// Forgets the requests and violations seen so far; all else stays.

@@ -38,6 +38,8 @@ pub struct Settings {
     /// Whether the configuration service knows devices as soon as they are accepted. `false` plays the delay of the
     /// real one: `GET` of the configuration answers 404 until [`Server::provision`](super::Server::provision).
     pub provision_at_once: bool,
+    /// How many requests and violations are remembered; the oldest go first.
+    pub record_limit: usize,
     /// Name of the one user of the management API.
     pub user: String,
     /// That user's password.
@@ -59,6 +61,7 @@ impl Default for Settings {
             body_limit: 1024 * 1024,
             watch_status_order: true,
             provision_at_once: true,
+            record_limit: 100_000,
             user: "admin@example.com".to_owned(),
             password: "password".to_owned(),
             management_token: None,
