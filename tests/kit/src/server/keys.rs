@@ -1,0 +1,126 @@
+//! Public keys of devices and the signatures made with them.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use p256::pkcs8::DecodePublicKey as _;
+use p256::pkcs8::der::Decode as _;
+use p256::pkcs8::spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
+use ring::signature::{self, UnparsedPublicKey};
+
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+
+/// A device's public key.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct PublicKey {
+    /// The SubjectPublicKeyInfo in DER.
+    spki: Vec<u8>,
+    /// The key alone, as the signature code wants it.
+    key: Vec<u8>,
+    algorithm: Algorithm,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Algorithm {
+    Rsa,
+    P256,
+    P384,
+    Ed25519,
+}
+
+impl PublicKey {
+    /// Reads a PEM block of type exactly `PUBLIC KEY`. Text around the block and other line lengths are taken, as in Go.
+    ///
+    /// # Errors
+    /// The reason, in the words of the 400 answer.
+    pub(crate) fn from_pem(pem: &str) -> Result<Self, String> {
+        let bad = || "cannot decode public key".to_owned();
+        let (_, rest) = pem.split_once("-----BEGIN ").ok_or_else(bad)?;
+        let (label, rest) = rest.split_once("-----").ok_or_else(bad)?;
+        if label != "PUBLIC KEY" {
+            return Err(format!("invalid PEM block type: {label} (expected PUBLIC KEY)"));
+        }
+        let (text, _) = rest.split_once("-----END PUBLIC KEY-----").ok_or_else(bad)?;
+        let text: String = text.split_ascii_whitespace().collect();
+        let spki = STANDARD.decode(text).map_err(|_| bad())?;
+        Self::from_der(&spki)
+    }
+
+    fn from_der(der: &[u8]) -> Result<Self, String> {
+        let spki =
+            SubjectPublicKeyInfoRef::from_der(der).map_err(|error| format!("cannot parse public key: {error}"))?;
+        let algorithm = if spki.algorithm.oid == RSA {
+            Algorithm::Rsa
+        } else if spki.algorithm.oid == ED25519 {
+            Algorithm::Ed25519
+        } else if spki.algorithm.oid == EC {
+            match spki.algorithm.parameters_oid() {
+                Ok(P256) => {
+                    // Refuses points that are not on the curve.
+                    p256::PublicKey::from_public_key_der(der).map_err(|_| "invalid elliptic curve point".to_owned())?;
+                    Algorithm::P256
+                }
+                Ok(P384) => Algorithm::P384,
+                Ok(_) | Err(_) => {
+                    return Err("unsupported elliptic curve (this server knows P-256 and P-384)".to_owned());
+                }
+            }
+        } else {
+            return Err("unsupported public key type".to_owned());
+        };
+        let key = spki
+            .subject_public_key
+            .as_bytes()
+            .ok_or_else(|| "cannot parse public key".to_owned())?
+            .to_vec();
+        Ok(Self {
+            spki: der.to_vec(),
+            key,
+            algorithm,
+        })
+    }
+
+    /// The one spelling of this key: PEM with lines of 64 characters.
+    pub(crate) fn canonical_pem(&self) -> String {
+        let text = STANDARD.encode(&self.spki);
+        let mut pem = "-----BEGIN PUBLIC KEY-----\n".to_owned();
+        for (at, character) in text.chars().enumerate() {
+            if at > 0 && at.is_multiple_of(64) {
+                pem.push('\n');
+            }
+            pem.push(character);
+        }
+        pem.push_str("\n-----END PUBLIC KEY-----\n");
+        pem
+    }
+
+    /// Whether `signature` (standard Base64 with padding; CR and LF are skipped) is one of this key over `message`.
+    pub(crate) fn verify(&self, message: &[u8], signature: &str) -> bool {
+        let text: String = signature
+            .chars()
+            .filter(|character| !matches!(character, '\r' | '\n'))
+            .collect();
+        let Ok(bytes) = STANDARD.decode(text) else { return false };
+        let verification: &'static dyn signature::VerificationAlgorithm = match self.algorithm {
+            // 1024 bits is the least the real server's library takes.
+            Algorithm::Rsa => &signature::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
+            Algorithm::P256 => &signature::ECDSA_P256_SHA256_ASN1,
+            Algorithm::P384 => &signature::ECDSA_P384_SHA256_ASN1,
+            Algorithm::Ed25519 => &signature::ED25519,
+        };
+        UnparsedPublicKey::new(verification, &self.key)
+            .verify(message, &bytes)
+            .is_ok()
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({:?})", self.algorithm)
+    }
+}
