@@ -1,0 +1,195 @@
+//! Power is lost at every single word and erase of a long sequence of writes, and leaves every kind of half-done
+//! operation. Afterwards every record reads as before the interrupted call or as after it, and goes on doing so.
+
+mod storage_support;
+
+use std::collections::BTreeMap;
+
+use mender::storage::{FlashRange, FlashScratch, FlashStorage, LogSlot, RecordKey, Storage};
+use pollster::block_on;
+use proptest::prelude::*;
+use storage_support::{SimFlash, Torn};
+
+type Model = BTreeMap<u8, Vec<u8>>;
+
+/// What the client does, over and over: a deployment with states and log lines, beside records that never change.
+fn workload() -> Vec<(RecordKey, Option<Vec<u8>>)> {
+    let log = |index| RecordKey::Log(LogSlot::new(index).unwrap());
+    let mut steps = vec![
+        (RecordKey::DeviceKey, Some(vec![0xd0; 32])),
+        (RecordKey::Installed, Some(b"release-0".to_vec())),
+    ];
+    for round in 0..6_u8 {
+        steps.push((RecordKey::Deployment, Some(vec![round; 37])));
+        for state in 0..4 {
+            steps.push((RecordKey::State, Some(vec![round, state])));
+        }
+        steps.push((log(round % 3), Some(vec![0x40 + round; 11 + usize::from(round)])));
+        steps.push((
+            RecordKey::Installed,
+            Some(format!("release-{}", round + 1).into_bytes()),
+        ));
+        steps.push((RecordKey::Deployment, None));
+        steps.push((log(round % 3), None));
+        steps.push((RecordKey::State, Some(vec![])));
+    }
+    steps
+}
+
+fn open<'b, const W: usize, const P: usize>(
+    flash: &SimFlash<W, P>,
+    pages: usize,
+    scratch: &'b mut FlashScratch<128>,
+) -> FlashStorage<'b, SimFlash<W, P>> {
+    let range = FlashRange::try_new(0..(pages * P) as u32).unwrap();
+    FlashStorage::new(flash.clone(), range, scratch.as_mut()).unwrap()
+}
+
+fn apply<S: Storage>(storage: &mut S, (key, record): &(RecordKey, Option<Vec<u8>>)) -> Result<(), ()> {
+    match record {
+        Some(record) => block_on(storage.write(*key, record)).map_err(drop),
+        None => block_on(storage.remove(*key)).map_err(drop),
+    }
+}
+
+fn expect(model: &mut Model, (key, record): &(RecordKey, Option<Vec<u8>>)) {
+    match record {
+        Some(record) => model.insert(key.number(), record.clone()),
+        None => model.remove(&key.number()),
+    };
+}
+
+fn contents<S: Storage>(storage: &mut S) -> Result<Model, String> {
+    let mut model = Model::new();
+    for key in RecordKey::all() {
+        let mut buffer = [0; 128];
+        let read = block_on(storage.read(key, &mut buffer)).map_err(|error| error.to_string())?;
+        if let Some(len) = read {
+            model.insert(key.number(), buffer[..len].to_vec());
+        }
+    }
+    Ok(model)
+}
+
+/// Runs the workload with the cuts, rebooting after each; returns how many cuts there were.
+fn run_with_cuts<const W: usize, const P: usize>(pages: usize, cuts: &[(usize, Torn)]) -> usize {
+    let flash = SimFlash::<W, P>::new(pages);
+    let mut scratch = FlashScratch::new();
+    let mut cuts = cuts.iter();
+    let mut happened = 0;
+    let mut arm = |flash: &SimFlash<W, P>| {
+        if let Some(&(after, torn)) = cuts.next() {
+            flash.cut(after, torn);
+        }
+    };
+    arm(&flash);
+    let mut model = Model::new();
+    let mut steps = workload().into_iter().peekable();
+    let mut scratch_other = FlashScratch::new();
+    while steps.peek().is_some() {
+        let mut storage = open(&flash, pages, &mut scratch);
+        while let Some(step) = steps.peek() {
+            if apply(&mut storage, step).is_err() {
+                assert!(flash.reboot(), "an error without a power cut");
+                happened += 1;
+                let mut either = model.clone();
+                expect(&mut either, step);
+                // The cut may be followed by others, while it is being repaired.
+                let found = loop {
+                    arm(&flash);
+                    let found = contents(&mut open(&flash, pages, &mut scratch_other));
+                    if !flash.reboot() {
+                        break found.expect("readable after a power cut");
+                    }
+                    happened += 1;
+                };
+                assert!(
+                    found == model || found == either,
+                    "found {found:?}\nold {model:?}\nnew {either:?}"
+                );
+                // What was seen once stays.
+                assert_eq!(
+                    contents(&mut open(&flash, pages, &mut scratch_other)).as_ref(),
+                    Ok(&found)
+                );
+                model = found;
+                arm(&flash);
+                break;
+            }
+            expect(&mut model, step);
+            steps.next();
+        }
+    }
+    // A cut that was not reached is void.
+    flash.reboot();
+    assert_eq!(contents(&mut open(&flash, pages, &mut scratch)), Ok(model));
+    happened
+}
+
+fn operations<const W: usize, const P: usize>(pages: usize) -> usize {
+    let flash = SimFlash::<W, P>::new(pages);
+    let mut scratch = FlashScratch::new();
+    let mut storage = open(&flash, pages, &mut scratch);
+    for step in workload() {
+        apply(&mut storage, &step).unwrap();
+    }
+    let counts = flash.counts();
+    assert!(
+        counts.erases > 2 * pages,
+        "the workload goes around the ring: {counts:?}"
+    );
+    counts.words + counts.erases
+}
+
+fn every_cut<const W: usize, const P: usize>(pages: usize) {
+    let total = operations::<W, P>(pages);
+    for torn in Torn::ALL {
+        for at in 0..total {
+            let result = std::panic::catch_unwind(|| run_with_cuts::<W, P>(pages, &[(at, torn)]));
+            match result {
+                Ok(happened) => assert_eq!(happened, 1, "operation {at} of {total}, {torn:?}"),
+                Err(_) => panic!("cut at operation {at} of {total}, {torn:?}, words of {W}, {pages} pages of {P}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn every_cut_with_words_of_4_bytes_and_two_pages() {
+    every_cut::<4, 384>(2);
+}
+
+#[test]
+fn every_cut_with_words_of_1_byte_and_two_pages() {
+    every_cut::<1, 320>(2);
+}
+
+#[test]
+fn every_cut_with_words_of_8_bytes_and_three_pages() {
+    every_cut::<8, 384>(3);
+}
+
+#[test]
+fn every_cut_with_words_of_16_bytes_and_four_pages() {
+    every_cut::<16, 512>(4);
+}
+
+#[test]
+fn every_cut_with_words_of_32_bytes_and_two_pages() {
+    every_cut::<32, 1280>(2);
+}
+
+fn any_torn() -> impl Strategy<Value = Torn> {
+    proptest::sample::select(Torn::ALL.to_vec())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Cut after cut, also while the last one is being repaired.
+    #[test]
+    fn repeated_cuts(cuts in proptest::collection::vec((0_usize..40, any_torn()), 1..30)) {
+        run_with_cuts::<4, 384>(2, &cuts);
+        run_with_cuts::<8, 384>(3, &cuts);
+    }
+}
