@@ -10,6 +10,8 @@
 
 mod descriptor;
 mod failure;
+#[cfg(feature = "macros")]
+pub(crate) mod generated;
 mod payload;
 mod set;
 

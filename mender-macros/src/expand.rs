@@ -1,0 +1,235 @@
+//! From the attribute and its item to the generated code: the item as it was, and `impl UpdateModule`.
+//!
+//! Works on `proc_macro2` only, so that tests call it without a compiler. Whatever the generated code refers to goes
+//! through the absolute path `::mender::__private`, as every other name may mean something else where it ends up.
+
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use quote::{quote, quote_spanned};
+use syn::Ident;
+
+use crate::args::{Args, ArtifactType};
+use crate::check::{Assertion, Table, Value, check};
+use crate::errors::Errors;
+use crate::names::State;
+use crate::parse::Item;
+
+/// What the attribute puts in the place of `item`.
+pub fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let args = Args::parse(args, &mut errors);
+    let mut output = item.clone();
+    if let Some(item) = Item::parse(item, &mut errors) {
+        let private = match &args.crate_path {
+            Some(path) => quote!(#path::__private),
+            None => quote!(::mender::__private),
+        };
+        let table = if item.is_struct {
+            check(&args, &item, &mut errors)
+        } else {
+            None
+        };
+        output.extend(match table {
+            Some(table) => implementation(&private, &item, &table),
+            None => stand_in(&private, &item, &args),
+        });
+    }
+    output.extend(errors.into_compile_errors());
+    output
+}
+
+fn implementation(private: &TokenStream, item: &Item, table: &Table) -> TokenStream {
+    let descriptor = descriptor(private, table);
+    let download = download(private, table);
+    let calls = table.calls.iter().map(|(method, states)| {
+        let states = variants(private, states);
+        let call = on_token(private, method, &quote!(callback), &quote!(self));
+        quote!(#(#states)|* => #call,)
+    });
+    let unlisted = (!table.unlisted.is_empty()).then(|| {
+        let states = variants(private, &table.unlisted);
+        quote!(#(#states)|* => #private::Ok(()),)
+    });
+    let call = quote! {
+        match state {
+            #(#calls)*
+            #unlisted
+        }
+    };
+    let mut implementation = with_head(private, item, &descriptor, &download, &call);
+    if !table.assertions.is_empty() && item.generics.params.is_empty() {
+        // Without parameters the assertions can be made where the module is defined, not only where it is used.
+        let Item { attributes, name, .. } = item;
+        implementation.extend(quote! {
+            #(#attributes)*
+            const _: #private::Descriptor = <#name as #private::UpdateModule>::DESCRIPTOR;
+        });
+    }
+    implementation
+}
+
+fn with_head(
+    private: &TokenStream,
+    item: &Item,
+    descriptor: &TokenStream,
+    download: &TokenStream,
+    call: &TokenStream,
+) -> TokenStream {
+    let Item {
+        attributes,
+        name,
+        generics,
+        ..
+    } = item;
+    let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
+    quote! {
+        #(#attributes)*
+        #[automatically_derived]
+        impl #impl_generics #private::UpdateModule for #name #type_generics #where_clause {
+            const DESCRIPTOR: #private::Descriptor = #descriptor;
+
+            async fn download(
+                &mut self,
+                payload: &mut #private::Payload<'_>,
+            ) -> #private::Result<(), #private::Failure> {
+                #download
+            }
+
+            async fn call(
+                &mut self,
+                state: #private::CallbackState,
+            ) -> #private::Result<(), #private::Failure> {
+                #call
+            }
+        }
+    }
+}
+
+fn descriptor(private: &TokenStream, table: &Table) -> TokenStream {
+    let mut bindings = TokenStream::new();
+    let mut value = |name: &str, value: &Value, of: TokenStream| match value {
+        Value::Text(text) => quote!(#text),
+        Value::Bool(value) => quote!(#value),
+        Value::Const(expression) => {
+            let name = Ident::new(name, Span::mixed_site());
+            bindings.extend(quote!(let #name: #of = #expression;));
+            quote!(#name)
+        }
+    };
+    let artifact_type = value(
+        "artifact_type",
+        &table.artifact_type,
+        quote!(&'static #private::primitive::str),
+    );
+    let requires_reboot = value(
+        "requires_reboot",
+        &table.requires_reboot,
+        quote!(#private::primitive::bool),
+    );
+    let supports_rollback = value(
+        "supports_rollback",
+        &table.supports_rollback,
+        quote!(#private::primitive::bool),
+    );
+    let mut listed: Vec<State> = table.calls.iter().flat_map(|(_, states)| states.clone()).collect();
+    listed.sort_unstable();
+    let states = variants(private, &listed);
+    let assertions = table.assertions.iter().map(
+        |Assertion {
+             span,
+             condition,
+             message,
+         }| {
+            // Reported at the user's token, but as generated code: no lint on it.
+            let span = span.resolved_at(Span::mixed_site());
+            quote_spanned!(span=> #private::assert!(#condition, #message);)
+        },
+    );
+    let descriptor = quote! {
+        #private::Descriptor {
+            artifact_type: #artifact_type,
+            requires_reboot: #requires_reboot,
+            supports_rollback: #supports_rollback,
+            states: #private::States::NONE #(.with(#states))*,
+        }
+    };
+    if bindings.is_empty() {
+        descriptor
+    } else {
+        quote!({ #bindings #(#assertions)* #descriptor })
+    }
+}
+
+fn download(private: &TokenStream, table: &Table) -> TokenStream {
+    let method = table
+        .download
+        .map(|method| on_token(private, method, &quote!(download), &quote!(self, payload)));
+    match (table.no_payload, method) {
+        (false, Some(method)) => method,
+        (true, None) => quote!(#private::no_payload(payload).await),
+        (true, Some(method)) => quote! {
+            #private::no_payload(payload).await?;
+            #method
+        },
+        // Ruled out by the check; were it not, the user's own error would be the better one.
+        (false, None) => quote!(#private::no_payload(payload).await),
+    }
+}
+
+/// What stands in for the implementation beside errors, so that the module's use causes no further ones.
+fn stand_in(private: &TokenStream, item: &Item, args: &Args) -> TokenStream {
+    let artifact_type = match &args.artifact_type {
+        ArtifactType::Literal(text) if !text.value().is_empty() => text.value(),
+        // Not empty, and hardly that of another module: two equal ones in a tuple would be an error of their own.
+        ArtifactType::Literal(_) | ArtifactType::Const(_) | ArtifactType::Missing | ArtifactType::Broken => {
+            item.name.to_string()
+        }
+    };
+    let descriptor = quote! {
+        #private::Descriptor {
+            artifact_type: #artifact_type,
+            requires_reboot: false,
+            supports_rollback: false,
+            states: #private::States::NONE,
+        }
+    };
+    let body = quote!(#private::unreachable!());
+    with_head(private, item, &descriptor, &body, &body)
+}
+
+fn variants<'a>(private: &'a TokenStream, states: &'a [State]) -> Vec<TokenStream> {
+    states
+        .iter()
+        .filter_map(|state| state.variant())
+        .map(|variant| {
+            let variant = Ident::new(variant, Span::call_site());
+            quote!(#private::CallbackState::#variant)
+        })
+        .collect()
+}
+
+/// The call of a method. All of it is reported at the method's name in the attribute, as that is where errors in its
+/// type, or its absence, have to show up.
+fn on_token(private: &TokenStream, method: &Ident, call: &TokenStream, arguments: &TokenStream) -> TokenStream {
+    let span = method.span().resolved_at(Span::call_site());
+    let call = quote_spanned!(span=> #private::#call(Self::#method, #arguments).await.map_err(#private::Failure::new));
+    respan(call, method, span)
+}
+
+/// Moves every token but the method's own name to `span`.
+fn respan(tokens: TokenStream, method: &Ident, span: Span) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|token| match token {
+            TokenTree::Group(group) => {
+                let mut moved = Group::new(group.delimiter(), respan(group.stream(), method, span));
+                moved.set_span(span);
+                TokenTree::Group(moved)
+            }
+            TokenTree::Ident(ident) if ident == *method => TokenTree::Ident(ident),
+            mut token => {
+                token.set_span(span);
+                token
+            }
+        })
+        .collect()
+}

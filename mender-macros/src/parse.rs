@@ -1,0 +1,118 @@
+//! The annotated item: only its head is read, so every body that rustc accepts is accepted.
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use syn::ext::IdentExt as _;
+use syn::parse::{ParseStream, Parser as _};
+use syn::{Attribute, Generics, Ident, Token, Visibility, WhereClause};
+
+use crate::errors::Errors;
+
+/// What an implementation for the item needs to know.
+pub struct Item {
+    /// `#[cfg(...)]` and `#[deprecated]`: they decide whether the generated implementation exists, and which
+    /// warnings it must not repeat.
+    pub attributes: Vec<Attribute>,
+    pub name: Ident,
+    pub generics: Generics,
+    /// False for an enum or a union: rejected, but an implementation of the right shape avoids follow-up errors.
+    pub is_struct: bool,
+}
+
+impl Item {
+    /// The item's head, or `None` (and an error) if nothing can be implemented for it.
+    pub fn parse(item: TokenStream, errors: &mut Errors) -> Option<Item> {
+        match parse.parse2(item) {
+            Ok(Found::Type { item, wrong }) => {
+                if let Some(error) = wrong {
+                    errors.push(error);
+                }
+                Some(item)
+            }
+            Ok(Found::Other(error)) | Err(error) => {
+                errors.push(error);
+                None
+            }
+        }
+    }
+}
+
+enum Found {
+    Type { item: Item, wrong: Option<syn::Error> },
+    Other(syn::Error),
+}
+
+fn parse(input: ParseStream) -> syn::Result<Found> {
+    let attributes = input.call(Attribute::parse_outer)?;
+    input.parse::<Visibility>()?;
+    let keyword: Ident = match input.fork().call(Ident::parse_any) {
+        Ok(keyword) => keyword,
+        Err(_) => return other(input),
+    };
+    let is_struct = keyword == "struct";
+    let is_union = keyword == "union" && input.peek2(Ident);
+    if !(is_struct || is_union || keyword == "enum") {
+        return other(input);
+    }
+    input.call(Ident::parse_any)?;
+    let name: Ident = input.parse()?;
+    let mut generics: Generics = input.parse()?;
+    generics.where_clause = where_clause(input)?;
+    // The body, and what follows: rustc has parsed them already.
+    input.parse::<TokenStream>()?;
+    let wrong = (!is_struct).then(|| {
+        syn::Error::new(
+            keyword.span(),
+            format!("`#[update_module]` goes on a struct, found the {keyword} `{name}`: put it into a struct's field"),
+        )
+    });
+    let attributes = attributes
+        .into_iter()
+        .filter(|attribute| attribute.path().is_ident("cfg") || attribute.path().is_ident("deprecated"))
+        .collect();
+    Ok(Found::Type {
+        item: Item {
+            attributes,
+            name,
+            generics,
+            is_struct,
+        },
+        wrong,
+    })
+}
+
+/// The where clause: before a body in braces, after one in parentheses.
+fn where_clause(input: ParseStream) -> syn::Result<Option<WhereClause>> {
+    if input.peek(syn::token::Paren) {
+        input.parse::<TokenTree>()?;
+    }
+    if input.peek(Token![where]) {
+        return input.parse().map(Some);
+    }
+    Ok(None)
+}
+
+/// The error for something that is no type at all. It points at the word that says what it is.
+fn other(input: ParseStream) -> syn::Result<Found> {
+    let tokens: Vec<TokenTree> = input.parse::<TokenStream>()?.into_iter().collect();
+    let first = tokens.first().map_or_else(Span::call_site, TokenTree::span);
+    let keyword = tokens.iter().find_map(|token| match token {
+        TokenTree::Ident(word) if word == "impl" || word == "fn" => Some((word.to_string(), word.span())),
+        TokenTree::Ident(_) | TokenTree::Group(_) | TokenTree::Punct(_) | TokenTree::Literal(_) => None,
+    });
+    let (span, message) = match keyword {
+        Some((word, span)) if word == "impl" => (
+            span,
+            "`#[update_module]` goes on a struct, found an impl block: move it to the struct's definition",
+        ),
+        Some((_, span)) => (
+            span,
+            "`#[update_module]` goes on a struct, found a function: name the method in the struct's \
+             `#[update_module(on(state = method))]`",
+        ),
+        None => (
+            first,
+            "`#[update_module]` goes on a struct: move it to the definition of the struct that is the update module",
+        ),
+    };
+    Ok(Found::Other(syn::Error::new(span, message)))
+}

@@ -1,0 +1,19 @@
+use mender::update_module;
+use mender::update_module::{Failure, Payload};
+
+const REBOOTS: bool = false;
+
+#[update_module(artifact_type = "a", requires_reboot = REBOOTS, on(download = write, reboot | verify_reboot = look))]
+struct Module;
+
+impl Module {
+    async fn write(&mut self, _payload: &mut Payload<'_>) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn look(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+fn main() {}
