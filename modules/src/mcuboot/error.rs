@@ -1,0 +1,156 @@
+//! Why a callback of the module failed.
+
+use core::fmt::{self, Debug, Display};
+
+use mender::update_module::PayloadError;
+
+/// What is wrong with an image: in the file that came, or in slot 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageFault {
+    /// It does not start with MCUboot's magic.
+    NotAnImage,
+    /// The header states a header length below 32 bytes.
+    HeaderLen,
+    /// Header, body and TLVs, or the file as a whole, do not fit beside the trailer.
+    TooLarge {
+        /// Bytes needed.
+        len: u64,
+        /// Bytes there are: [`Layout::max_image_len`](super::Layout::max_image_len).
+        room: u32,
+    },
+    /// The file is shorter than the image that its header announces.
+    Truncated,
+    /// The image is encrypted or compressed. The module cannot check such an image.
+    Encoded,
+    /// The image is flagged as not bootable.
+    NotBootable,
+    /// The TLVs contradict the header or each other.
+    Tlv,
+    /// The image has no SHA-256 TLV.
+    NoHash,
+    /// The SHA-256 of the image is not the one in its TLV.
+    WrongHash,
+}
+
+impl Display for ImageFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ImageFault::NotAnImage => f.write_str("not an MCUboot image: sign it with imgtool"),
+            ImageFault::HeaderLen => f.write_str("the image header states a length below 32"),
+            ImageFault::TooLarge { len, room } => {
+                write!(
+                    f,
+                    "{len} bytes, but {room} fit: sign without --pad, or shrink the image"
+                )
+            }
+            ImageFault::Truncated => f.write_str("the image is cut short: sign and upload it again"),
+            ImageFault::Encoded => f.write_str("encrypted or compressed images are not supported"),
+            ImageFault::NotBootable => f.write_str("the image is flagged as not bootable"),
+            ImageFault::Tlv => f.write_str("the image's TLVs are malformed: sign it again"),
+            ImageFault::NoHash => f.write_str("the image has no SHA-256 TLV: sign it with imgtool"),
+            ImageFault::WrongHash => f.write_str("the image's SHA-256 is wrong"),
+        }
+    }
+}
+
+impl core::error::Error for ImageFault {}
+
+/// Why the old image runs although the new one should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OldRuns {
+    /// The request was never complete.
+    NotRequested,
+    /// The request is complete: the device has not restarted, or the bootloader ignores the request.
+    Pending,
+    /// The bootloader refused the new image (signature, dependency, damage) and erased it, or the module withdrew it.
+    Refused,
+    /// The new image ran and was swapped back.
+    Reverted,
+    /// Slot 0 shows no trace of a test swap.
+    NotSwapped,
+}
+
+impl Display for OldRuns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            OldRuns::NotRequested => "the swap was not requested",
+            OldRuns::Pending => "no restart yet, or the bootloader ignores the request",
+            OldRuns::Refused => "the bootloader refused the new one; check its signature",
+            OldRuns::Reverted => "the new one was reverted",
+            OldRuns::NotSwapped => "the slots were not swapped",
+        })
+    }
+}
+
+/// Why a callback of [`ZephyrImage`](super::ZephyrImage) failed. `P` and `S` are the errors of the flash that holds
+/// the primary and the secondary slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error<P, S> {
+    /// The payload ended early.
+    Payload(PayloadError),
+    /// The payload has no file.
+    NoFile,
+    /// The payload has more than one file.
+    SecondFile,
+    /// The file was refused.
+    Image(ImageFault),
+    /// The running image is under test: slot 1 holds the only image to go back to and must not be overwritten.
+    RunningUnconfirmed,
+    /// Slot 1 does not hold an image that was received completely.
+    NotReceived,
+    /// The image in slot 1 is not the one that was received, or damaged.
+    Damaged(ImageFault),
+    /// What was written to slot 0 or 1 does not read back.
+    NotKept {
+        /// The slot.
+        slot: u8,
+    },
+    /// The old image runs.
+    OldRuns(OldRuns),
+    /// The new image runs, but is confirmed already, although its commit is still to come.
+    AlreadyConfirmed,
+    /// The new image runs, but its trailer was damaged by a power cut, so it can neither be confirmed nor reverts.
+    Unconfirmable,
+    /// The new image runs, and the old one in slot 1 is gone or damaged.
+    CannotGoBack(ImageFault),
+    /// The new image still runs after the rollback.
+    NewRuns,
+    /// The flash of slot 0 failed.
+    PrimaryFlash(P),
+    /// The flash of slot 1 failed.
+    SecondaryFlash(S),
+}
+
+impl<P: Debug, S: Debug> Display for Error<P, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Payload(error) => Display::fmt(error, f),
+            Error::NoFile => f.write_str("the payload has no file: put one signed image into the artifact"),
+            Error::SecondFile => f.write_str("the payload has a second file: put one image into an artifact"),
+            Error::Image(fault) => Display::fmt(fault, f),
+            Error::RunningUnconfirmed => {
+                f.write_str("the running image is under test: confirm it, or restart to revert it")
+            }
+            Error::NotReceived => f.write_str("slot 1 holds no complete image of this module: deploy again"),
+            Error::Damaged(fault) => write!(f, "slot 1 changed since the download: {fault}"),
+            Error::NotKept { slot } => write!(f, "slot {slot} does not keep what is written: check flash and layout"),
+            Error::OldRuns(why) => write!(f, "the old image runs: {why}"),
+            Error::AlreadyConfirmed => {
+                f.write_str("the new image is confirmed before its commit: let only the client confirm")
+            }
+            Error::Unconfirmable => f.write_str("the trailer of slot 0 is damaged: the image cannot be confirmed"),
+            Error::CannotGoBack(fault) => write!(f, "cannot go back, the old image is lost: {fault}"),
+            Error::NewRuns => f.write_str("the new image still runs after the rollback"),
+            Error::PrimaryFlash(error) => write!(f, "flash of slot 0: {error:?}"),
+            Error::SecondaryFlash(error) => write!(f, "flash of slot 1: {error:?}"),
+        }
+    }
+}
+
+impl<P: Debug, S: Debug> core::error::Error for Error<P, S> {}
+
+impl<P, S> From<PayloadError> for Error<P, S> {
+    fn from(error: PayloadError) -> Self {
+        Error::Payload(error)
+    }
+}

@@ -1,0 +1,173 @@
+//! MCUboot images: what their headers announce, and whether what is in flash is one.
+//!
+//! MCUboot's `docs/design.md`, "Image format", and `image_validate.c` for what the bootloader demands.
+
+use embedded_storage_async::nor_flash::NorFlash;
+use sha2::{Digest, Sha256};
+
+use super::error::ImageFault;
+use super::flash;
+
+pub(super) const HEADER_LEN: usize = 32;
+/// The first four bytes of an image.
+const MAGIC: u32 = 0x96f3_b83d;
+const FLAG_NON_BOOTABLE: u32 = 0x10;
+/// Encrypted (AES-128, AES-256) or compressed (LZMA1, LZMA2).
+const FLAGS_ENCODED: u32 = 0x4 | 0x8 | 0x200 | 0x400;
+const TLV_MAGIC: u16 = 0x6907;
+const PROTECTED_TLV_MAGIC: u16 = 0x6908;
+const TLV_INFO_LEN: u32 = 4;
+const TLV_ENTRY_LEN: u32 = 4;
+const TLV_SHA256: u16 = 0x10;
+const HASH_LEN: u32 = 32;
+
+pub(super) type Hash = [u8; HASH_LEN as usize];
+
+/// Where the parts of an image are, after its header has been checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    protected_offset: u32,
+    protected_len: u32,
+    /// The hash covers all before; here the unprotected TLVs begin.
+    hashed_len: u32,
+}
+
+impl Header {
+    /// Checks all that the header alone can tell: it belongs to an image that may boot and fits into `room` bytes.
+    pub(super) fn check(bytes: &[u8; HEADER_LEN], room: u32) -> Result<Header, ImageFault> {
+        let mut words = bytes.chunks_exact(4).map(|word| match word {
+            [a, b, c, d] => u32::from_le_bytes([*a, *b, *c, *d]),
+            // chunks_exact hands out nothing else.
+            _ => 0,
+        });
+        let mut word = || words.next().unwrap_or(0);
+        if word() != MAGIC {
+            return Err(ImageFault::NotAnImage);
+        }
+        let _load_addr = word();
+        let lens = word();
+        let (header_len, protected_len) = (lens & 0xffff, lens >> 16);
+        let body_len = word();
+        let flags = word();
+        if header_len < HEADER_LEN as u32 {
+            return Err(ImageFault::HeaderLen);
+        }
+        if flags & FLAGS_ENCODED != 0 {
+            return Err(ImageFault::Encoded);
+        }
+        if flags & FLAG_NON_BOOTABLE != 0 {
+            return Err(ImageFault::NotBootable);
+        }
+        let hashed_len = u64::from(header_len) + u64::from(body_len) + u64::from(protected_len);
+        let least_len = hashed_len + u64::from(TLV_INFO_LEN + TLV_ENTRY_LEN + HASH_LEN);
+        if least_len > u64::from(room) {
+            return Err(ImageFault::TooLarge { len: least_len, room });
+        }
+        // No sum below exceeds least_len, which is at most `room`.
+        let hashed_len = u32::try_from(hashed_len).map_err(|_| ImageFault::TooLarge { len: least_len, room })?;
+        Ok(Header {
+            protected_offset: hashed_len.saturating_sub(protected_len),
+            protected_len,
+            hashed_len,
+        })
+    }
+
+    /// The shortest file that can hold the image.
+    pub(super) fn least_len(&self) -> u32 {
+        self.hashed_len.saturating_add(TLV_INFO_LEN + TLV_ENTRY_LEN + HASH_LEN)
+    }
+}
+
+/// Why the image in a slot could not be verified.
+pub(super) enum VerifyError<E> {
+    Flash(E),
+    Fault(ImageFault),
+}
+
+impl<E> From<ImageFault> for VerifyError<E> {
+    fn from(fault: ImageFault) -> Self {
+        VerifyError::Fault(fault)
+    }
+}
+
+/// Reads the image at the start of a slot and checks it as the bootloader will, except for its signature.
+/// Gives its SHA-256. `room` is the largest length that the image may have.
+pub(super) async fn verify<F: NorFlash>(
+    slot: &mut F,
+    room: u32,
+    buffer: &mut [u8],
+) -> Result<Hash, VerifyError<F::Error>> {
+    let mut header = [0; HEADER_LEN];
+    flash::read(slot, 0, &mut header).await.map_err(VerifyError::Flash)?;
+    let header = Header::check(&header, room)?;
+    let stated = stated_hash(slot, &header, room).await?;
+
+    let mut hash = Sha256::new();
+    let mut offset = 0u32;
+    while offset < header.hashed_len {
+        let left = usize::try_from(header.hashed_len - offset).unwrap_or(usize::MAX);
+        let len = left.min(buffer.len());
+        let Some(piece) = buffer.get_mut(..len) else { break };
+        flash::read(slot, offset, piece).await.map_err(VerifyError::Flash)?;
+        hash.update(&*piece);
+        offset = offset.saturating_add(len as u32);
+    }
+    let hash: Hash = hash.finalize().into();
+    if hash == stated {
+        Ok(hash)
+    } else {
+        Err(ImageFault::WrongHash.into())
+    }
+}
+
+/// Walks through the TLVs to the SHA-256.
+async fn stated_hash<F: NorFlash>(slot: &mut F, header: &Header, room: u32) -> Result<Hash, VerifyError<F::Error>> {
+    if header.protected_len > 0 {
+        let (magic, total) = two_words(slot, header.protected_offset).await?;
+        if magic != PROTECTED_TLV_MAGIC || u32::from(total) != header.protected_len {
+            return Err(ImageFault::Tlv.into());
+        }
+    }
+    let (magic, total) = two_words(slot, header.hashed_len).await?;
+    let end = header.hashed_len.saturating_add(u32::from(total));
+    if magic != TLV_MAGIC || u32::from(total) < TLV_INFO_LEN {
+        return Err(ImageFault::Tlv.into());
+    }
+    if end > room {
+        return Err(ImageFault::TooLarge {
+            len: u64::from(end),
+            room,
+        }
+        .into());
+    }
+    let mut offset = header.hashed_len.saturating_add(TLV_INFO_LEN);
+    let mut found = None;
+    while offset < end {
+        let (kind, len) = two_words(slot, offset).await?;
+        let value = offset.saturating_add(TLV_ENTRY_LEN);
+        let next = value.saturating_add(u32::from(len));
+        if next > end {
+            return Err(ImageFault::Tlv.into());
+        }
+        if kind == TLV_SHA256 && found.is_none() {
+            if u32::from(len) != HASH_LEN {
+                return Err(ImageFault::Tlv.into());
+            }
+            let mut hash = Hash::default();
+            flash::read(slot, value, &mut hash).await.map_err(VerifyError::Flash)?;
+            found = Some(hash);
+        }
+        offset = next;
+    }
+    found.ok_or(VerifyError::Fault(ImageFault::NoHash))
+}
+
+/// Two little-endian 16-bit words, as TLV areas and entries begin.
+async fn two_words<F: NorFlash>(slot: &mut F, offset: u32) -> Result<(u16, u16), VerifyError<F::Error>> {
+    let mut bytes = [0; 4];
+    flash::read(slot, offset, &mut bytes)
+        .await
+        .map_err(VerifyError::Flash)?;
+    let [a, b, c, d] = bytes;
+    Ok((u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])))
+}

@@ -1,0 +1,421 @@
+//! `zephyr-image`: firmware updates through the MCUboot bootloader, as mender-mcu's module of that name.
+//!
+//! For MCUboot in its mode "swap using move" with `BOOT_MAX_ALIGN` = 8 (write units of 1 to 8 bytes) and one image pair.
+//! Takes artifacts with one file, an image signed with imgtool without `--pad`. Depends on
+//! [`mender::update_module`], `embedded-storage-async` and `sha2`.
+//!
+//! ```
+//! use embedded_storage_async::nor_flash::NorFlash;
+//! use mender_modules::mcuboot::{Layout, LayoutError, ZephyrImage};
+//! # fn sys_reset() {}
+//!
+//! const LAYOUT: Layout = Layout {
+//!     primary_len: 0x40000,
+//!     secondary_len: 0x40000,
+//!     sector_len: 4096,
+//!     write_len: 4,
+//!     max_img_sectors: 128,
+//! }
+//! .checked();
+//!
+//! fn module(
+//!     slot0: impl NorFlash,
+//!     slot1: impl NorFlash,
+//! ) -> Result<impl mender::UpdateModule, LayoutError> {
+//!     ZephyrImage::<_, _, _>::new(LAYOUT, slot0, slot1, || sys_reset())
+//! }
+//! ```
+//!
+//! # What happens in flash
+//!
+//! | state | method | flash |
+//! |---|---|---|
+//! | download | [`write_slot`](ZephyrImage::write_slot) | slot 1: erase its last sector (an old request goes first), the image, the *mark* |
+//! | install | [`request_swap`](ZephyrImage::request_swap) | slot 1: the trailer's magic |
+//! | (boot) | | the bootloader swaps, and erases the whole trailer of slot 1 |
+//! | commit | [`confirm`](ZephyrImage::confirm) | slot 0: image_ok |
+//! | rollback | [`request_revert`](ZephyrImage::request_revert) | usually nothing: an image under test reverts at the next boot |
+//! | failure, cleanup | [`discard`](ZephyrImage::discard) | nothing, unless the new image was never swapped: its header and its mark are erased |
+//!
+//! A request consists of the cell swap_info and of the magic that makes it one. The magic is written last and alone,
+//! so that a power cut can neither make a request of half of one, nor a permanent one of a test (MCUboot's own order has
+//! such a window). The swap_info is written earlier, at the end of the download: without the magic it means nothing to
+//! the bootloader, but it is the *mark* that the next section needs. A pending request is byte for byte that of
+//! `boot_set_pending(0)`.
+//!
+//! # Which image runs?
+//!
+//! After a restart nothing is known but the flash, and it is not enough to look at one place: the trailer of slot 0 looks
+//! the same after this update was confirmed and before it began, when the update before was confirmed. These facts
+//! about the bootloader decide it:
+//!
+//! 1. Every swap starts by erasing the trailer of slot 1, before the first byte of an image moves, and no swap is left
+//!    half done when an application runs. So *the mark is there: this image was never swapped, the old one runs*.
+//!    The mark is one byte, 0x02; torn bytes of other values used here (0x03) cannot read as 0x02, because bits that stay
+//!    set are never cleared.
+//! 2. A finished test swap leaves magic, copy_done and swap_info "test" in slot 0. The mark is missing only if
+//!    there was a swap since the download, or if the module itself has erased it, and then it has erased the header in slot 1
+//!    before. So without a mark, *slot 0 says "test" and slot 1 holds an intact image: the new one runs*, and the old one is
+//!    in slot 1. It reverts by itself at the next boot if, and only if, image_ok is erased.
+//! 3. A revert leaves swap_info "revert" (or "permanent", if power was lost within it), the way back of
+//!    [`request_revert`](ZephyrImage::request_revert) "permanent". So *slot 0 says one of these: the old one runs*.
+//! 4. A refused image is erased by the bootloader, header first. So *no intact image in slot 1: the old one runs*.
+//! 5. Slot 0 without such a trailer was never swapped: *the old one runs*.
+//!
+//! The download refuses to start while the running image is under test. This keeps rule 2 sound, and the only
+//! image to go back to from being overwritten.
+//!
+//! | what happened | mark in slot 1 | slot 0: swap_info, image_ok | image in slot 1 | runs |
+//! |---|---|---|---|---|
+//! | reset before the request was complete | yes | any | new | old |
+//! | request complete, no boot yet, or ignored (downgrade) | yes, and magic | any | new | old |
+//! | swapped, under test | no | test, erased | old | new |
+//! | swapped, confirmed | no | test, set | old | new |
+//! | swapped, confirmation torn by a power cut | no | test, neither | old | new, neither confirmed nor reverting |
+//! | confirmed, way back requested | no | test, set | old | new, until the next boot |
+//! | reverted by the bootloader | no | revert or permanent, set | new | old |
+//! | went back after a confirmation | no | permanent, set | new | old |
+//! | refused by the bootloader, or withdrawn by the module | no | any but under test | none | old |
+//!
+//! An image confirmed while its commit is still to come (power lost just after it was confirmed, or firmware that confirms
+//! itself) makes [`check_swapped`](ZephyrImage::check_swapped) fail, as in mender-mcu; the rollback that follows
+//! requests a permanent swap, so the old image comes back all the same.
+//!
+//! # Limits
+//!
+//! Nothing else may write to slot 1 or the trailers during a deployment. If the old image in slot 1 decays while the
+//! new one is confirmed but not yet committed, rule 4 takes the new image for the old one.
+//! The signature is the bootloader's business: a module that checked it would need its key.
+
+mod error;
+mod flash;
+mod image;
+mod layout;
+mod state;
+mod trailer;
+
+pub use error::{Error, ImageFault, OldRuns};
+pub use layout::{Layout, LayoutError};
+
+use core::fmt;
+
+use embedded_storage_async::nor_flash::{ErrorType, NorFlash};
+use mender::update_module::{CallbackState, Descriptor, Failure, File, Payload, States, UpdateModule};
+
+use crate::Restart;
+use flash::{WriteError, Writer};
+use image::{HEADER_LEN, Hash, Header, VerifyError};
+use layout::MAX_ALIGN;
+use state::{NewRuns, Running};
+use trailer::{Cells, Flag, IMAGE_OK, MAGIC, MAGIC_AT, Magic, PERMANENT, SET, SWAP_INFO, TEST};
+
+/// The update module for MCUboot images: see the [module documentation](self).
+///
+/// `P` and `S` are the flash of the primary and the secondary slot, each with offset 0 at the start of its slot; partitions
+/// of one chip, or two chips. `BUFFER` is the number of bytes read at once when an image is verified, a multiple
+/// of 8; it is part of this struct. All else is below 200 bytes, and no future holds more than one SHA-256 state.
+///
+/// # Power loss and cancellation
+///
+/// Every method can be cut short at any point, by a loss of power or by dropping its future, and called again after
+/// the next start: it finishes the job. Wherever the cut is, an intact image can boot.
+pub struct ZephyrImage<P, S, R, const BUFFER: usize = 256> {
+    layout: Layout,
+    primary: P,
+    secondary: S,
+    restart: R,
+    /// What this run of the firmware has received; unknown after a restart.
+    received: Option<Hash>,
+    buffer: [u8; BUFFER],
+}
+
+/// What a method of [`ZephyrImage`] fails with.
+type Failed<P, S> = Error<<P as ErrorType>::Error, <S as ErrorType>::Error>;
+
+impl<P, S, R, const BUFFER: usize> fmt::Debug for ZephyrImage<P, S, R, BUFFER> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ZephyrImage")
+            .field("layout", &self.layout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize> ZephyrImage<P, S, R, BUFFER> {
+    /// A module for slots of this layout.
+    ///
+    /// Does not compile with flash whose read or write unit is not 1, 2, 4 or 8 bytes, or with a `BUFFER` that is
+    /// not a multiple of 8.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError`]: the layout contradicts itself or the flash.
+    pub fn new(layout: Layout, primary: P, secondary: S, restart: R) -> Result<Self, LayoutError> {
+        const {
+            assert!(
+                matches!(P::WRITE_SIZE, 1 | 2 | 4 | 8) && matches!(S::WRITE_SIZE, 1 | 2 | 4 | 8),
+                "the flash must have a write unit of 1, 2, 4 or 8 bytes: with a larger one BOOT_MAX_ALIGN is not 8"
+            );
+            assert!(
+                matches!(P::READ_SIZE, 1 | 2 | 4 | 8) && matches!(S::READ_SIZE, 1 | 2 | 4 | 8),
+                "the flash must have a read unit of 1, 2, 4 or 8 bytes"
+            );
+            assert!(
+                BUFFER > 0 && BUFFER.is_multiple_of(MAX_ALIGN),
+                "BUFFER must be a multiple of 8"
+            );
+        }
+        let layout = layout.try_checked()?;
+        if primary.capacity() < layout.primary_len as usize || secondary.capacity() < layout.secondary_len as usize {
+            return Err(LayoutError::FlashTooShort);
+        }
+        if !(layout.sector_len as usize).is_multiple_of(S::ERASE_SIZE) {
+            return Err(LayoutError::EraseSize);
+        }
+        Ok(ZephyrImage {
+            layout,
+            primary,
+            secondary,
+            restart,
+            received: None,
+            buffer: [0; BUFFER],
+        })
+    }
+
+    /// Download: writes the payload's only file to slot 1, verifies it by reading it back, and marks it as received.
+    ///
+    /// The header is checked before anything is erased. Nothing is requested: a restart afterwards changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RunningUnconfirmed`], [`Error::NoFile`], [`Error::SecondFile`], [`Error::Image`], [`Error::Payload`], [`Error::NotKept`]
+    /// or the flash's. What is in slot 1 then is inert.
+    pub async fn write_slot(&mut self, payload: &mut Payload<'_>) -> Result<(), Failed<P, S>> {
+        self.received = None;
+        let Some(mut file) = payload.next_file().await? else {
+            return Err(Error::NoFile);
+        };
+        self.refuse_while_under_test().await?;
+        let len = self.write_file(&mut file).await?;
+        if payload.next_file().await?.is_some() {
+            return Err(Error::SecondFile);
+        }
+        let hash = self.verify_secondary(len).await?.map_err(Error::Image)?;
+        let mark = self.layout.secondary_cells_offset() + SWAP_INFO;
+        flash::write_cell(&mut self.secondary, mark, TEST)
+            .await
+            .map_err(Error::SecondaryFlash)?;
+        if self.secondary_cells().await?.swap_info() != TEST {
+            return Err(Error::NotKept { slot: 1 });
+        }
+        self.received = Some(hash);
+        Ok(())
+    }
+
+    /// Writes one file to slot 1 and gives its length.
+    async fn write_file(&mut self, file: &mut File<'_, '_>) -> Result<u32, Failed<P, S>> {
+        let room = self.layout.max_image_len();
+        let file_len = match u32::try_from(file.len()) {
+            Ok(len) if len <= room => len,
+            Ok(_) | Err(_) => return Err(Error::Image(ImageFault::TooLarge { len: file.len(), room })),
+        };
+
+        // Chunks may be of any length, so the header may come in pieces.
+        let mut header = [0; HEADER_LEN];
+        let mut have = 0;
+        let last_sector = self.layout.secondary_last_sector();
+        let mut writer = Writer::new(&mut self.secondary, self.layout.sector_len, room);
+        while let Some(chunk) = file.next_chunk().await? {
+            let mut data = chunk;
+            if have < HEADER_LEN {
+                let (now, later) = data.split_at(data.len().min(HEADER_LEN - have));
+                for (to, from) in header.iter_mut().skip(have).zip(now) {
+                    *to = *from;
+                }
+                have += now.len();
+                data = later;
+                if have < HEADER_LEN {
+                    continue;
+                }
+                let parts = Header::check(&header, room).map_err(Error::Image)?;
+                if parts.least_len() > file_len {
+                    return Err(Error::Image(ImageFault::Truncated));
+                }
+                // First of all a request that may still be there: it must not meet another image.
+                writer.erase_sector(last_sector).await.map_err(write_failed)?;
+                writer.push(&header).await.map_err(write_failed)?;
+            }
+            writer.push(data).await.map_err(write_failed)?;
+        }
+        if have < HEADER_LEN {
+            return Err(Error::Image(ImageFault::NotAnImage));
+        }
+        writer.flush().await.map_err(write_failed)?;
+        Ok(file_len)
+    }
+
+    /// Install: verifies slot 1 once more and requests a test swap for the next boot.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RunningUnconfirmed`], [`Error::NotReceived`], [`Error::Damaged`], [`Error::NotKept`] or the flash's. Unless it is one of
+    /// the last two nothing was requested; [`discard`](ZephyrImage::discard) withdraws in any case.
+    pub async fn request_swap(&mut self) -> Result<(), Failed<P, S>> {
+        self.refuse_while_under_test().await?;
+        let cells = self.secondary_cells().await?;
+        let requested = match cells.magic() {
+            Magic::Good => true,
+            Magic::Unset => false,
+            Magic::Bad => return Err(Error::NotReceived),
+        };
+        // Any other cell that is not erased would make another request of it.
+        if cells.swap_info() != TEST || !cells.flags_are_blank() {
+            return Err(Error::NotReceived);
+        }
+        let hash = self
+            .verify_secondary(self.layout.max_image_len())
+            .await?
+            .map_err(Error::Damaged)?;
+        if self.received.is_some_and(|received| received != hash) {
+            return Err(Error::Damaged(ImageFault::WrongHash));
+        }
+        if requested {
+            return Ok(());
+        }
+        self.write_secondary_magic().await
+    }
+
+    /// Reboot and rollback_reboot: restarts the device.
+    ///
+    /// # Errors
+    ///
+    /// None; a device that does not restart is found out by the states that follow.
+    pub async fn restart(&mut self) -> Result<(), Failed<P, S>> {
+        self.restart.restart().await;
+        Ok(())
+    }
+
+    /// Verify_reboot: succeeds if the new image runs under test, so that it will be reverted if nobody confirms it, and
+    /// the old one is intact.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OldRuns`], [`Error::AlreadyConfirmed`], [`Error::Unconfirmable`], [`Error::CannotGoBack`] or the flash's.
+    pub async fn check_swapped(&mut self) -> Result<(), Failed<P, S>> {
+        match self.running().await? {
+            Running::New(NewRuns::UnderTest) => self.require_way_back().await,
+            Running::New(NewRuns::Confirmed) => Err(Error::AlreadyConfirmed),
+            Running::New(NewRuns::Unconfirmable) => Err(Error::Unconfirmable),
+            Running::Old(why) => Err(Error::OldRuns(why)),
+        }
+    }
+
+    /// Commit: confirms the running image, so that the bootloader keeps it. The old one stays in slot 1.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OldRuns`], [`Error::Unconfirmable`], [`Error::NotKept`] or the flash's.
+    pub async fn confirm(&mut self) -> Result<(), Failed<P, S>> {
+        match self.running().await? {
+            Running::New(NewRuns::UnderTest) => {}
+            Running::New(NewRuns::Confirmed) => return Ok(()),
+            Running::New(NewRuns::Unconfirmable) => return Err(Error::Unconfirmable),
+            Running::Old(why) => return Err(Error::OldRuns(why)),
+        }
+        let image_ok = self.layout.primary_cells_offset() + IMAGE_OK;
+        flash::write_cell(&mut self.primary, image_ok, SET)
+            .await
+            .map_err(Error::PrimaryFlash)?;
+        match self.primary_cells().await?.image_ok() {
+            Flag::Set => Ok(()),
+            Flag::Unset | Flag::Bad => Err(Error::NotKept { slot: 0 }),
+        }
+    }
+
+    /// Rollback: sees to it that the next boot runs the old image.
+    ///
+    /// Under test: nothing to write, but the old image must be intact. Confirmed (power was lost around the commit):
+    /// requests a permanent swap back. Old image running: withdraws a request.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CannotGoBack`], [`Error::NotKept`] or the flash's.
+    pub async fn request_revert(&mut self) -> Result<(), Failed<P, S>> {
+        match self.running().await? {
+            Running::New(NewRuns::UnderTest) => self.require_way_back().await,
+            Running::New(NewRuns::Confirmed | NewRuns::Unconfirmable) => self.request_swap_back().await,
+            Running::Old(OldRuns::Pending) => self.withdraw().await,
+            // Without a magic there is no request; the mark stays, so that the states to come know what runs.
+            Running::Old(OldRuns::NotRequested | OldRuns::Refused | OldRuns::Reverted | OldRuns::NotSwapped) => Ok(()),
+        }
+    }
+
+    /// Rollback_verify_reboot: succeeds if the old image runs and no request waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NewRuns`], [`Error::OldRuns`] with [`OldRuns::Pending`], or the flash's.
+    pub async fn check_reverted(&mut self) -> Result<(), Failed<P, S>> {
+        match self.running().await? {
+            Running::New(NewRuns::UnderTest | NewRuns::Confirmed | NewRuns::Unconfirmable) => Err(Error::NewRuns),
+            Running::Old(why @ OldRuns::Pending) => Err(Error::OldRuns(why)),
+            Running::Old(OldRuns::NotRequested | OldRuns::Refused | OldRuns::Reverted | OldRuns::NotSwapped) => Ok(()),
+        }
+    }
+
+    /// Failure and cleanup: withdraws what was received but never swapped, requested or not. Leaves everything else as
+    /// it is; an old image in slot 1 without a request is inert.
+    ///
+    /// # Errors
+    ///
+    /// The flash's.
+    pub async fn discard(&mut self) -> Result<(), Failed<P, S>> {
+        self.received = None;
+        if self.secondary_cells().await?.swap_info() == TEST {
+            self.withdraw().await
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn write_failed<P, S>(error: WriteError<S>) -> Error<P, S> {
+    match error {
+        WriteError::Flash(error) => Error::SecondaryFlash(error),
+        WriteError::TooLarge(fault) => Error::Image(fault),
+    }
+}
+
+impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize> UpdateModule for ZephyrImage<P, S, R, BUFFER> {
+    const DESCRIPTOR: Descriptor = Descriptor {
+        artifact_type: "zephyr-image",
+        requires_reboot: true,
+        supports_rollback: true,
+        states: States::NONE
+            .with(CallbackState::Install)
+            .with(CallbackState::Reboot)
+            .with(CallbackState::VerifyReboot)
+            .with(CallbackState::Commit)
+            .with(CallbackState::Cleanup)
+            .with(CallbackState::Rollback)
+            .with(CallbackState::RollbackReboot)
+            .with(CallbackState::RollbackVerifyReboot)
+            .with(CallbackState::Failure),
+    };
+
+    async fn download(&mut self, payload: &mut Payload<'_>) -> Result<(), Failure> {
+        self.write_slot(payload).await.map_err(Failure::new)
+    }
+
+    async fn call(&mut self, state: CallbackState) -> Result<(), Failure> {
+        match state {
+            CallbackState::Install => self.request_swap().await,
+            CallbackState::Reboot | CallbackState::RollbackReboot => self.restart().await,
+            CallbackState::VerifyReboot => self.check_swapped().await,
+            CallbackState::Commit => self.confirm().await,
+            CallbackState::Rollback => self.request_revert().await,
+            CallbackState::RollbackVerifyReboot => self.check_reverted().await,
+            CallbackState::Failure | CallbackState::Cleanup => self.discard().await,
+        }
+        .map_err(Failure::new)
+    }
+}
