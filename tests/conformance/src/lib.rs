@@ -1,1 +1,1 @@
-//! Placeholder.
+//! The client's pure parts against golden data of the real tools. Everything is in `tests/`.

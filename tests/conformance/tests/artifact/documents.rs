@@ -1,0 +1,107 @@
+//! The documents, beyond what the vectors have.
+
+use crate::builder::Parts;
+use crate::run::{Outcome, parse};
+
+fn message(parts: &Parts) -> String {
+    match parse(&parts.build(), &[512]).result {
+        Ok(()) => "ok".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn with_header_info(text: &str) -> Parts {
+    Parts {
+        header_info: text.into(),
+        ..Parts::default()
+    }
+}
+
+fn with_type_info(text: &str) -> Parts {
+    Parts {
+        type_info: text.into(),
+        ..Parts::default()
+    }
+}
+
+const NULL_HEADER_INFO: &str = r#"{"payloads":[{"type":null}],"artifact_provides":{"artifact_name":"n"},"artifact_depends":{"device_type":["d"]}}"#;
+
+#[test]
+fn header_info() {
+    let rest = r#""artifact_provides":{"artifact_name":"n"},"artifact_depends":{"device_type":["d"]}}"#;
+    let several = with_header_info(&(r#"{"payloads":[{"type":"t"},{"type":"t"}],"#.to_owned() + rest));
+    assert_eq!(message(&several), "not supported: more than one payload");
+    let unknown = with_header_info(&(r#"{"payloads":[{"type":"t","x":1}],"#.to_owned() + rest));
+    assert_eq!(message(&unknown), "header-info: unknown key (at byte 25)");
+    let cased = with_header_info(&(r#"{"Payloads":[{"type":"t"}],"#.to_owned() + rest));
+    assert_eq!(message(&cased), "header-info: unknown key (at byte 2)");
+    let bom = with_header_info(&("\u{feff}{\"payloads\":[{\"type\":\"t\"}],".to_owned() + rest));
+    assert_eq!(message(&bom), "header-info: a byte order mark (at byte 0)");
+}
+
+#[test]
+fn type_info() {
+    assert_eq!(
+        message(&with_type_info(r#"{"unknown":[{"type":1}],"type":"t","other":null}"#)),
+        "ok"
+    );
+    assert_eq!(message(&with_type_info(r#"{"type":"\u0074"}"#)), "ok");
+    for key in ["artifact_provides", "artifact_depends", "clears_artifact_provides"] {
+        let null = with_type_info(&format!(r#"{{"type":"t","{key}":null}}"#));
+        assert_eq!(
+            message(&null),
+            format!("type-info: \"{key}\" has a value of the wrong type")
+        );
+    }
+    let conflict = "type-info: a key occurs both in header-info and in type-info";
+    assert_eq!(
+        message(&with_type_info(
+            r#"{"type":"t","artifact_provides":{"artifact_name":"x"}}"#
+        )),
+        conflict
+    );
+    assert_eq!(
+        message(&with_type_info(
+            r#"{"type":"t","artifact_depends":{"device_type":"x"}}"#
+        )),
+        conflict
+    );
+    let mut both = with_type_info(r#"{"type":"t","artifact_depends":{"a":"1","artifact_name":"x"}}"#);
+    assert_eq!(message(&both), "ok");
+    both.header_info = br#"{"payloads":[{"type":"t"}],"artifact_provides":{"artifact_name":"n"},"artifact_depends":{"device_type":["d"],"artifact_name":["x"]}}"#.to_vec();
+    assert_eq!(message(&both), conflict);
+}
+
+#[test]
+fn empty_payloads() {
+    let mut parts = with_header_info(NULL_HEADER_INFO);
+    parts.type_info = br#"{"type":null}"#.to_vec();
+    parts.files.clear();
+    assert_eq!(message(&parts), "ok");
+    parts.meta_data = Some(Vec::new());
+    assert_eq!(message(&parts), "ok");
+    parts.meta_data = Some(b"{}".to_vec());
+    assert_eq!(message(&parts), "meta-data: not allowed with payload type null");
+    parts.meta_data = None;
+    parts.files = Parts::default().files;
+    assert_eq!(
+        message(&parts),
+        "manifest: payload files, although the payload type is null"
+    );
+}
+
+#[test]
+fn state_scripts_are_counted_and_skipped() {
+    let mut parts = Parts::default();
+    parts.scripts = (0..100).map(|n| format!("ArtifactInstall_Enter_{n:02}")).collect();
+    let Outcome { header, result, .. } = parse(&parts.build(), &[512]);
+    assert_eq!((header.unwrap().scripts, result), (100, Ok(())));
+    for name in ["..", ".", "", "a/b", "../x", "a b"] {
+        parts.scripts = vec![name.to_owned()];
+        assert_eq!(
+            message(&parts),
+            "header.tar: an entry that the format does not know",
+            "{name}"
+        );
+    }
+}
