@@ -19,6 +19,7 @@ pub mod api;
 pub mod artifact;
 pub mod client;
 pub mod deployment;
+mod fmt;
 pub mod net;
 pub mod provides;
 pub mod storage;

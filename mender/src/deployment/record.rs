@@ -41,7 +41,7 @@ pub const STATE_RECORD_LEN: usize = 7;
 pub struct DeploymentNumber(u32);
 
 impl DeploymentNumber {
-    /// A number that none of the given ones equals, and the successor of `self`.
+    /// The number of the deployment after this one.
     #[must_use]
     pub const fn next(self) -> DeploymentNumber {
         DeploymentNumber(self.0.wrapping_add(1))
@@ -50,6 +50,16 @@ impl DeploymentNumber {
     /// From a count.
     pub const fn new(number: u32) -> DeploymentNumber {
         DeploymentNumber(number)
+    }
+
+    /// The number's bytes in a record.
+    pub const fn to_le_bytes(self) -> [u8; 4] {
+        self.0.to_le_bytes()
+    }
+
+    /// From its bytes in a record.
+    pub const fn from_le_bytes(bytes: [u8; 4]) -> DeploymentNumber {
+        DeploymentNumber(u32::from_le_bytes(bytes))
     }
 }
 

@@ -1,0 +1,224 @@
+//! What a client is told once: where the server is, what the device is, how often to ask.
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::api::auth::Tier;
+use crate::deployment::DEFAULT_TRANSITION_LIMIT;
+use crate::net::{Url, UrlError};
+
+/// A client's settings. [`Config::new`] gives the defaults; change the fields that differ.
+///
+/// ```
+/// use core::time::Duration;
+/// use mender::client::Config;
+///
+/// let config = Config {
+///     update_poll_interval: Duration::from_secs(3600),
+///     ..Config::new("https://mender.example.com", "nrf52840dk")
+/// };
+/// # assert!(config.check().is_ok());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config<'a> {
+    /// The Mender server, e.g. `https://eu.hosted.mender.io`. A path is put in front of the API's.
+    pub server_url: &'a str,
+    /// The device type that artifacts must be made for. 1 to 256 bytes.
+    pub device_type: &'a str,
+    /// The organization's token; needed by hosted Mender, ignored by the open-source server.
+    pub tenant_token: Option<&'a str>,
+    /// The device tier; [`Tier::Micro`] unless changed. Part of the authentication: a device that changes it has to be
+    /// accepted again.
+    pub tier: Tier,
+    /// The artifact name before any update. `unknown` unless changed.
+    pub artifact_name: &'a str,
+    /// Time between two checks for an update: 7 days unless changed; at least a second.
+    pub update_poll_interval: Duration,
+    /// Time between two inventory reports, or `None` for the one after start alone: 7 days unless changed; at least a
+    /// second.
+    pub inventory_interval: Option<Duration>,
+    /// First pause after a failure, doubled with each failure in a row: 60 s unless changed.
+    pub retry_first: Duration,
+    /// The longest pause between retries: 540 s unless changed.
+    pub retry_cap: Duration,
+    /// Pause before a retry when [`Device::network_up`](super::Device::network_up) failed: 10 s unless changed.
+    pub network_retry: Duration,
+    /// How long one connect, one request or one read may take: 60 s unless changed.
+    pub network_timeout: Duration,
+    /// How long new software may try to reach the server before it is rolled back: 30 minutes unless changed.
+    pub commit_timeout: Duration,
+    /// How long a module's restart may take to happen before the client restarts the device itself: 60 s unless changed.
+    pub restart_timeout: Duration,
+    /// How often in a row a broken download is resumed without a new byte: 10 times unless changed.
+    pub download_retries: u8,
+    /// After how many transitions a deployment is given up: 28 unless changed, 1 to 250.
+    pub transition_limit: u8,
+}
+
+/// Why a [`Config`] cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ConfigError {
+    /// [`Config::server_url`] is not a URL.
+    ServerUrl(UrlError),
+    /// [`Config::server_url`] has a query.
+    ServerUrlQuery,
+    /// [`Config::device_type`] is empty or longer than 256 bytes.
+    DeviceType,
+    /// [`Config::artifact_name`] is empty or longer than 256 bytes.
+    ArtifactName,
+    /// An interval, pause or timeout is shorter than it may be; its name is given.
+    TooShort(&'static str),
+    /// [`Config::transition_limit`] is not from 1 to 250.
+    TransitionLimit,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigError::ServerUrl(error) => write!(f, "server_url: {error}"),
+            ConfigError::ServerUrlQuery => f.write_str("server_url: remove the query behind the `?`"),
+            ConfigError::DeviceType => f.write_str("device_type: must have 1 to 256 bytes"),
+            ConfigError::ArtifactName => f.write_str("artifact_name: must have 1 to 256 bytes"),
+            ConfigError::TooShort(field) => write!(f, "{field}: too short"),
+            ConfigError::TransitionLimit => f.write_str("transition_limit: must be from 1 to 250"),
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+impl<'a> Config<'a> {
+    /// The defaults, for a server and a device type.
+    pub const fn new(server_url: &'a str, device_type: &'a str) -> Config<'a> {
+        const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+        Config {
+            server_url,
+            device_type,
+            tenant_token: None,
+            tier: Tier::Micro,
+            artifact_name: "unknown",
+            update_poll_interval: WEEK,
+            inventory_interval: Some(WEEK),
+            retry_first: Duration::from_secs(60),
+            retry_cap: Duration::from_secs(540),
+            network_retry: Duration::from_secs(10),
+            network_timeout: Duration::from_secs(60),
+            commit_timeout: Duration::from_secs(30 * 60),
+            restart_timeout: Duration::from_secs(60),
+            download_retries: 10,
+            transition_limit: DEFAULT_TRANSITION_LIMIT,
+        }
+    }
+
+    /// Checks every field; [`Client::new`](super::Client::new) does.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], naming the field.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        const SECOND: Duration = Duration::from_secs(1);
+        const MILLISECOND: Duration = Duration::from_millis(1);
+        let url = Url::parse(self.server_url).map_err(ConfigError::ServerUrl)?;
+        if url.path.contains('?') {
+            return Err(ConfigError::ServerUrlQuery);
+        }
+        if !(1..=256).contains(&self.device_type.len()) {
+            return Err(ConfigError::DeviceType);
+        }
+        if !(1..=256).contains(&self.artifact_name.len()) {
+            return Err(ConfigError::ArtifactName);
+        }
+        let at_least = [
+            ("update_poll_interval", self.update_poll_interval, SECOND),
+            ("inventory_interval", self.inventory_interval.unwrap_or(SECOND), SECOND),
+            ("retry_first", self.retry_first, MILLISECOND),
+            ("retry_cap", self.retry_cap, self.retry_first),
+            ("network_retry", self.network_retry, MILLISECOND),
+            ("network_timeout", self.network_timeout, MILLISECOND),
+            ("commit_timeout", self.commit_timeout, MILLISECOND),
+            ("restart_timeout", self.restart_timeout, MILLISECOND),
+        ];
+        for (field, value, least) in at_least {
+            if value < least {
+                return Err(ConfigError::TooShort(field));
+            }
+        }
+        if !(1..=250).contains(&self.transition_limit) {
+            return Err(ConfigError::TransitionLimit);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_field_is_checked() {
+        let good = Config::new("https://h/prefix", "t");
+        assert_eq!(good.check(), Ok(()));
+        let bad = [
+            (
+                Config {
+                    server_url: "h",
+                    ..good
+                },
+                ConfigError::ServerUrl(UrlError::Scheme),
+            ),
+            (
+                Config {
+                    server_url: "http://h/?a",
+                    ..good
+                },
+                ConfigError::ServerUrlQuery,
+            ),
+            (
+                Config {
+                    device_type: "",
+                    ..good
+                },
+                ConfigError::DeviceType,
+            ),
+            (
+                Config {
+                    artifact_name: "",
+                    ..good
+                },
+                ConfigError::ArtifactName,
+            ),
+            (
+                Config {
+                    update_poll_interval: Duration::ZERO,
+                    ..good
+                },
+                ConfigError::TooShort("update_poll_interval"),
+            ),
+            (
+                Config {
+                    inventory_interval: Some(Duration::ZERO),
+                    ..good
+                },
+                ConfigError::TooShort("inventory_interval"),
+            ),
+            (
+                Config {
+                    retry_cap: Duration::from_secs(1),
+                    ..good
+                },
+                ConfigError::TooShort("retry_cap"),
+            ),
+            (
+                Config {
+                    transition_limit: 0,
+                    ..good
+                },
+                ConfigError::TransitionLimit,
+            ),
+        ];
+        for (config, error) in bad {
+            assert_eq!(config.check(), Err(error));
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What the user provides beside connector, storage and modules: the device and its clock.
+
+use core::fmt::Debug;
+use core::future::{Future, ready};
+use core::time::Duration;
+
+use crate::api::auth::AuthRefused;
+use crate::api::inventory::{InventoryError, InventoryWriter, Value};
+use crate::api::status::DeploymentStatus;
+use crate::deployment::{State, Verdict};
+
+/// Time, as far as the client needs it. `embassy_time` behind this trait is five lines.
+pub trait Clock {
+    /// Time since the device started; never goes back.
+    fn uptime(&self) -> Duration;
+
+    /// Ends after `duration`.
+    ///
+    /// # Cancellation
+    ///
+    /// Must be safe to drop at any time: the client drops it whenever something else happens first.
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()>;
+
+    /// Time since 1970-01-01T00:00:00Z, if the device knows it. For the times in deployment logs.
+    fn unix_time(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// The network is not up (yet); tried again after [`Config::network_retry`](super::Config::network_retry).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct NetworkDown;
+
+/// The device: who it is, how it restarts, and whom to tell what happens. All but the first two have defaults.
+///
+/// Methods take `&self`, because updates and inventory run side by side; keep changing things in a `Cell` or mutex.
+pub trait Device {
+    /// The attributes that identify the device to the server, e.g. `[("mac", "02:00:5e:10:00:01")]`. At least one; the
+    /// same for the device's whole life, or it is another device.
+    fn identity(&self) -> &[(&str, &str)];
+
+    /// Restarts the device. Called only when a module's own restart did not happen within
+    /// [`Config::restart_timeout`](super::Config::restart_timeout).
+    fn restart(&self) -> impl Future<Output = ()>;
+
+    /// Called before the client talks to the server: bring the network up, and return when it is.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkDown`]: tried again after a short pause, not after the whole interval.
+    fn network_up(&self) -> impl Future<Output = Result<(), NetworkDown>> {
+        ready(Ok(()))
+    }
+
+    /// Called when the client has nothing to say for a while: the network may go down.
+    fn network_down(&self) -> impl Future<Output = ()> {
+        ready(())
+    }
+
+    /// Inventory that stays the same until the device restarts; sent once, with the first report. The client adds
+    /// artifact name, device type, provides and its own version.
+    fn static_inventory(&self, _report: &mut Inventory<'_, '_>) {}
+
+    /// Inventory that changes: sent with every report.
+    fn dynamic_inventory(&self, _report: &mut Inventory<'_, '_>) {}
+
+    /// Something happened. For displays, logs and tests; must return soon.
+    fn observe(&self, _event: Event<'_>) {}
+}
+
+/// What an observer is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The server gave a token.
+    Authorized,
+    /// The server gave none; usually because nobody has accepted the device yet. Tried again with backoff.
+    Unauthorized(AuthRefused),
+    /// The server has nothing for this device.
+    NoUpdate,
+    /// The server offers a deployment.
+    Offered {
+        /// The server's deployment id.
+        id: &'a str,
+        /// The release.
+        artifact_name: &'a str,
+    },
+    /// A deployment found in storage goes on after a restart.
+    Resumed {
+        /// The server's deployment id.
+        id: &'a str,
+        /// Where it goes on.
+        state: State,
+    },
+    /// A deployment enters a state.
+    Entered(State),
+    /// Bytes of the artifact that arrived.
+    Progress {
+        /// So far.
+        received: u64,
+        /// Of how many, if the server said.
+        total: Option<u64>,
+    },
+    /// A status was reported.
+    Status {
+        /// The status.
+        status: DeploymentStatus,
+        /// The server stored it.
+        stored: bool,
+    },
+    /// A module's restart is awaited.
+    AwaitingRestart,
+    /// The deployment is over.
+    Finished(Verdict),
+    /// An inventory report was accepted.
+    InventorySent {
+        /// Number of attributes.
+        attributes: usize,
+    },
+}
+
+/// An inventory report being written. What does not fit is left out, and the reason logged.
+#[derive(Debug)]
+pub struct Inventory<'w, 'b> {
+    writer: &'w mut InventoryWriter<'b>,
+    error: Option<InventoryError>,
+}
+
+impl<'w, 'b> Inventory<'w, 'b> {
+    pub(super) fn new(writer: &'w mut InventoryWriter<'b>) -> Inventory<'w, 'b> {
+        Inventory { writer, error: None }
+    }
+
+    /// Adds an attribute.
+    pub fn add(&mut self, name: &str, value: Value<'_>) {
+        if let Err(error) = self.writer.push(name, value) {
+            self.error.get_or_insert(error);
+        }
+    }
+
+    /// Adds an attribute that is a text.
+    pub fn text(&mut self, name: &str, value: &str) {
+        self.add(name, Value::Text(value));
+    }
+
+    /// The first attribute that could not be added, if any.
+    pub(super) fn into_error(self) -> Option<InventoryError> {
+        self.error
+    }
+}

@@ -1,0 +1,145 @@
+//! A device without hardware: identity, restart, and an observer that keeps what it is told.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mender::client::{Device, Event, Inventory, NetworkDown};
+use rand_core::{Infallible, TryCryptoRng, TryRng};
+
+/// A [`Device`] for tests. Cloning gives another handle onto the same device.
+#[derive(Clone, Debug)]
+pub struct SimDevice {
+    mac: &'static str,
+    identity: [(&'static str, &'static str); 1],
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    events: Vec<String>,
+    network_failures: u32,
+    restarts: u32,
+    dynamic: Vec<(String, String)>,
+}
+
+impl SimDevice {
+    /// A device with this MAC address as its identity.
+    pub fn new(mac: &'static str) -> SimDevice {
+        SimDevice {
+            mac,
+            identity: [("mac", mac)],
+            shared: Arc::default(),
+        }
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The MAC address.
+    pub fn mac(&self) -> &'static str {
+        self.mac
+    }
+
+    /// What the client has told so far, progress of downloads left out; each in `Debug` form.
+    pub fn events(&self) -> Vec<String> {
+        self.shared().events.clone()
+    }
+
+    /// Forgets them.
+    pub fn clear_events(&self) {
+        self.shared().events.clear();
+    }
+
+    /// Lets the network fail to come up this often.
+    pub fn fail_network(&self, times: u32) {
+        self.shared().network_failures = times;
+    }
+
+    /// How often the client restarted the device itself.
+    pub fn restarts(&self) -> u32 {
+        self.shared().restarts
+    }
+
+    /// Sets an attribute of the dynamic inventory.
+    pub fn set_inventory(&self, name: &str, value: &str) {
+        let mut shared = self.shared();
+        shared.dynamic.retain(|(known, _)| known != name);
+        shared.dynamic.push((name.to_owned(), value.to_owned()));
+    }
+}
+
+impl Device for SimDevice {
+    fn identity(&self) -> &[(&str, &str)] {
+        &self.identity
+    }
+
+    async fn restart(&self) {
+        self.shared().restarts += 1;
+    }
+
+    async fn network_up(&self) -> Result<(), NetworkDown> {
+        let mut shared = self.shared();
+        match shared.network_failures.checked_sub(1) {
+            Some(left) => {
+                shared.network_failures = left;
+                Err(NetworkDown)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn dynamic_inventory(&self, report: &mut Inventory<'_, '_>) {
+        for (name, value) in &self.shared().dynamic {
+            report.text(name, value);
+        }
+    }
+
+    fn observe(&self, event: Event<'_>) {
+        if !matches!(event, Event::Progress { .. }) {
+            self.shared().events.push(format!("{event:?}"));
+        }
+    }
+}
+
+/// Random numbers that are the same in every run. No cryptography: for tests only.
+#[derive(Clone, Debug)]
+pub struct SeededRng(u64);
+
+impl SeededRng {
+    /// A generator; equal seeds give equal numbers.
+    pub fn new(seed: u64) -> SeededRng {
+        SeededRng(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        // SplitMix64.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+impl TryRng for SeededRng {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok((self.next() >> 32) as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.next())
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        for chunk in bytes.chunks_mut(8) {
+            let number = self.next().to_le_bytes();
+            chunk.copy_from_slice(&number[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
+/// So that the client takes it; see the type's warning.
+impl TryCryptoRng for SeededRng {}

@@ -1,0 +1,203 @@
+//! The simulated server on the other end of a [`Connector`], in process and in virtual time.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
+use mender::net::{Connector, Endpoint, Peer, Security, Url};
+
+use crate::server::{Ending, Endpoint as ServerEndpoint, Request, Server};
+use crate::time::VirtualClock;
+
+/// A simulated server that several parts of a test share.
+pub type SharedServer = Arc<Mutex<Server>>;
+
+/// Locks a shared server, also after a test that held it has failed.
+pub fn lock(server: &SharedServer) -> MutexGuard<'_, Server> {
+    server.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a network did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Connections opened to the API.
+    pub server_connections: usize,
+    /// Connections opened to the artifact store.
+    pub artifact_connections: usize,
+    /// Bytes sent by the device.
+    pub sent_bytes: u64,
+    /// Bytes received by the device.
+    pub received_bytes: u64,
+}
+
+/// A network with nothing but the simulated server in it.
+#[derive(Clone, Debug)]
+pub struct SimNetwork {
+    server: SharedServer,
+    clock: VirtualClock,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    up: bool,
+    latency: Duration,
+    packet_len: usize,
+    traffic: Traffic,
+}
+
+/// Nothing answers there: the network is down, or the name is not one of the server's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRoute;
+
+impl SimNetwork {
+    /// A network with a latency of 10 ms and packets of 1460 bytes.
+    pub fn new(server: SharedServer, clock: VirtualClock) -> SimNetwork {
+        SimNetwork {
+            server,
+            clock,
+            shared: Arc::new(Mutex::new(Shared {
+                up: true,
+                latency: Duration::from_millis(10),
+                packet_len: 1460,
+                traffic: Traffic::default(),
+            })),
+        }
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Pulls or plugs the cable. Connections that are open fail at their next use.
+    pub fn set_up(&self, up: bool) {
+        self.shared().up = up;
+    }
+
+    /// How many bytes one read can give at most.
+    pub fn set_packet_len(&self, packet_len: usize) {
+        self.shared().packet_len = packet_len.max(1);
+    }
+
+    /// What has happened so far.
+    pub fn traffic(&self) -> Traffic {
+        self.shared().traffic
+    }
+
+    /// Which of the server's two doors an address leads to.
+    fn door(&self, endpoint: Endpoint<'_>) -> Option<ServerEndpoint> {
+        let server = lock(&self.server);
+        let settings = server.settings();
+        let is = |url: &str| {
+            Url::parse(url).is_ok_and(|url| url.host == endpoint.host && url.port == endpoint.port)
+                && endpoint.security == Security::Plain
+        };
+        if is(&settings.api_url) && endpoint.peer == Peer::Server {
+            Some(ServerEndpoint::Api)
+        } else if is(&settings.storage_url) && endpoint.peer == Peer::ArtifactHost {
+            Some(ServerEndpoint::Storage)
+        } else {
+            None
+        }
+    }
+}
+
+impl Connector for SimNetwork {
+    type Connection<'c> = SimConnection;
+    type Error = NoRoute;
+
+    async fn connect<'c>(&'c self, endpoint: Endpoint<'_>) -> Result<SimConnection, NoRoute> {
+        let latency = self.shared().latency;
+        self.clock.wait(latency).await;
+        if !self.shared().up {
+            return Err(NoRoute);
+        }
+        let door = self.door(endpoint).ok_or(NoRoute)?;
+        let mut shared = self.shared();
+        match door {
+            ServerEndpoint::Api => shared.traffic.server_connections += 1,
+            ServerEndpoint::Storage => shared.traffic.artifact_connections += 1,
+        }
+        drop(shared);
+        Ok(SimConnection {
+            network: self.clone(),
+            door,
+            request: Vec::new(),
+            answer: VecDeque::new(),
+            delay: latency,
+            ending: Ending::KeepAlive,
+        })
+    }
+}
+
+/// An open connection to the simulated server.
+#[derive(Debug)]
+pub struct SimConnection {
+    network: SimNetwork,
+    door: ServerEndpoint,
+    /// What was sent and is no whole request yet.
+    request: Vec<u8>,
+    /// What is on its way back.
+    answer: VecDeque<u8>,
+    /// Time until its first byte arrives.
+    delay: Duration,
+    /// What happens after its last byte.
+    ending: Ending,
+}
+
+impl ErrorType for SimConnection {
+    type Error = ErrorKind;
+}
+
+impl Write for SimConnection {
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
+        if !self.network.shared().up || self.ending != Ending::KeepAlive {
+            return Err(ErrorKind::BrokenPipe);
+        }
+        self.network.shared().traffic.sent_bytes += bytes.len() as u64;
+        self.request.extend_from_slice(bytes);
+        while let Some(parsed) = Request::parse(&self.request, self.door).map_err(|_| ErrorKind::InvalidData)? {
+            self.request.drain(..parsed.consumed);
+            let now = self.network.clock.date();
+            let response = lock(&self.network.server).handle(&parsed.request, now);
+            let encoded = response.encode(parsed.keep_alive);
+            self.answer.extend(encoded.bytes);
+            self.ending = encoded.ending;
+            self.delay = self.network.shared().latency + response.delay;
+        }
+        Ok(bytes.len())
+    }
+
+    async fn flush(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+}
+
+impl Read for SimConnection {
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
+        let delay = std::mem::take(&mut self.delay);
+        self.network.clock.wait(delay).await;
+        let (up, packet_len) = {
+            let shared = self.network.shared();
+            (shared.up, shared.packet_len)
+        };
+        if !up {
+            return Err(ErrorKind::ConnectionReset);
+        }
+        if self.answer.is_empty() {
+            return match self.ending {
+                // Nothing more will come: as a socket, it waits for ever.
+                Ending::KeepAlive => std::future::pending().await,
+                Ending::Close => Ok(0),
+                Ending::Reset => Err(ErrorKind::ConnectionReset),
+            };
+        }
+        let len = buffer.len().min(self.answer.len()).min(packet_len);
+        for (place, byte) in buffer.iter_mut().zip(self.answer.drain(..len)) {
+            *place = byte;
+        }
+        self.network.shared().traffic.received_bytes += len as u64;
+        Ok(len)
+    }
+}
