@@ -5,7 +5,7 @@ use core::fmt;
 use embedded_io_async::{ErrorKind, Read, Write};
 
 use super::body::Framing;
-use super::head::{self, HeadError, RequestHead, ResponseHead};
+use super::head::{self, Digits, HeadError, RequestHead, ResponseHead};
 
 /// Why an exchange failed. The connection must not be used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +56,8 @@ pub struct Exchange<'h> {
 impl<'h> Exchange<'h> {
     /// Sends a request and reads the response's head, skipping `100 Continue` and its like.
     ///
-    /// `buffer` takes first the request's head, then the response's; 1 KiB is enough for Mender's servers plus the
-    /// length of token and path.
+    /// `buffer` collects the request's head, to be sent in pieces of that length, then takes the response's head, which
+    /// must fit.
     ///
     /// # Errors
     ///
@@ -72,9 +72,16 @@ impl<'h> Exchange<'h> {
         body: &[u8],
         buffer: &'h mut [u8],
     ) -> Result<Exchange<'h>, HttpError> {
-        let head = request.encode(buffer).map_err(|_| HttpError::HeadTooLong)?;
-        stream.write_all(head).await.map_err(io)?;
-        stream.write_all(body).await.map_err(io)?;
+        let mut digits = Digits::default();
+        let mut waiting = 0;
+        for part in request.parts(&mut digits) {
+            collect(stream, buffer, &mut waiting, part.as_bytes()).await?;
+        }
+        collect(stream, buffer, &mut waiting, body).await?;
+        stream
+            .write_all(buffer.get(..waiting).unwrap_or(&[]))
+            .await
+            .map_err(io)?;
         stream.flush().await.map_err(io)?;
 
         let mut filled = 0;
@@ -196,6 +203,34 @@ impl ResponseBody<'_> {
     pub fn is_reusable(&self) -> bool {
         self.keep_alive && self.framing.is_done() && self.early.is_empty()
     }
+}
+
+/// Appends `bytes` to what waits in `buffer`, and writes it out whenever it is full: few packets instead of one for each
+/// piece.
+async fn collect<S: Write>(
+    stream: &mut S,
+    buffer: &mut [u8],
+    waiting: &mut usize,
+    mut bytes: &[u8],
+) -> Result<(), HttpError> {
+    while !bytes.is_empty() {
+        let free = buffer.get_mut(*waiting..).unwrap_or(&mut []);
+        let len = free.len().min(bytes.len());
+        let (now, later) = bytes.split_at_checked(len).ok_or(HttpError::HeadTooLong)?;
+        if let Some(place) = free.get_mut(..len) {
+            place.copy_from_slice(now);
+        }
+        *waiting += len;
+        bytes = later;
+        if *waiting == buffer.len() {
+            if buffer.is_empty() {
+                return Err(HttpError::HeadTooLong);
+            }
+            stream.write_all(buffer).await.map_err(io)?;
+            *waiting = 0;
+        }
+    }
+    Ok(())
 }
 
 fn io<E: embedded_io_async::Error>(error: E) -> HttpError {

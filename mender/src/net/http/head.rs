@@ -1,6 +1,6 @@
 //! Heads: the request's as bytes, the response's from bytes. Pure.
 
-use core::fmt::{self, Write};
+use core::fmt::Write;
 use core::time::Duration;
 
 use super::body::Framing;
@@ -36,6 +36,8 @@ impl Method {
 pub struct RequestHead<'a> {
     /// The method.
     pub method: Method,
+    /// What is put in front of the path, without a slash at its end; usually empty.
+    pub path_prefix: &'a str,
     /// Path and query, as they stand in the request line.
     pub path: &'a str,
     /// Value of the `Host` header: host, and the port if the URL has one.
@@ -50,61 +52,60 @@ pub struct RequestHead<'a> {
     pub json_len: Option<usize>,
 }
 
-/// The lent buffer is too short for a head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct HeadTooLong;
+/// Room for the digits of the numbers in a head; see [`RequestHead::parts`].
+#[derive(Debug, Default)]
+pub struct Digits([heapless::String<20>; 2]);
 
 impl RequestHead<'_> {
-    /// Writes the head into `buffer` and returns it.
+    /// The head as a row of texts, some of them empty: token, path and signature are not copied.
     ///
     /// No `Accept-Encoding`: the server may compress only if asked to (device API, section 1).
-    ///
-    /// # Errors
-    ///
-    /// [`HeadTooLong`].
-    pub fn encode<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b [u8], HeadTooLong> {
-        let mut out = Cursor { buffer, len: 0 };
-        self.write(&mut out).map_err(|_| HeadTooLong)?;
-        let Cursor { buffer, len } = out;
-        buffer.get(..len).ok_or(HeadTooLong)
-    }
-
-    fn write(&self, out: &mut impl Write) -> fmt::Result {
-        write!(out, "{} {} HTTP/1.1\r\n", self.method.as_str(), self.path)?;
-        write!(out, "Host: {}\r\n", self.authority)?;
-        if let Some(token) = self.token {
-            write!(out, "Authorization: Bearer {token}\r\n")?;
-        }
-        if let Some(signature) = self.signature {
-            write!(out, "X-MEN-Signature: {signature}\r\n")?;
-        }
-        if let Some(first) = self.range_from {
-            write!(out, "Range: bytes={first}-\r\n")?;
-        }
-        if let Some(len) = self.json_len {
-            write!(out, "Content-Type: application/json\r\nContent-Length: {len}\r\n")?;
-        }
-        out.write_str("\r\n")
-    }
-}
-
-struct Cursor<'b> {
-    buffer: &'b mut [u8],
-    len: usize,
-}
-
-impl Write for Cursor<'_> {
-    fn write_str(&mut self, s: &str) -> fmt::Result {
-        let end = self.len.checked_add(s.len()).ok_or(fmt::Error)?;
-        self.buffer
-            .get_mut(self.len..end)
-            .ok_or(fmt::Error)?
-            .copy_from_slice(s.as_bytes());
-        self.len = end;
-        Ok(())
+    pub fn parts<'n>(&'n self, digits: &'n mut Digits) -> [&'n str; 20] {
+        let Digits([first, len]) = digits;
+        // Twenty digits hold every u64.
+        let written =
+            write!(first, "{}", self.range_from.unwrap_or(0)).and(write!(len, "{}", self.json_len.unwrap_or(0)));
+        debug_assert!(written.is_ok());
+        let [token, token_end, signature, signature_end] = [
+            self.token.map_or("", |_| "Authorization: Bearer "),
+            self.token.map_or("", |_| LINE),
+            self.signature.map_or("", |_| "X-MEN-Signature: "),
+            self.signature.map_or("", |_| LINE),
+        ];
+        let (range, first, range_end) = match self.range_from {
+            Some(_) => ("Range: bytes=", first.as_str(), "-\r\n"),
+            None => ("", "", ""),
+        };
+        let (json, len, json_end) = match self.json_len {
+            Some(_) => ("Content-Type: application/json\r\nContent-Length: ", len.as_str(), LINE),
+            None => ("", "", ""),
+        };
+        [
+            self.method.as_str(),
+            " ",
+            self.path_prefix,
+            self.path,
+            " HTTP/1.1\r\nHost: ",
+            self.authority,
+            LINE,
+            token,
+            self.token.unwrap_or(""),
+            token_end,
+            signature,
+            self.signature.unwrap_or(""),
+            signature_end,
+            range,
+            first,
+            range_end,
+            json,
+            len,
+            json_end,
+            LINE,
+        ]
     }
 }
+
+const LINE: &str = "\r\n";
 
 /// What a client needs of a response's head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,6 +222,8 @@ fn first_of_range(value: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use super::*;
 
     fn head(text: &str) -> ResponseHead {
@@ -229,9 +232,10 @@ mod tests {
 
     #[test]
     fn a_request_is_what_a_server_expects() {
-        let mut buffer = [0; 256];
+        let mut digits = Digits::default();
         let request = RequestHead {
             method: Method::Put,
+            path_prefix: "/prefix",
             path: "/x?y=%20",
             authority: "h:8080",
             token: Some("a.b.c"),
@@ -240,11 +244,23 @@ mod tests {
             json_len: Some(2),
         };
         assert_eq!(
-            core::str::from_utf8(request.encode(&mut buffer).unwrap()).unwrap(),
-            "PUT /x?y=%20 HTTP/1.1\r\nHost: h:8080\r\nAuthorization: Bearer a.b.c\r\n\
+            request.parts(&mut digits).concat(),
+            "PUT /prefix/x?y=%20 HTTP/1.1\r\nHost: h:8080\r\nAuthorization: Bearer a.b.c\r\n\
              Content-Type: application/json\r\nContent-Length: 2\r\n\r\n"
         );
-        assert_eq!(request.encode(&mut [0; 40]), Err(HeadTooLong));
+        let request = RequestHead {
+            method: Method::Get,
+            token: None,
+            signature: Some("MEU="),
+            range_from: Some(u64::MAX),
+            json_len: None,
+            ..request
+        };
+        assert_eq!(
+            request.parts(&mut Digits::default()).concat(),
+            "GET /prefix/x?y=%20 HTTP/1.1\r\nHost: h:8080\r\nX-MEN-Signature: MEU=\r\n\
+             Range: bytes=18446744073709551615-\r\n\r\n"
+        );
     }
 
     #[test]
