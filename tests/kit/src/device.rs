@@ -143,3 +143,49 @@ impl TryRng for SeededRng {
 
 /// So that the client takes it; see the type's warning.
 impl TryCryptoRng for SeededRng {}
+
+/// The reset line of a simulated board: a module pulls it, the test sees it and boots the board again.
+#[derive(Clone, Debug, Default)]
+pub struct ResetLine {
+    shared: Arc<Mutex<Reset>>,
+}
+
+#[derive(Debug, Default)]
+struct Reset {
+    pulled: bool,
+    waker: Option<std::task::Waker>,
+}
+
+impl ResetLine {
+    /// A line that nobody has pulled.
+    pub fn new() -> ResetLine {
+        ResetLine::default()
+    }
+
+    fn reset(&self) -> MutexGuard<'_, Reset> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Restarts the board, as soon as the test lets it.
+    pub fn pull(&self) {
+        let mut reset = self.reset();
+        reset.pulled = true;
+        if let Some(waker) = reset.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Ends when the line is pulled, and releases it.
+    pub async fn pulled(&self) {
+        std::future::poll_fn(|cx| {
+            let mut reset = self.reset();
+            if std::mem::take(&mut reset.pulled) {
+                std::task::Poll::Ready(())
+            } else {
+                reset.waker = Some(cx.waker().clone());
+                std::task::Poll::Pending
+            }
+        })
+        .await;
+    }
+}

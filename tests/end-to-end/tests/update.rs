@@ -1,0 +1,104 @@
+//! Whole updates on a simulated board: one that works, one that is rolled back, and what the server sees of them.
+
+mod support;
+
+use std::time::Duration;
+
+use mender_testkit::network::lock;
+use mender_testkit::server::{Mode, Status};
+use support::{Board, Ended, artifact};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[test]
+fn a_device_registers_waits_and_is_accepted() {
+    let mut board = Board::new(Mode::Oss);
+    let ended = board.run(HOUR, |board| {
+        lock(&board.server).find_device("mac", support::MAC).is_some()
+    });
+    assert_eq!(ended, Ended::Reached);
+    assert!(board.device.events().iter().all(|event| event != "Authorized"));
+    let (id, now) = (board.id(), board.clock.date());
+    lock(&board.server).accept_device(&id, now);
+    let ended = board.run(HOUR, |board| board.inventory("artifact_name").is_some());
+    assert_eq!(ended, Ended::Reached);
+    assert_eq!(board.inventory("artifact_name").as_deref(), Some("release-1"));
+    assert_eq!(board.inventory("device_type").as_deref(), Some("sim-board"));
+    assert_eq!(board.inventory("mender_client").as_deref(), Some("mender-rs"));
+}
+
+#[test]
+fn an_update_is_installed_and_committed() {
+    for mode in [Mode::Oss, Mode::Enterprise] {
+        let mut board = Board::accepted(mode);
+        let deployment = board.deploy(artifact(2));
+        board.flash.reset_counters();
+        assert_eq!(board.run(HOUR, Board::finished(&deployment)), Ended::Reached);
+        assert_eq!(
+            board.statuses(&deployment),
+            [
+                Status::Downloading,
+                Status::Installing,
+                Status::Rebooting,
+                Status::Installing,
+                Status::Success
+            ]
+        );
+        // Cleanup and the next poll come after the report.
+        board.run(HOUR, |board| {
+            board.device.events().last().is_some_and(|event| event == "NoUpdate")
+        });
+        assert_eq!(
+            board.calls(),
+            ["download", "install", "restart", "verify_reboot", "commit", "discard"]
+        );
+        assert_eq!(board.version_that_runs(), 2);
+        assert_eq!(board.inventory("artifact_name").as_deref(), Some("release-2"));
+        assert_eq!(
+            board.inventory("rootfs-image.zephyr-image.version").as_deref(),
+            Some("release-2")
+        );
+        assert_eq!(lock(&board.server).violations(), []);
+        assert!(board.flash.violations().is_empty());
+    }
+}
+
+#[test]
+fn firmware_that_fails_its_check_is_rolled_back() {
+    let mut board = Board::accepted(Mode::Oss);
+    board.unhealthy = vec![3];
+    let deployment = board.deploy(artifact(3));
+    assert_eq!(board.run(HOUR, Board::finished(&deployment)), Ended::Reached);
+    board.run(HOUR, |board| {
+        board.device.events().last().is_some_and(|event| event == "NoUpdate")
+    });
+    assert_eq!(
+        board.statuses(&deployment),
+        [
+            Status::Downloading,
+            Status::Installing,
+            Status::Rebooting,
+            Status::Failure
+        ]
+    );
+    assert_eq!(
+        board.calls(),
+        [
+            "download",
+            "install",
+            "restart",
+            "verify_reboot",
+            "rollback",
+            "restart",
+            "rollback_verify_reboot",
+            "discard",
+            "discard"
+        ]
+    );
+    assert_eq!(board.version_that_runs(), 1);
+    assert_eq!(board.inventory("artifact_name").as_deref(), Some("release-1"));
+    assert_eq!(
+        board.log(&deployment),
+        ["error verify_reboot: the sensor does not answer"]
+    );
+}
