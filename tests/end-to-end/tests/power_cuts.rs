@@ -1,0 +1,107 @@
+//! Power cuts through a whole update: storage and image slots on one chip, cut at a flash operation of the application
+//! or of the bootloader, then everything again from flash.
+//!
+//! Whatever happens, it ends with the new firmware committed and success reported, or with the old one running and failure
+//! reported.
+
+mod support;
+
+use std::time::Duration;
+
+use mender_testkit::flash::{CutAt, PowerCut};
+use mender_testkit::server::{Mode, Status};
+use support::{Board, Ended, artifact};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Flash operations of a whole update without a cut.
+fn operations(unhealthy: bool) -> u64 {
+    let mut board = prepared(unhealthy);
+    let before = board.flash.operations();
+    let deployment = board.deploy(artifact(2));
+    assert_eq!(board.run(DAY, Board::finished(&deployment)), Ended::Reached);
+    board.run(DAY, idle);
+    board.flash.operations() - before
+}
+
+fn idle(board: &Board) -> bool {
+    board.device.events().last().is_some_and(|event| event == "NoUpdate")
+}
+
+fn prepared(unhealthy: bool) -> Board {
+    let mut board = Board::accepted(Mode::Oss);
+    if unhealthy {
+        board.unhealthy = vec![2];
+    }
+    board
+}
+
+/// One update with one cut; says how it ended.
+fn cut(unhealthy: bool, cut: PowerCut) -> Status {
+    let mut board = prepared(unhealthy);
+    let deployment = board.deploy(artifact(2));
+    board.flash.cut_power(cut);
+    let mut ended = board.run(DAY, Board::finished(&deployment));
+    while ended == Ended::PowerLost {
+        board.flash.restore_power();
+        ended = board.run(DAY, Board::finished(&deployment));
+    }
+    assert_eq!(ended, Ended::Reached, "{cut:?}");
+    // The rest of the update, then one more boot: what was reported stays true.
+    board.device.clear_events();
+    while board.run(DAY, idle) == Ended::PowerLost {
+        board.flash.restore_power();
+    }
+    board.device.clear_events();
+    while board.run(DAY, idle) == Ended::PowerLost {
+        board.flash.restore_power();
+    }
+    let status = board.status(&deployment).expect("the server knows the deployment");
+    let runs = board.version_that_runs();
+    let name = board.inventory("artifact_name");
+    match status {
+        Status::Success => {
+            assert_eq!((runs, name.as_deref()), (2, Some("release-2")), "{cut:?}");
+            assert!(!unhealthy, "{cut:?}");
+        }
+        Status::Failure => assert_eq!((runs, name.as_deref()), (1, Some("release-1")), "{cut:?}"),
+        other => panic!("{cut:?}: {other:?}"),
+    }
+    assert_eq!(board.flash.violations(), [], "{cut:?}");
+    status
+}
+
+/// Cuts at every `step`-th operation, in the three places of each.
+fn sweep(unhealthy: bool, step: u64) {
+    let operations = operations(unhealthy);
+    let (mut successes, mut failures) = (0, 0);
+    for operation in (1..=operations).step_by(usize::try_from(step).unwrap()) {
+        for at in [CutAt::Before, CutAt::Within { seed: operation }, CutAt::After] {
+            match cut(unhealthy, PowerCut { operation, at }) {
+                Status::Success => successes += 1,
+                _ => failures += 1,
+            }
+        }
+    }
+    println!("{operations} operations: {successes} updates succeeded, {failures} failed and were rolled back");
+    assert_eq!(successes > 0, !unhealthy);
+}
+
+/// `MENDER_ALL_POWER_CUTS=1` cuts at every operation; otherwise at a sample.
+fn step() -> u64 {
+    if std::env::var_os("MENDER_ALL_POWER_CUTS").is_some() {
+        1
+    } else {
+        13
+    }
+}
+
+#[test]
+fn a_good_update_under_power_cuts() {
+    sweep(false, step());
+}
+
+#[test]
+fn a_bad_update_under_power_cuts() {
+    sweep(true, step());
+}
