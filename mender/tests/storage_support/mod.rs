@@ -1,5 +1,7 @@
 //! A simulated NOR flash that loses power at any word it writes and any page it erases, and leaves there what a real one may.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -204,7 +206,10 @@ impl<const WORD: usize, const PAGE: usize> NorFlash for SimFlash<WORD, PAGE> {
             // Zeros may be written over anything: also flash with error correction takes them.
             let erased = memory.bytes[at..at + WORD].iter().all(|&byte| byte == 0xff);
             let zeros = word.iter().all(|&byte| byte == 0);
-            assert!(memory.dead || memory.lenient || erased || zeros, "a word is written twice at {at:#x}");
+            assert!(
+                memory.dead || memory.lenient || erased || zeros,
+                "a word is written twice at {at:#x}"
+            );
             memory.step(at, word, false)?;
             memory.counts.words += 1;
             memory.counts.written_bytes += WORD;
