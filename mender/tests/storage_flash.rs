@@ -13,14 +13,11 @@ use storage_support::{Counts, SimFlash};
 
 type Flash = SimFlash<4, 4096>;
 
-fn open<'b, F: NorFlash>(
+fn open<'b, F: NorFlash + Clone>(
     flash: &F,
     range: std::ops::Range<u32>,
     scratch: &'b mut FlashScratch<1024>,
-) -> FlashStorage<'b, F>
-where
-    F: Clone,
-{
+) -> FlashStorage<'b, F> {
     FlashStorage::new(flash.clone(), FlashRange::try_new(range).unwrap(), scratch.as_mut()).unwrap()
 }
 
