@@ -10,16 +10,19 @@ use pollster::block_on;
 use proptest::prelude::*;
 use storage_support::{SimFlash, Torn};
 
+/// The workload uses the first records only.
+const KEYS: usize = 4 + 3;
+
 type Model = BTreeMap<u8, Vec<u8>>;
 
 /// What the client does, over and over: a deployment with states and log lines, beside records that never change.
-fn workload() -> Vec<(RecordKey, Option<Vec<u8>>)> {
+fn workload(rounds: u8) -> Vec<(RecordKey, Option<Vec<u8>>)> {
     let log = |index| RecordKey::Log(LogSlot::new(index).unwrap());
     let mut steps = vec![
         (RecordKey::DeviceKey, Some(vec![0xd0; 32])),
         (RecordKey::Installed, Some(b"release-0".to_vec())),
     ];
-    for round in 0..6_u8 {
+    for round in 0..rounds {
         steps.push((RecordKey::Deployment, Some(vec![round; 37])));
         for state in 0..4 {
             steps.push((RecordKey::State, Some(vec![round, state])));
@@ -61,7 +64,7 @@ fn expect(model: &mut Model, (key, record): &(RecordKey, Option<Vec<u8>>)) {
 
 fn contents<S: Storage>(storage: &mut S) -> Result<Model, String> {
     let mut model = Model::new();
-    for key in RecordKey::all() {
+    for key in RecordKey::all().take(KEYS) {
         let mut buffer = [0; 128];
         let read = block_on(storage.read(key, &mut buffer)).map_err(|error| error.to_string())?;
         if let Some(len) = read {
@@ -71,84 +74,113 @@ fn contents<S: Storage>(storage: &mut S) -> Result<Model, String> {
     Ok(model)
 }
 
-/// Runs the workload with the cuts, rebooting after each; returns how many cuts there were.
-fn run_with_cuts<const W: usize, const P: usize>(pages: usize, cuts: &[(usize, Torn)]) -> usize {
+/// The flash between two steps of the workload.
+struct Snapshot {
+    bytes: Vec<u8>,
+    model: Model,
+    operations: usize,
+}
+
+/// Runs the workload without a cut.
+fn snapshots<const W: usize, const P: usize>(pages: usize, rounds: u8) -> Vec<Snapshot> {
     let flash = SimFlash::<W, P>::new(pages);
     let mut scratch = FlashScratch::new();
+    let mut storage = open(&flash, pages, &mut scratch);
+    let mut model = Model::new();
+    let mut snapshots = Vec::new();
+    for step in workload(rounds) {
+        let counts = flash.counts();
+        snapshots.push(Snapshot {
+            bytes: flash.bytes(),
+            model: model.clone(),
+            operations: counts.words + counts.erases,
+        });
+        apply(&mut storage, &step).unwrap();
+        expect(&mut model, &step);
+    }
+    let counts = flash.counts();
+    assert!(
+        counts.erases >= 2 * pages,
+        "the workload goes around the ring: {counts:?}"
+    );
+    snapshots
+}
+
+/// Runs steps of the workload with the cuts, rebooting after each; returns how many cuts there were.
+fn run_with_cuts<const W: usize, const P: usize>(
+    flash: &SimFlash<W, P>,
+    pages: usize,
+    mut model: Model,
+    steps: &[(RecordKey, Option<Vec<u8>>)],
+    cuts: &[(usize, Torn)],
+) -> usize {
+    let mut scratch = FlashScratch::new();
     let mut cuts = cuts.iter();
-    let mut happened = 0;
-    let mut arm = |flash: &SimFlash<W, P>| {
+    let mut arm = || {
         if let Some(&(after, torn)) = cuts.next() {
             flash.cut(after, torn);
         }
     };
-    arm(&flash);
-    let mut model = Model::new();
-    let mut steps = workload().into_iter().peekable();
-    let mut scratch_other = FlashScratch::new();
-    while steps.peek().is_some() {
-        let mut storage = open(&flash, pages, &mut scratch);
-        while let Some(step) = steps.peek() {
-            if apply(&mut storage, step).is_err() {
-                assert!(flash.reboot(), "an error without a power cut");
+    let mut happened = 0;
+    arm();
+    let mut storage = open(flash, pages, &mut scratch);
+    for step in steps {
+        while apply(&mut storage, step).is_err() {
+            assert!(flash.reboot(), "an error without a power cut");
+            happened += 1;
+            let mut either = model.clone();
+            expect(&mut either, step);
+            // The cut may be followed by others, while it is being repaired.
+            let found = loop {
+                arm();
+                drop(storage);
+                storage = open(flash, pages, &mut scratch);
+                let found = contents(&mut storage);
+                if !flash.reboot() {
+                    break found.expect("readable after a power cut");
+                }
                 happened += 1;
-                let mut either = model.clone();
-                expect(&mut either, step);
-                // The cut may be followed by others, while it is being repaired.
-                let found = loop {
-                    arm(&flash);
-                    let found = contents(&mut open(&flash, pages, &mut scratch_other));
-                    if !flash.reboot() {
-                        break found.expect("readable after a power cut");
-                    }
-                    happened += 1;
-                };
-                assert!(
-                    found == model || found == either,
-                    "found {found:?}\nold {model:?}\nnew {either:?}"
-                );
-                // What was seen once stays.
-                assert_eq!(
-                    contents(&mut open(&flash, pages, &mut scratch_other)).as_ref(),
-                    Ok(&found)
-                );
-                model = found;
-                arm(&flash);
-                break;
-            }
-            expect(&mut model, step);
-            steps.next();
+            };
+            assert!(
+                found == model || found == either,
+                "found {found:?}\nold {model:?}\nnew {either:?}"
+            );
+            drop(storage);
+            storage = open(flash, pages, &mut scratch);
+            assert_eq!(contents(&mut storage).as_ref(), Ok(&found), "what was seen once stays");
+            model = found;
+            arm();
         }
+        expect(&mut model, step);
     }
     // A cut that was not reached is void.
     flash.reboot();
-    assert_eq!(contents(&mut open(&flash, pages, &mut scratch)), Ok(model));
+    drop(storage);
+    assert_eq!(contents(&mut open(flash, pages, &mut scratch)), Ok(model));
     happened
 }
 
-fn operations<const W: usize, const P: usize>(pages: usize) -> usize {
-    let flash = SimFlash::<W, P>::new(pages);
-    let mut scratch = FlashScratch::new();
-    let mut storage = open(&flash, pages, &mut scratch);
-    for step in workload() {
-        apply(&mut storage, &step).unwrap();
-    }
-    let counts = flash.counts();
-    assert!(
-        counts.erases > 2 * pages,
-        "the workload goes around the ring: {counts:?}"
-    );
-    counts.words + counts.erases
-}
-
-fn every_cut<const W: usize, const P: usize>(pages: usize) {
-    let total = operations::<W, P>(pages);
-    for torn in Torn::ALL {
-        for at in 0..total {
-            let result = std::panic::catch_unwind(|| run_with_cuts::<W, P>(pages, &[(at, torn)]));
-            match result {
-                Ok(happened) => assert_eq!(happened, 1, "operation {at} of {total}, {torn:?}"),
-                Err(_) => panic!("cut at operation {at} of {total}, {torn:?}, words of {W}, {pages} pages of {P}"),
+/// Cuts each operation of each step, and goes on for more than a page afterwards.
+fn every_cut<const W: usize, const P: usize>(pages: usize, rounds: u8) {
+    const STEPS_AFTERWARDS: usize = 12;
+    let steps = workload(rounds);
+    let snapshots = snapshots::<W, P>(pages, rounds);
+    for (index, pair) in snapshots.windows(2).enumerate() {
+        let [before, after] = pair else { unreachable!() };
+        let steps = &steps[index..steps.len().min(index + 1 + STEPS_AFTERWARDS)];
+        for at in 0..after.operations - before.operations {
+            for torn in Torn::ALL {
+                let run = || {
+                    let flash = SimFlash::<W, P>::new(pages);
+                    flash.fill(&before.bytes);
+                    run_with_cuts(&flash, pages, before.model.clone(), steps, &[(at, torn)])
+                };
+                match std::panic::catch_unwind(run) {
+                    Ok(happened) => assert_eq!(happened, 1, "step {index}, operation {at}, {torn:?}"),
+                    Err(_) => {
+                        panic!("cut in step {index} at operation {at}, {torn:?}, words of {W}, {pages} pages of {P}")
+                    }
+                }
             }
         }
     }
@@ -156,27 +188,27 @@ fn every_cut<const W: usize, const P: usize>(pages: usize) {
 
 #[test]
 fn every_cut_with_words_of_4_bytes_and_two_pages() {
-    every_cut::<4, 384>(2);
+    every_cut::<4, 432>(2, 5);
 }
 
 #[test]
 fn every_cut_with_words_of_1_byte_and_two_pages() {
-    every_cut::<1, 320>(2);
+    every_cut::<1, 272>(2, 3);
 }
 
 #[test]
 fn every_cut_with_words_of_8_bytes_and_three_pages() {
-    every_cut::<8, 384>(3);
+    every_cut::<8, 448>(3, 12);
 }
 
 #[test]
 fn every_cut_with_words_of_16_bytes_and_four_pages() {
-    every_cut::<16, 512>(4);
+    every_cut::<16, 640>(4, 12);
 }
 
 #[test]
 fn every_cut_with_words_of_32_bytes_and_two_pages() {
-    every_cut::<32, 1280>(2);
+    every_cut::<32, 1280>(2, 6);
 }
 
 fn any_torn() -> impl Strategy<Value = Torn> {
@@ -184,12 +216,12 @@ fn any_torn() -> impl Strategy<Value = Torn> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     /// Cut after cut, also while the last one is being repaired.
     #[test]
     fn repeated_cuts(cuts in proptest::collection::vec((0_usize..40, any_torn()), 1..30)) {
-        run_with_cuts::<4, 384>(2, &cuts);
-        run_with_cuts::<8, 384>(3, &cuts);
+        run_with_cuts(&SimFlash::<4, 432>::new(2), 2, Model::new(), &workload(4), &cuts);
+        run_with_cuts(&SimFlash::<8, 448>::new(3), 3, Model::new(), &workload(6), &cuts);
     }
 }

@@ -226,7 +226,7 @@ impl<E: fmt::Debug> core::error::Error for FlashError<E> {}
 /// +--------+------+------+-----+--------+----------------+
 /// | marker | item | item | ... | marker | announcements  |
 /// +--------+------+------+-----+--------+----------------+
-///   word                         word     4 x (8 bytes rounded up to words, and a word)
+///   word                         word     8 x (8 bytes rounded up to words, and a word)
 ///
 ///  item
 /// +-------------+-------------+---------------+---------+---------------+----------+---------+
@@ -244,8 +244,9 @@ impl<E: fmt::Debug> core::error::Error for FlashError<E> {}
 ///
 /// # Room
 ///
-/// All records together, each with its 9 bytes and padding, must fit into all pages but one, and none may be longer than a
-/// page. Two pages of 4 KiB do for the client. Writing a record that is stored with the same bytes already writes nothing.
+/// All records together, each with its 9 bytes and padding, and the longest one twice because its old and its new content exist
+/// side by side for a while, must fit into all pages but one. None may be longer than a page. Two pages of 4 KiB do for the
+/// client. Writing a record that is stored with the same bytes already writes nothing.
 ///
 /// # Time
 ///

@@ -10,9 +10,9 @@
 //!
 //! ```text
 //!  page n                                                                  page n + 1
-//! +---------------------------------+--------+--------+--------+--------+ +-----------------
-//! | the map's page                  | slot 0 | slot 1 | slot 2 | slot 3 | | ...
-//! +---------------------------------+--------+--------+--------+--------+ +-----------------
+//! +---------------------------------+--------+--------+--     --+--------+ +-----------------
+//! | the map's page                  | slot 0 | slot 1 |   ...   | slot 7 | | ...
+//! +---------------------------------+--------+--------+--     --+--------+ +-----------------
 //!
 //!  slot
 //! +-----------------+-------------------+-----------------+-----------+
@@ -26,15 +26,18 @@
 //! anything else is read. A torn number never passes for another one: cuts of a write leave bits at one and cuts of an erase
 //! set them, while a number and its complement differ in every bit.
 //!
-//! A page's life between two erases sees one erase of the following page, and more only for repairs. Should the slots ever
-//! run out, the erase is done unannounced.
+//! A page's life between two erases sees one erase of the following page, and one more for every power cut while items are
+//! being copied. Should such cuts ever use up the slots, the erase is done unannounced.
+//!
+//! Two things of the map remain visible to the flash: it writes the markers as words of zeros, and may write such a word
+//! again after a cut left it half written. Flash with error correction takes zeros over anything.
 
 use core::fmt;
 use core::marker::PhantomData;
 
 use embedded_storage_async::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
 
-const SLOTS: usize = 4;
+const SLOTS: usize = 8;
 const NUMBER_LEN: usize = 8;
 /// The longest word that the map works with.
 const MAX_WORD_LEN: usize = 32;

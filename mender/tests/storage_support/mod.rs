@@ -1,5 +1,7 @@
 //! A simulated NOR flash that loses power at any word it writes and any page it erases, and leaves there what a real one may.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
