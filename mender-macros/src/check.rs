@@ -34,7 +34,7 @@ pub enum Value<'a> {
 /// A rule that depends on const expressions.
 pub struct Assertion {
     pub span: Span,
-    /// Must be true. Made of the local names `requires_reboot`, `supports_rollback` and `artifact_type`.
+    /// Must be true. Made of the [`local`] names `requires_reboot`, `supports_rollback` and `artifact_type`.
     pub condition: TokenStream,
     pub message: String,
 }
@@ -149,7 +149,7 @@ impl<'a> Rules<'a, '_> {
             }
             ArtifactType::Literal(text) => Some(Value::Text(text)),
             ArtifactType::Const(value) => {
-                let artifact_type = Ident::new("artifact_type", Span::mixed_site());
+                let artifact_type = local("artifact_type");
                 self.assertions.push(Assertion {
                     span: syn::spanned::Spanned::span(value),
                     condition: quote!(!#artifact_type.is_empty()),
@@ -317,7 +317,7 @@ impl<'a> Rules<'a, '_> {
                 Some(Value::Bool(value)) if value == *forbidden => {}
                 Some(Value::Bool(_)) => return,
                 Some(Value::Const(_) | Value::Text(_)) => {
-                    let name = Ident::new(name, Span::mixed_site());
+                    let name = local(name);
                     unknown.push(if *forbidden { quote!(!#name) } else { quote!(#name) });
                 }
             }
@@ -332,6 +332,11 @@ impl<'a> Rules<'a, '_> {
             });
         }
     }
+}
+
+/// The name of the variable that holds an argument's value where the assertions are made.
+pub fn local(argument: &str) -> Ident {
+    Ident::new(&format!("__{argument}"), Span::mixed_site())
 }
 
 fn names(states: &[State]) -> String {

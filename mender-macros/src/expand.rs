@@ -1,14 +1,16 @@
 //! From the attribute and its item to the generated code: the item as it was, and `impl UpdateModule`.
 //!
 //! Works on `proc_macro2` only, so that tests call it without a compiler. Whatever the generated code refers to goes
-//! through the absolute path `::mender::__private`, as every other name may mean something else where it ends up.
+//! through the absolute path `::mender::__private`, as every other name may mean something else where it ends up; for
+//! the same reason its own names begin with `__`.
 
-use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Ident;
+use syn::spanned::Spanned as _;
 
 use crate::args::{Args, ArtifactType};
-use crate::check::{Assertion, Table, Value, check};
+use crate::check::{Assertion, Table, Value, check, local};
 use crate::errors::Errors;
 use crate::names::State;
 use crate::parse::Item;
@@ -42,7 +44,7 @@ fn implementation(private: &TokenStream, item: &Item, table: &Table) -> TokenStr
     let download = download(private, table);
     let calls = table.calls.iter().map(|(method, states)| {
         let states = variants(private, states);
-        let call = on_token(private, method, &quote!(callback), &quote!(self));
+        let call = on_token(private, method, "callback", &["self"]);
         quote!(#(#states)|* => #call,)
     });
     let unlisted = (!table.unlisted.is_empty()).then(|| {
@@ -50,16 +52,20 @@ fn implementation(private: &TokenStream, item: &Item, table: &Table) -> TokenStr
         quote!(#(#states)|* => #private::Ok(()),)
     });
     let call = quote! {
-        match state {
+        match __state {
             #(#calls)*
             #unlisted
         }
     };
     let mut implementation = with_head(private, item, &descriptor, &download, &call);
-    if !table.assertions.is_empty() && item.generics.params.is_empty() {
+    if let Some(Assertion { span, .. }) = table.assertions.first()
+        && item.generics.params.is_empty()
+    {
         // Without parameters the assertions can be made where the module is defined, not only where it is used.
         let Item { attributes, name, .. } = item;
-        implementation.extend(quote! {
+        let span = span.resolved_at(Span::call_site());
+        let private = respan(private.clone(), span);
+        implementation.extend(quote_spanned! {span=>
             #(#attributes)*
             const _: #private::Descriptor = <#name as #private::UpdateModule>::DESCRIPTOR;
         });
@@ -89,14 +95,14 @@ fn with_head(
 
             async fn download(
                 &mut self,
-                payload: &mut #private::Payload<'_>,
+                __payload: &mut #private::Payload<'_>,
             ) -> #private::Result<(), #private::Failure> {
                 #download
             }
 
             async fn call(
                 &mut self,
-                state: #private::CallbackState,
+                __state: #private::CallbackState,
             ) -> #private::Result<(), #private::Failure> {
                 #call
             }
@@ -106,30 +112,26 @@ fn with_head(
 
 fn descriptor(private: &TokenStream, table: &Table) -> TokenStream {
     let mut bindings = TokenStream::new();
-    let mut value = |name: &str, value: &Value, of: TokenStream| match value {
+    let mut value = |name: &str, value: &Value, text: bool| match value {
         Value::Text(text) => quote!(#text),
         Value::Bool(value) => quote!(#value),
         Value::Const(expression) => {
-            let name = Ident::new(name, Span::mixed_site());
+            let name = local(name);
+            // A constant of another type is reported at the expression.
+            let span = expression.span().resolved_at(Span::call_site());
+            let private = respan(private.clone(), span);
+            let of = if text {
+                quote_spanned!(span=> &'static #private::primitive::str)
+            } else {
+                quote_spanned!(span=> #private::primitive::bool)
+            };
             bindings.extend(quote!(let #name: #of = #expression;));
             quote!(#name)
         }
     };
-    let artifact_type = value(
-        "artifact_type",
-        &table.artifact_type,
-        quote!(&'static #private::primitive::str),
-    );
-    let requires_reboot = value(
-        "requires_reboot",
-        &table.requires_reboot,
-        quote!(#private::primitive::bool),
-    );
-    let supports_rollback = value(
-        "supports_rollback",
-        &table.supports_rollback,
-        quote!(#private::primitive::bool),
-    );
+    let artifact_type = value("artifact_type", &table.artifact_type, true);
+    let requires_reboot = value("requires_reboot", &table.requires_reboot, false);
+    let supports_rollback = value("supports_rollback", &table.supports_rollback, false);
     let mut listed: Vec<State> = table.calls.iter().flat_map(|(_, states)| states.clone()).collect();
     listed.sort_unstable();
     let states = variants(private, &listed);
@@ -139,9 +141,9 @@ fn descriptor(private: &TokenStream, table: &Table) -> TokenStream {
              condition,
              message,
          }| {
-            // Reported at the user's token, but as generated code: no lint on it.
-            let span = span.resolved_at(Span::mixed_site());
-            quote_spanned!(span=> #private::assert!(#condition, #message);)
+            // A failed assertion is reported where its tokens come from: at the user's.
+            let private = respan(private.clone(), *span);
+            quote_spanned!(*span=> #private::assert!(#condition, #message);)
         },
     );
     let descriptor = quote! {
@@ -162,16 +164,16 @@ fn descriptor(private: &TokenStream, table: &Table) -> TokenStream {
 fn download(private: &TokenStream, table: &Table) -> TokenStream {
     let method = table
         .download
-        .map(|method| on_token(private, method, &quote!(download), &quote!(self, payload)));
+        .map(|method| on_token(private, method, "download", &["self", "__payload"]));
     match (table.no_payload, method) {
         (false, Some(method)) => method,
-        (true, None) => quote!(#private::no_payload(payload).await),
+        (true, None) => quote!(#private::no_payload(__payload).await),
         (true, Some(method)) => quote! {
-            #private::no_payload(payload).await?;
+            #private::no_payload(__payload).await?;
             #method
         },
         // Ruled out by the check; were it not, the user's own error would be the better one.
-        (false, None) => quote!(#private::no_payload(payload).await),
+        (false, None) => quote!(#private::no_payload(__payload).await),
     }
 }
 
@@ -209,27 +211,20 @@ fn variants<'a>(private: &'a TokenStream, states: &'a [State]) -> Vec<TokenStrea
 
 /// The call of a method. All of it is reported at the method's name in the attribute, as that is where errors in its
 /// type, or its absence, have to show up.
-fn on_token(private: &TokenStream, method: &Ident, call: &TokenStream, arguments: &TokenStream) -> TokenStream {
+fn on_token(private: &TokenStream, method: &Ident, call: &str, arguments: &[&str]) -> TokenStream {
     let span = method.span().resolved_at(Span::call_site());
-    let call = quote_spanned!(span=> #private::#call(Self::#method, #arguments).await.map_err(#private::Failure::new));
-    respan(call, method, span)
+    let private = respan(private.clone(), span);
+    let call = Ident::new(call, span);
+    let arguments = arguments.iter().map(|argument| Ident::new(argument, span));
+    quote_spanned!(span=> #private::#call(Self::#method, #(#arguments),*).await.map_err(#private::Failure::new))
 }
 
-/// Moves every token but the method's own name to `span`.
-fn respan(tokens: TokenStream, method: &Ident, span: Span) -> TokenStream {
-    tokens
-        .into_iter()
-        .map(|token| match token {
-            TokenTree::Group(group) => {
-                let mut moved = Group::new(group.delimiter(), respan(group.stream(), method, span));
-                moved.set_span(span);
-                TokenTree::Group(moved)
-            }
-            TokenTree::Ident(ident) if ident == *method => TokenTree::Ident(ident),
-            mut token => {
-                token.set_span(span);
-                token
-            }
+/// The path with every token at `span`.
+fn respan(path: TokenStream, span: Span) -> TokenStream {
+    path.into_iter()
+        .map(|mut token| {
+            token.set_span(span);
+            token
         })
         .collect()
 }

@@ -9,8 +9,8 @@ use crate::errors::Errors;
 
 /// What an implementation for the item needs to know.
 pub struct Item {
-    /// `#[cfg(...)]` and `#[deprecated]`: they decide whether the generated implementation exists, and which
-    /// warnings it must not repeat.
+    /// What the generated implementation needs before it: the item's `#[cfg(...)]`, so that both exist or neither, and
+    /// no warning that a deprecated item is used, as nobody but the attribute uses it there.
     pub attributes: Vec<Attribute>,
     pub name: Ident,
     pub generics: Generics,
@@ -65,10 +65,16 @@ fn parse(input: ParseStream) -> syn::Result<Found> {
             format!("`#[update_module]` goes on a struct, found the {keyword} `{name}`: put it into a struct's field"),
         )
     });
-    let attributes = attributes
+    let deprecated = attributes
+        .iter()
+        .any(|attribute| attribute.path().is_ident("deprecated"));
+    let mut attributes: Vec<Attribute> = attributes
         .into_iter()
-        .filter(|attribute| attribute.path().is_ident("cfg") || attribute.path().is_ident("deprecated"))
+        .filter(|attribute| attribute.path().is_ident("cfg"))
         .collect();
+    if deprecated {
+        attributes.push(syn::parse_quote!(#[allow(deprecated)]));
+    }
     Ok(Found::Type {
         item: Item {
             attributes,
