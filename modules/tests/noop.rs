@@ -25,7 +25,7 @@ fn every_payload_is_taken_and_read_to_its_end() {
         block_on(Noop.call(state)).unwrap();
     }
     assert_eq!(Noop::DESCRIPTOR.artifact_type, "noop");
-    assert!(!Noop::DESCRIPTOR.requires_reboot && !Noop::DESCRIPTOR.supports_rollback);
+    const { assert!(!Noop::DESCRIPTOR.requires_reboot && !Noop::DESCRIPTOR.supports_rollback) };
 }
 
 #[test]

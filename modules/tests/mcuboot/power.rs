@@ -12,7 +12,7 @@ use pollster::block_on;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use crate::device::{Failed, Small, V1, V2, V3, download, image};
+use crate::device::{Device, Failed, Small, V1, V2, V3, download, image};
 
 /// What goes wrong besides the power.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +57,8 @@ enum Stored {
     },
 }
 
-struct Deployment<'a> {
-    device: &'a Small,
+struct Deployment<'a, const WRITE: usize> {
+    device: &'a Device<WRITE, 512>,
     story: Story,
     cuts: std::vec::IntoIter<PowerCut>,
     stored: Stored,
@@ -75,7 +75,7 @@ enum End {
     },
 }
 
-impl Deployment<'_> {
+impl<const WRITE: usize> Deployment<'_, WRITE> {
     fn next_cut(&mut self) {
         if let Some(cut) = self.cuts.next() {
             self.device.flash.cut_power(cut);
@@ -226,7 +226,7 @@ impl Deployment<'_> {
 
 /// One deployment with cuts; checks the end, and gives the number of flash operations and whether it succeeded, or `None`
 /// if it ended in the bootloader's weak moment.
-fn deploy(start: &Small, story: Story, cuts: Vec<PowerCut>) -> Option<(u64, bool)> {
+fn deploy<const WRITE: usize>(start: &Device<WRITE, 512>, story: Story, cuts: Vec<PowerCut>) -> Option<(u64, bool)> {
     let mut device = start.copy();
     if story == Story::Refused {
         device.boot = device.boot.refusing(V2);
@@ -272,7 +272,7 @@ fn deploy(start: &Small, story: Story, cuts: Vec<PowerCut>) -> Option<(u64, bool
     Some((operations, success))
 }
 
-fn cut_everywhere(start: &Small) {
+fn cut_everywhere<const WRITE: usize>(start: &Device<WRITE, 512>) {
     let (mut done, mut forgotten) = (0, 0);
     for story in STORIES {
         let (operations, success) = deploy(start, story, Vec::new()).expect("no cut");
@@ -309,6 +309,17 @@ fn a_cut_anywhere_from_an_updated_image() {
 #[test]
 fn a_cut_anywhere_from_a_reverted_image() {
     cut_everywhere(&Small::reverted());
+}
+
+/// A magic of sixteen write units can be torn at more places than one of two.
+#[test]
+fn a_cut_anywhere_on_flash_written_by_the_byte() {
+    cut_everywhere(&Device::<1, 512>::updated());
+}
+
+#[test]
+fn a_cut_anywhere_on_flash_written_by_the_word() {
+    cut_everywhere(&Device::<4, 512>::updated());
 }
 
 fn cut() -> impl Strategy<Value = PowerCut> {

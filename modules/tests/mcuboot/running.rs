@@ -13,16 +13,14 @@ fn starts() -> [Small; 3] {
 
 /// Each start with version 2 received, and requested if wanted.
 fn received(requested: bool) -> Vec<Small> {
-    starts()
-        .into_iter()
-        .map(|device| {
-            device.download(&image(V2)).unwrap();
-            if requested {
-                block_on(device.module().request_swap()).unwrap();
-            }
-            device
-        })
-        .collect()
+    let devices = Vec::from(starts());
+    for device in &devices {
+        device.download(&image(V2)).unwrap();
+        if requested {
+            block_on(device.module().request_swap()).unwrap();
+        }
+    }
+    devices
 }
 
 fn old_runs(device: &Small, why: OldRuns) {
@@ -192,21 +190,16 @@ fn refused_by_the_bootloader() {
     }
 }
 
-/// The bootloader's downgrade prevention ignores a request and leaves it where it is.
+/// The bootloader's downgrade prevention ignores a request and leaves it where it is: as if there was no boot.
 #[test]
 fn ignored_by_the_bootloader() {
     for device in received(true) {
-        stays_without_boot(&device);
         old_runs(&device, OldRuns::Pending);
         block_on(device.module().request_revert()).unwrap();
         assert_eq!(device.boot.decision(&device.flash).unwrap(), SwapType::None);
         block_on(device.module().check_reverted()).unwrap();
-        assert_eq!(device.version(1), None);
+        assert_eq!((device.version(0), device.version(1)), (Some(V1), None));
     }
-}
-
-fn stays_without_boot(device: &Small) {
-    assert_eq!(device.version(0), Some(V1));
 }
 
 #[test]

@@ -120,7 +120,7 @@ impl<F: ReadNorFlash> ReadNorFlash for Words<F> {
 
     async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), F::Error> {
         assert!(
-            offset % 4 == 0 && bytes.len() % 4 == 0,
+            offset.is_multiple_of(4) && bytes.len().is_multiple_of(4),
             "{} bytes at {offset}",
             bytes.len()
         );
