@@ -2,7 +2,7 @@
 //!
 //! For MCUboot in its mode "swap using move" with `BOOT_MAX_ALIGN` = 8 (write units of 1 to 8 bytes) and one image pair.
 //! Takes artifacts with one file, an image signed with imgtool without `--pad`. Depends on
-//! [`mender::update_module`], `embedded-storage-async` and `sha2`.
+//! [`mod@mender::update_module`], `embedded-storage-async` and `sha2`.
 //!
 //! ```
 //! use embedded_storage_async::nor_flash::NorFlash;
