@@ -6,7 +6,7 @@
 //! | [`noop`] | `noop` | `noop` | nothing: only the artifact name and the provides change |
 //!
 //! All are `no_std`, without an allocator and without global state. Depends on `mender`'s
-//! [`update_module`](mender::update_module) only; the client knows none of the modules here.
+//! [`update_module`](mod@mender::update_module) only; the client knows none of the modules here.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

@@ -18,7 +18,7 @@ pub enum ImageFault {
         /// Bytes there are: [`Layout::max_image_len`](super::Layout::max_image_len).
         room: u32,
     },
-    /// The file is shorter than the image that its header announces.
+    /// The file, or the room in the slot, is shorter than the image that header and TLVs announce.
     Truncated,
     /// The image is encrypted or compressed. The module cannot check such an image.
     Encoded,

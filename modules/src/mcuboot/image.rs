@@ -134,11 +134,7 @@ async fn stated_hash<F: NorFlash>(slot: &mut F, header: &Header, room: u32) -> R
         return Err(ImageFault::Tlv.into());
     }
     if end > room {
-        return Err(ImageFault::TooLarge {
-            len: u64::from(end),
-            room,
-        }
-        .into());
+        return Err(ImageFault::Truncated.into());
     }
     let mut offset = header.hashed_len.saturating_add(TLV_INFO_LEN);
     let mut found = None;

@@ -2,7 +2,7 @@
 //!
 //! For MCUboot in its mode "swap using move" with `BOOT_MAX_ALIGN` = 8 (write units of 1 to 8 bytes) and one image pair.
 //! Takes artifacts with one file, an image signed with imgtool without `--pad`. Depends on
-//! [`mender::update_module`], `embedded-storage-async` and `sha2`.
+//! [`mod@mender::update_module`], `embedded-storage-async` and `sha2`.
 //!
 //! ```
 //! use embedded_storage_async::nor_flash::NorFlash;
@@ -85,6 +85,9 @@
 //!
 //! Nothing else may write to slot 1 or the trailers during a deployment. If the old image in slot 1 decays while the
 //! new one is confirmed but not yet committed, rule 4 takes the new image for the old one.
+//! On its way back to the old image MCUboot erases a permanent request in slot 1. If power is lost in that erase so that
+//! the cell image_ok reads as erased while the 16 bytes of the magic beside it are still whole, it has become the request
+//! of a test, and the boot after next runs the new image again. The application cannot see or prevent this.
 //! The signature is the bootloader's business: a module that checked it would need its key.
 
 mod error;

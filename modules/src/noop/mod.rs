@@ -1,6 +1,6 @@
 //! The module that installs nothing: [`Noop`].
 //!
-//! Depends on [`mender::update_module`] only.
+//! Depends on [`mod@mender::update_module`] only.
 
 use mender::update_module::{CallbackState, Descriptor, Failure, Payload, States, UpdateModule};
 

@@ -35,6 +35,7 @@ pub struct Layout {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mcuboot {
     layout: Layout,
+    refused: Vec<Version>,
 }
 
 /// What a boot did.
@@ -60,7 +61,17 @@ enum Slot1 {
 impl Mcuboot {
     /// A bootloader for this layout.
     pub fn new(layout: Layout) -> Mcuboot {
-        Mcuboot { layout }
+        Mcuboot {
+            layout,
+            refused: Vec::new(),
+        }
+    }
+
+    /// Makes the bootloader refuse images of this version in slot 1, as if their signature were wrong.
+    #[must_use]
+    pub fn refusing(mut self, version: Version) -> Mcuboot {
+        self.refused.push(version);
+        self
     }
 
     /// The layout.
@@ -126,7 +137,7 @@ impl Mcuboot {
             };
             if wanted != SwapType::None {
                 let room = self.max_image_len(WRITE as u32, SECTOR as u32) as usize;
-                match check_slot1(&slot1, room) {
+                match self.check_slot1(&slot1, room) {
                     Slot1::Good => {
                         let run = swap::Run {
                             boot: self,
@@ -170,6 +181,27 @@ impl Mcuboot {
         Ok(decide(&Trailer::read(&slot0), &Trailer::read(&slot1)))
     }
 
+    fn check_slot1(&self, slot1: &[u8], room: usize) -> Slot1 {
+        if slot1[..crate::image::HEADER_LEN].iter().all(|b| *b == 0xff) {
+            return Slot1::NotBootable;
+        }
+        let flags = u32::from_le_bytes([slot1[16], slot1[17], slot1[18], slot1[19]]);
+        if header_version(slot1).is_some() && flags & FLAG_NON_BOOTABLE != 0 {
+            return Slot1::NotBootable;
+        }
+        match ImageInfo::parse(slot1) {
+            Ok(image)
+                if image.len <= room
+                    && image.flags & (FLAGS_ENCRYPTED | FLAGS_COMPRESSED) == 0
+                    && image.hash_is_right(slot1)
+                    && !self.refused.contains(&image.version) =>
+            {
+                Slot1::Good
+            }
+            Ok(_) | Err(_) => Slot1::Bad,
+        }
+    }
+
     fn erase_trailer<const WRITE: usize, const SECTOR: usize>(
         &self,
         flash: &SimFlash<WRITE, SECTOR>,
@@ -194,26 +226,6 @@ fn read<const WRITE: usize, const SECTOR: usize>(
     let mut bytes = vec![0; (range.end - range.start) as usize];
     flash.read_now(range.start, &mut bytes)?;
     Ok(bytes)
-}
-
-fn check_slot1(slot1: &[u8], room: usize) -> Slot1 {
-    if slot1[..crate::image::HEADER_LEN].iter().all(|b| *b == 0xff) {
-        return Slot1::NotBootable;
-    }
-    let flags = u32::from_le_bytes([slot1[16], slot1[17], slot1[18], slot1[19]]);
-    if header_version(slot1).is_some() && flags & FLAG_NON_BOOTABLE != 0 {
-        return Slot1::NotBootable;
-    }
-    match ImageInfo::parse(slot1) {
-        Ok(image)
-            if image.len <= room
-                && image.flags & (FLAGS_ENCRYPTED | FLAGS_COMPRESSED) == 0
-                && image.hash_is_right(slot1) =>
-        {
-            Slot1::Good
-        }
-        Ok(_) | Err(_) => Slot1::Bad,
-    }
 }
 
 /// Length of the image in a slot, as far as its sizes can be followed.

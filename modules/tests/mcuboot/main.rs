@@ -1,0 +1,8 @@
+//! The module `zephyr-image` on simulated flash with the bootloader model.
+
+mod device;
+mod golden;
+mod power;
+mod refusals;
+mod running;
+mod writing;
