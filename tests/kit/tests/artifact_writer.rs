@@ -266,7 +266,10 @@ fn the_real_tool_accepts_what_is_written() {
     // And it reads the same values out of it.
     let path = directory.join("software.mender");
     let output = Command::new("mender-artifact").arg("read").arg(&path).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = String::from_utf8_lossy(&output.stdout)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
     for expected in [
         "Name: r",
         "data.app.version: 7",
