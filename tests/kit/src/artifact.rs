@@ -421,8 +421,11 @@ fn append(tar: &mut Vec<u8>, name: &str, content: &[u8], fields: &Fields<'_>) {
     put(257, b"ustar\x0000");
     put(265, fields.user.as_bytes());
     put(297, fields.group.as_bytes());
-    put(329, b"0000000");
-    put(337, b"0000000");
+    // Go leaves the device numbers of its extension headers empty.
+    if fields.typeflag == b'0' {
+        put(329, b"0000000");
+        put(337, b"0000000");
+    }
     let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
     header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
     tar.extend_from_slice(&header);
