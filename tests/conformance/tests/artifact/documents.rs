@@ -32,7 +32,7 @@ fn header_info() {
     let several = with_header_info(&(r#"{"payloads":[{"type":"t"},{"type":"t"}],"#.to_owned() + rest));
     assert_eq!(message(&several), "not supported: more than one payload");
     let unknown = with_header_info(&(r#"{"payloads":[{"type":"t","x":1}],"#.to_owned() + rest));
-    assert_eq!(message(&unknown), "header-info: unknown key (at byte 25)");
+    assert_eq!(message(&unknown), "header-info: unknown key (at byte 26)");
     let cased = with_header_info(&(r#"{"Payloads":[{"type":"t"}],"#.to_owned() + rest));
     assert_eq!(message(&cased), "header-info: unknown key (at byte 2)");
     let bom = with_header_info(&("\u{feff}{\"payloads\":[{\"type\":\"t\"}],".to_owned() + rest));
