@@ -92,8 +92,10 @@ fn empty_payloads() {
 
 #[test]
 fn state_scripts_are_counted_and_skipped() {
-    let mut parts = Parts::default();
-    parts.scripts = (0..100).map(|n| format!("ArtifactInstall_Enter_{n:02}")).collect();
+    let mut parts = Parts {
+        scripts: (0..100).map(|n| format!("ArtifactInstall_Enter_{n:02}")).collect(),
+        ..Parts::default()
+    };
     let Outcome { header, result, .. } = parse(&parts.build(), &[512]);
     assert_eq!((header.unwrap().scripts, result), (100, Ok(())));
     for name in ["..", ".", "", "a/b", "../x", "a b"] {
