@@ -67,9 +67,16 @@ fn prints_what_the_vectors_say() {
         count += 1;
         let file = vector["file"].as_str().unwrap();
         let found = printed(&run(&[file]));
-        for key in ["artifact_name", "payload_type", "files", "meta_data", "manifest_sha256"] {
+        for key in ["artifact_name", "payload_type", "files", "manifest_sha256"] {
             assert_eq!(found[key], vector[key], "{key} of {file}");
         }
+        // `MANIFEST.json` has -0 as 0.
+        let mut meta_data = found["meta_data"].clone();
+        if let Some(zero) = meta_data.get_mut("negzero") {
+            assert_eq!(zero.take().as_f64(), Some(0.0));
+            *zero = 0.into();
+        }
+        assert_eq!(meta_data, vector["meta_data"], "{file}");
         assert_eq!(found["clears_artifact_provides"], vector["clears_provides"], "{file}");
         assert_eq!(merged_provides(&found), vector["provides"], "{file}");
         let mut depends = found["depends"].as_object().unwrap().clone();
@@ -80,7 +87,7 @@ fn prints_what_the_vectors_say() {
         assert_eq!(found["state_scripts"], scripts, "{file}");
         assert_eq!(found["format_version"], 3);
     }
-    assert_eq!(count, 52);
+    assert_eq!(count, 51);
 }
 
 #[test]

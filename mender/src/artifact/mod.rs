@@ -16,7 +16,7 @@
 //!
 //! | file | job |
 //! |---|---|
-//! | `parser.rs` | the stream: archives, order, checksums |
+//! | `parser.rs`, `parser/entries.rs` | the stream: blocks and bytes; order, meaning and checksums of entries |
 //! | `tar.rs`, `entry.rs` | header blocks, PAX headers; names of entries |
 //! | `manifest.rs`, `signature.rs` | the manifest as a compact list; the form of its signature |
 //! | `document.rs`, `json.rs` | header-info, type-info, meta-data, version; strict JSON |

@@ -1,5 +1,6 @@
 //! Every valid artifact gives exactly the listed content, or is refused because of a feature, at every chunk size.
 
+use mender::artifact::{Error, Event, Limits, Parser};
 use serde_json::{Value, json};
 
 use crate::run::{HeaderContent, parse};
@@ -31,6 +32,18 @@ fn pairs<T>(value: &Value, skipped: &str, read: impl Fn(&Value) -> T) -> Vec<(St
         .collect()
 }
 
+/// `MANIFEST.json` has -0 as 0.
+fn without_negative_zero(value: Value) -> Value {
+    match value {
+        Value::Object(map) => map
+            .into_iter()
+            .map(|(key, value)| (key, without_negative_zero(value)))
+            .collect(),
+        Value::Number(number) if number.as_f64() == Some(0.0) => 0.into(),
+        other => other,
+    }
+}
+
 fn check_header(vector: &Vector, found: &HeaderContent) {
     let (header_info, type_info) = (vector.header_info.as_ref().unwrap(), vector.type_info.as_ref().unwrap());
     assert_eq!(Some(&found.artifact_name), vector.artifact_name.as_ref());
@@ -51,7 +64,7 @@ fn check_header(vector: &Vector, found: &HeaderContent) {
         .meta_data
         .as_ref()
         .map(|text| serde_json::from_str::<Value>(text).unwrap());
-    assert_eq!(meta_data, vector.meta_data);
+    assert_eq!(meta_data.map(without_negative_zero), vector.meta_data);
     assert_eq!(found.signed, vector.signed_by.is_some());
     assert_eq!(usize::from(found.scripts), vector.scripts.len());
     assert_eq!(Some(&found.manifest_sha256), vector.manifest_sha256.as_ref());
@@ -75,7 +88,7 @@ fn supported_artifacts_give_exactly_the_listed_content() {
             assert_eq!(outcome.payload_bytes as u64, total);
         }
     }
-    assert_eq!(count, 52);
+    assert_eq!(count, 51);
 }
 
 #[test]
@@ -95,7 +108,7 @@ fn unsupported_artifacts_are_refused_by_name_before_any_payload() {
             assert_eq!(outcome.payload_bytes, 0);
         }
     }
-    assert_eq!(count, 10);
+    assert_eq!(count, 11);
 }
 
 /// Every place where a stream may be cut: refused up to the second end block of the artifact, and good from there on.
@@ -108,12 +121,12 @@ fn every_truncation_of_every_valid_artifact_is_refused() {
         }
         let bytes = vector.bytes();
         let complete = vectors::outer_entries(&bytes).1 + 1024;
-        let mut work = vec![0; mender::artifact::Limits::GENEROUS.work_len()];
-        let mut parser = mender::artifact::Parser::new(mender::artifact::Limits::GENEROUS, &mut work);
+        let mut work = vec![0; Limits::GENEROUS.work_len()];
+        let mut parser = Parser::new(Limits::GENEROUS, &mut work);
         for at in 0..=bytes.len() {
             let finished = parser.finish();
             if at < complete {
-                let expected = mender::artifact::Error::Truncated { offset: at as u64 };
+                let expected = Error::Truncated { offset: at as u64 };
                 assert_eq!(finished, Err(expected), "{} cut at {at}", vector.file);
             } else {
                 assert_eq!(finished, Ok(()), "{} cut at {at}", vector.file);
@@ -123,7 +136,7 @@ fn every_truncation_of_every_valid_artifact_is_refused() {
             loop {
                 let (consumed, event) = parser.feed(piece).unwrap();
                 piece = &piece[consumed..];
-                if event == mender::artifact::Event::NeedInput {
+                if event == Event::NeedInput {
                     break;
                 }
             }

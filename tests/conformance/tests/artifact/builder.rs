@@ -48,8 +48,15 @@ pub fn seal(block: &mut [u8; 512]) {
     block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
 }
 
-/// An entry with its padding.
+/// An entry with its padding, and a GNU long name in front if it needs one.
 pub fn entry(tar: &mut Vec<u8>, name: &str, data: &[u8]) {
+    if name.len() > 100 {
+        tar.extend(block("././@LongLink", name.len() + 1, b'L'));
+        tar.extend(name.as_bytes());
+        tar.push(0);
+        tar.resize(tar.len().next_multiple_of(512), 0);
+        return entry(tar, &name[..100], data);
+    }
     tar.extend(block(name, data.len(), b'0'));
     tar.extend(data);
     tar.resize(tar.len().next_multiple_of(512), 0);

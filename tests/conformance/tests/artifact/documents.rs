@@ -32,7 +32,7 @@ fn header_info() {
     let several = with_header_info(&(r#"{"payloads":[{"type":"t"},{"type":"t"}],"#.to_owned() + rest));
     assert_eq!(message(&several), "not supported: more than one payload");
     let unknown = with_header_info(&(r#"{"payloads":[{"type":"t","x":1}],"#.to_owned() + rest));
-    assert_eq!(message(&unknown), "header-info: unknown key (at byte 25)");
+    assert_eq!(message(&unknown), "header-info: unknown key (at byte 26)");
     let cased = with_header_info(&(r#"{"Payloads":[{"type":"t"}],"#.to_owned() + rest));
     assert_eq!(message(&cased), "header-info: unknown key (at byte 2)");
     let bom = with_header_info(&("\u{feff}{\"payloads\":[{\"type\":\"t\"}],".to_owned() + rest));
@@ -92,8 +92,10 @@ fn empty_payloads() {
 
 #[test]
 fn state_scripts_are_counted_and_skipped() {
-    let mut parts = Parts::default();
-    parts.scripts = (0..100).map(|n| format!("ArtifactInstall_Enter_{n:02}")).collect();
+    let mut parts = Parts {
+        scripts: (0..100).map(|n| format!("ArtifactInstall_Enter_{n:02}")).collect(),
+        ..Parts::default()
+    };
     let Outcome { header, result, .. } = parse(&parts.build(), &[512]);
     assert_eq!((header.unwrap().scripts, result), (100, Ok(())));
     for name in ["..", ".", "", "a/b", "../x", "a b"] {
