@@ -17,13 +17,13 @@ const TAR_NAME_MAX: usize = 100;
 /// Who the artifact's tar entries say has written it, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Builder {
-    /// User number.
+    /// User number, at most 2097151: larger ones need an extension header, which this writer makes for names only.
     pub uid: u32,
-    /// Group number.
+    /// Group number, at most 2097151.
     pub gid: u32,
-    /// User name.
+    /// User name, at most 31 bytes.
     pub user: String,
-    /// Group name.
+    /// Group name, at most 31 bytes.
     pub group: String,
     /// Time of writing, in seconds since 1970: the time of `header.tar` and `data/0000.tar`.
     pub written_unix_secs: u64,
@@ -240,6 +240,9 @@ impl ArtifactWriter {
     }
 
     /// The bytes of the artifact.
+    ///
+    /// # Panics
+    /// When a value of the [`Builder`] is larger than its field of a tar header.
     pub fn write(&self) -> Vec<u8> {
         let version = br#"{"format":"mender","version":3}"#;
         let header = self.header_tar();

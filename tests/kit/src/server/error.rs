@@ -10,7 +10,8 @@ pub(crate) struct ApiError {
     status: u16,
     text: String,
     headers: Vec<(String, String)>,
-    metadata: Option<Value>,
+    /// Boxed so that results stay small.
+    metadata: Option<Box<Value>>,
     body: ErrorBody,
 }
 
@@ -67,7 +68,7 @@ impl ApiError {
 
     #[must_use]
     pub(crate) fn metadata(mut self, metadata: Value) -> Self {
-        self.metadata = Some(metadata);
+        self.metadata = Some(Box::new(metadata));
         self
     }
 
@@ -80,7 +81,7 @@ impl ApiError {
         };
         let mut object = json!({"error": text});
         if let Some(metadata) = self.metadata {
-            object["metadata"] = metadata;
+            object["metadata"] = *metadata;
         }
         let mut response = match self.body {
             ErrorBody::Nothing => Response::empty(self.status),

@@ -26,8 +26,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Value, String> {
 pub(crate) fn get<'v>(object: &'v Map<String, Value>, key: &str) -> Option<&'v Value> {
     object
         .iter()
-        .filter(|(name, _)| name.eq_ignore_ascii_case(key))
-        .next_back()
+        .rfind(|(name, _)| name.eq_ignore_ascii_case(key))
         .map(|(_, value)| value)
 }
 

@@ -12,7 +12,7 @@ use super::record::{RequestRecord, Violation};
 use super::settings::Settings;
 use super::time::Time;
 use super::token::Signer;
-use super::{AddArtifactError, Artifact, Fault, Inventory, Server, forget_oldest};
+use super::{AddArtifactError, Artifact, Endpoint, Fault, Inventory, Server, forget_oldest};
 
 /// A deployment that is to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +64,27 @@ impl Server {
     /// The settings, to change them while the server runs.
     pub fn settings_mut(&mut self) -> &mut Settings {
         &mut self.settings
+    }
+
+    /// Which of the server's addresses a host and port are, by the settings' `api_url` and `storage_url`; `None` when
+    /// there is nobody at home. For in-process connectors, which are asked to connect to somewhere.
+    pub fn endpoint_at(&self, host: &str, port: u16) -> Option<Endpoint> {
+        let is = |url: &str| {
+            let (scheme, authority) = url.split_once("://").unwrap_or(("http", url));
+            let default_port = if scheme == "https" { 443 } else { 80 };
+            let (known, known_port) = match authority.rsplit_once(':') {
+                Some((known, digits)) if !digits.ends_with(']') => (known, digits.parse().ok()),
+                Some(_) | None => (authority, Some(default_port)),
+            };
+            known.eq_ignore_ascii_case(host) && known_port == Some(port)
+        };
+        if is(&self.settings.api_url) {
+            Some(Endpoint::Api)
+        } else if is(&self.settings.storage_url) {
+            Some(Endpoint::Storage)
+        } else {
+            None
+        }
     }
 
     /// Lets something go wrong. Faults that fit the same request all strike.

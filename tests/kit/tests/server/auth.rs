@@ -264,7 +264,7 @@ fn a_new_key_of_a_known_device_waits_and_replaces_the_old_one_when_accepted() {
     let old_token = String::from_utf8(old.body).unwrap();
 
     assert_eq!(bench.send(auth_request("aa", &key(2))).status, 401);
-    assert_eq!(bench.server.pending_devices(), [id.clone()]);
+    assert_eq!(bench.server.pending_devices(), std::slice::from_ref(&id));
     assert_eq!(
         bench.server.device(&id).unwrap().acceptance(),
         Acceptance::Accepted,

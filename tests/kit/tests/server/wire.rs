@@ -1,6 +1,6 @@
 //! Requests out of bytes and responses into bytes, as in-process connectors use them.
 
-use mender_testkit::server::{Ending, Endpoint, Framing, Request, Response, WireError};
+use mender_testkit::server::{Ending, Endpoint, Framing, Request, Response, Server, Settings, WireError};
 
 fn parse(bytes: &[u8]) -> Result<Option<mender_testkit::server::Parsed>, WireError> {
     Request::parse(bytes, Endpoint::Api)
@@ -97,4 +97,23 @@ fn responses_are_framed_in_three_ways() {
             Ending::KeepAlive
         )
     );
+}
+
+#[test]
+fn addresses_lead_to_endpoints() {
+    let server = |api: &str, storage: &str| {
+        Server::new(Settings {
+            api_url: api.to_owned(),
+            storage_url: storage.to_owned(),
+            ..Settings::default()
+        })
+    };
+    let with_ports = server("http://mender.test:8080", "http://mender.test:9000");
+    assert_eq!(with_ports.endpoint_at("mender.test", 8080), Some(Endpoint::Api));
+    assert_eq!(with_ports.endpoint_at("MENDER.test", 9000), Some(Endpoint::Storage));
+    assert_eq!(with_ports.endpoint_at("mender.test", 80), None);
+    assert_eq!(with_ports.endpoint_at("other.test", 8080), None);
+    let without = server("https://mender.test", "http://[::1]");
+    assert_eq!(without.endpoint_at("mender.test", 443), Some(Endpoint::Api));
+    assert_eq!(without.endpoint_at("[::1]", 80), Some(Endpoint::Storage));
 }
