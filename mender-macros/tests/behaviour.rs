@@ -291,3 +291,19 @@ fn only_registered_artifact_types_are_found() {
     assert!(Set::find("Empty").is_none());
     assert!(Set::find("").is_none());
 }
+
+/// The attribute's promise of no cost: what a generated future holds beside the method's own is the module's reference,
+/// the arguments and the point where it waits.
+#[test]
+fn generated_futures_are_hardly_larger_than_the_methods() {
+    let words = 4 * size_of::<usize>();
+    let mut module = set(false).1;
+    let mut files = files(&[]);
+    let mut payload = Payload::new(&mut files);
+    let method = size_of_val(&module.write(&mut payload));
+    let generated = size_of_val(&UpdateModule::download(&mut module, &mut payload));
+    assert!(generated <= method + words, "{generated} for {method}");
+    let method = size_of_val(&module.look());
+    let generated = size_of_val(&UpdateModule::call(&mut module, CallbackState::VerifyReboot));
+    assert!(generated <= method + words, "{generated} for {method}");
+}
