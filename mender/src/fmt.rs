@@ -1,16 +1,13 @@
-//! The one log facade of this crate: the `log` crate, `defmt`, or nothing. Lines carry no token, key or URL query.
+//! The one log facade of this crate: the `log` crate, `defmt`, both, or nothing. Lines carry no token, key or URL query.
 //!
 //! A line is made with `format_args!`, so that call sites look the same for all three; with `defmt` it travels as text.
-
-#[cfg(all(feature = "defmt", feature = "log"))]
-compile_error!("the features `defmt` and `log` of `mender` exclude each other: enable one of them");
 
 macro_rules! error {
     ($($arg:tt)*) => {{
         #[cfg(feature = "log")]
-        log::error!($($arg)*);
+        ::log::error!($($arg)*);
         #[cfg(feature = "defmt")]
-        defmt::error!("{}", defmt::Display2Format(&format_args!($($arg)*)));
+        ::defmt::error!("{}", ::defmt::Display2Format(&format_args!($($arg)*)));
         #[cfg(not(any(feature = "log", feature = "defmt")))]
         {
             let _ = format_args!($($arg)*);
@@ -21,9 +18,9 @@ macro_rules! error {
 macro_rules! warning {
     ($($arg:tt)*) => {{
         #[cfg(feature = "log")]
-        log::warn!($($arg)*);
+        ::log::warn!($($arg)*);
         #[cfg(feature = "defmt")]
-        defmt::warn!("{}", defmt::Display2Format(&format_args!($($arg)*)));
+        ::defmt::warn!("{}", ::defmt::Display2Format(&format_args!($($arg)*)));
         #[cfg(not(any(feature = "log", feature = "defmt")))]
         {
             let _ = format_args!($($arg)*);
@@ -34,9 +31,9 @@ macro_rules! warning {
 macro_rules! info {
     ($($arg:tt)*) => {{
         #[cfg(feature = "log")]
-        log::info!($($arg)*);
+        ::log::info!($($arg)*);
         #[cfg(feature = "defmt")]
-        defmt::info!("{}", defmt::Display2Format(&format_args!($($arg)*)));
+        ::defmt::info!("{}", ::defmt::Display2Format(&format_args!($($arg)*)));
         #[cfg(not(any(feature = "log", feature = "defmt")))]
         {
             let _ = format_args!($($arg)*);
@@ -47,9 +44,9 @@ macro_rules! info {
 macro_rules! debug {
     ($($arg:tt)*) => {{
         #[cfg(feature = "log")]
-        log::debug!($($arg)*);
+        ::log::debug!($($arg)*);
         #[cfg(feature = "defmt")]
-        defmt::debug!("{}", defmt::Display2Format(&format_args!($($arg)*)));
+        ::defmt::debug!("{}", ::defmt::Display2Format(&format_args!($($arg)*)));
         #[cfg(not(any(feature = "log", feature = "defmt")))]
         {
             let _ = format_args!($($arg)*);

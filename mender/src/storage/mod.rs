@@ -11,7 +11,7 @@
 //! May depend on sequential-storage, embedded-storage and sha2; on nothing else in this crate. What the bytes of a record
 //! mean is not known here.
 
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", not(target_os = "none")))]
 mod file;
 mod flash;
 mod key;
@@ -20,7 +20,7 @@ mod region;
 use core::fmt;
 use core::future::Future;
 
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", not(target_os = "none")))]
 pub use file::{FileError, FileStorage};
 pub use flash::{FlashError, FlashRange, FlashRangeError, FlashScratch, FlashSetupError, FlashStorage};
 pub use key::{LogSlot, RecordKey};
