@@ -1,0 +1,161 @@
+//! Surroundings that the compiler cannot see through: every byte and every answer could be any.
+
+use core::convert::Infallible;
+use core::future::Future;
+use core::hint::black_box;
+use core::time::Duration;
+
+use panic_halt as _;
+
+#[cfg(feature = "client")]
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    use mender::client::{Client, Config, Resources};
+    use mender::storage::{FlashRange, FlashScratch, FlashStorage};
+
+    let mut resources: Resources = Resources::new();
+    let mut scratch = FlashScratch::<1024>::new();
+    let range = const { FlashRange::new(0..0x2000) };
+    let Ok(storage) = FlashStorage::new(Anything, range, scratch.as_mut()) else {
+        stop()
+    };
+    let config = Config::new(black_box("http://10.0.2.2"), black_box("board"));
+    let client = Client::new(
+        config,
+        Anything,
+        Anything,
+        storage,
+        Anything,
+        Anything,
+        (mender_modules::noop::Noop,),
+        &mut resources,
+    );
+    if let Ok(mut client) = client {
+        let _ = black_box(embassy_futures::block_on(client.run()).is_ok());
+    }
+    stop()
+}
+
+#[cfg(not(feature = "client"))]
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    stop()
+}
+
+fn stop() -> ! {
+    loop {
+        cortex_m::asm::wfi();
+    }
+}
+
+/// Device, network, flash, clock and random numbers in one.
+struct Anything;
+
+impl mender::client::Device for Anything {
+    fn identity(&self) -> &[(&str, &str)] {
+        black_box(&[("mac", "02:00:5e:10:00:01")])
+    }
+
+    async fn restart(&self) {
+        cortex_m::peripheral::SCB::sys_reset()
+    }
+}
+
+impl mender::client::Clock for Anything {
+    fn uptime(&self) -> Duration {
+        Duration::from_millis(u64::from(black_box(0_u32)))
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> {
+        black_box(duration);
+        embassy_futures::yield_now()
+    }
+}
+
+impl mender::net::Connector for Anything {
+    type Connection<'c> = Anything;
+    type Error = Infallible;
+
+    async fn connect<'c>(&'c self, endpoint: mender::net::Endpoint<'_>) -> Result<Anything, Infallible> {
+        black_box(endpoint);
+        embassy_futures::yield_now().await;
+        Ok(Anything)
+    }
+}
+
+impl embedded_io_async::ErrorType for Anything {
+    type Error = Infallible;
+}
+
+impl embedded_io_async::Read for Anything {
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
+        embassy_futures::yield_now().await;
+        black_box(&mut *buffer);
+        Ok(black_box(buffer.len()))
+    }
+}
+
+impl embedded_io_async::Write for Anything {
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
+        embassy_futures::yield_now().await;
+        Ok(black_box(bytes).len())
+    }
+
+    async fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+impl embedded_storage_async::nor_flash::ErrorType for Anything {
+    type Error = Infallible;
+}
+
+impl embedded_storage_async::nor_flash::ReadNorFlash for Anything {
+    const READ_SIZE: usize = 1;
+
+    async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Infallible> {
+        embassy_futures::yield_now().await;
+        black_box((offset, bytes));
+        Ok(())
+    }
+
+    fn capacity(&self) -> usize {
+        black_box(0x10_0000)
+    }
+}
+
+impl embedded_storage_async::nor_flash::NorFlash for Anything {
+    const WRITE_SIZE: usize = 4;
+    const ERASE_SIZE: usize = 4096;
+
+    async fn erase(&mut self, from: u32, to: u32) -> Result<(), Infallible> {
+        embassy_futures::yield_now().await;
+        black_box((from, to));
+        Ok(())
+    }
+
+    async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Infallible> {
+        embassy_futures::yield_now().await;
+        black_box((offset, bytes));
+        Ok(())
+    }
+}
+
+impl rand_core::TryRng for Anything {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(black_box(4))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(black_box(4))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        black_box(bytes);
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for Anything {}
