@@ -25,6 +25,9 @@ pub mod provides;
 pub mod storage;
 pub mod update_module;
 
+/// The crates whose traits users implement for the client, in the versions that it uses.
+pub use {embedded_io_async, embedded_storage_async, rand_core};
+
 #[doc(inline)]
 pub use update_module::UpdateModule;
 
