@@ -27,6 +27,16 @@ const REBOOT_AND_ROLLBACK: Traits = Traits {
     supports_rollback: true,
 };
 
+/// One run: name, module, what fails, where the device restarts by itself, and what is expected.
+type Case = (
+    &'static str,
+    Traits,
+    Vec<Option<CallbackState>>,
+    Option<State>,
+    Vec<Option<CallbackState>>,
+    Verdict,
+);
+
 /// What a run shows: the calls of the module (`None`: the download), restarts left out, and the verdict.
 type Flow = (Vec<Option<CallbackState>>, Verdict);
 
@@ -116,14 +126,7 @@ fn the_flows_of_mender_mcu_hold() {
     ];
     let to_verify = [d, s(Install), s(Reboot), s(VerifyReboot)];
     let to_commit = [d, s(Install), s(Reboot), s(VerifyReboot), s(Commit)];
-    let cases: [(
-        &str,
-        Traits,
-        Vec<Option<CallbackState>>,
-        Option<State>,
-        Vec<Option<CallbackState>>,
-        Verdict,
-    ); 10] = [
+    let cases: [Case; 10] = [
         (
             "success_no_reboot",
             NO_REBOOT,
