@@ -19,8 +19,15 @@ use crate::chip::{self, Chip, LAYOUT, RECORDS, SLOT0, SLOT1};
 use crate::connector::Tcp;
 use crate::device::{BoardClock, BoardDevice, Notes};
 use crate::firmware::Firmware;
+use crate::link::Slow;
 use crate::release::show;
 use crate::terminal::{Terminal, Who};
+
+/// What a board with a small Wi-Fi chip has.
+const LINK: Slow<Tcp> = Slow {
+    connector: Tcp,
+    bytes_per_second: 512 * 1024,
+};
 
 /// What a boot started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +115,7 @@ impl Board {
         let mut client = Client::new(
             config,
             device,
-            Tcp,
+            LINK,
             storage,
             BoardClock::start(),
             rng,

@@ -73,12 +73,14 @@ impl Device for BoardDevice {
             Event::Authorized => self.say("logs in and gets a token"),
             Event::Unauthorized(reason) => {
                 // Repeated until it is accepted.
-                if !self.notes.waits.replace(true) {
+                let known = self.notes.waits.replace(true);
+                if !known {
                     self.say(format_args!("wants to log in: {reason}"));
                 }
             }
             Event::NoUpdate => {
-                if !self.notes.idle.replace(true) {
+                let known = self.notes.idle.replace(true);
+                if !known {
                     self.say("asks for an update: there is none");
                 }
             }
@@ -94,12 +96,13 @@ impl Device for BoardDevice {
                 ));
             }
             Event::Entered(state) => self.entered(state),
-            Event::Progress { received, total } => {
-                if let Some(total) = total {
-                    self.terminal.progress(received, total);
-                    if received >= total {
-                        self.say(format_args!("has downloaded {} KiB", total.div_ceil(1024)));
-                    }
+            Event::Progress {
+                received,
+                total: Some(total),
+            } => {
+                self.terminal.progress(received, total);
+                if received >= total {
+                    self.say(format_args!("has downloaded {} KiB", total.div_ceil(1024)));
                 }
             }
             Event::Status { status, stored } => {
@@ -117,7 +120,7 @@ impl Device for BoardDevice {
             Event::InventorySent { attributes } => {
                 self.say(format_args!("sends its inventory, {attributes} attributes"));
             }
-            // The client may learn to tell more.
+            // A download of unknown length; and the client may learn to tell more.
             _ => {}
         }
     }

@@ -11,6 +11,7 @@
 //! | `firmware.rs` | the board's update module: the bundled one for MCUboot and a self-test |
 //! | `device.rs` | the board as the client sees it, and its clock |
 //! | `connector.rs` | TCP for the client |
+//! | `link.rs` | makes it as slow as a board's |
 //! | `chip.rs` | the board's flash in a file |
 //! | `release.rs` | artifacts: made here, or read from a file |
 //! | `report.rs` | the table and the checks at the end |
@@ -21,6 +22,7 @@ mod chip;
 mod connector;
 mod device;
 mod firmware;
+mod link;
 mod release;
 mod report;
 mod story;
@@ -65,7 +67,8 @@ Starts a Mender server for tests on two free ports of 127.0.0.1 (API and artifac
 in a file, with the rules of a real one, a model of the MCUboot bootloader, and firmware 1.0.0 in slot 0. The firmware runs
 the real client over real sockets. The board registers and is accepted, then gets two updates: 2.0.0, which stays, and
 3.0.0, whose self-test fails after the restart, so that 2.0.0 comes back. A table at the end shows what the server
-recorded and what it cost; everything in it is checked.";
+recorded and what it cost; everything in it is checked. The board's link is slowed down to 512 KiB/s; all takes about five
+seconds.";
 
 const LESSONS: &str = "\
 An artifact of your own:

@@ -244,32 +244,38 @@ fn check_board(facts: &Facts<'_>, checks: &mut Checks) -> io::Result<()> {
         chip,
         device_type: _,
     } = facts.plan;
-    let boot = |release: &Release, swapped| Boot {
-        version: release.version(),
-        swapped,
-    };
+    let boot = |release: &Release, swapped| (show(release.version()), swapped);
     let expected = [
         boot(first, SwapType::None),
         boot(good, SwapType::Test),
         boot(faulty, SwapType::Test),
         boot(good, SwapType::Revert),
     ];
-    checks.equal("boots", facts.boots.as_slice(), &expected);
+    let boots: Vec<_> = facts
+        .boots
+        .iter()
+        .map(|boot| (show(boot.version), boot.swapped))
+        .collect();
+    checks.equal("boots", boots.as_slice(), &expected);
     for (slot, release, what) in [
         (SLOT0, good, "SHA-256 of the image in slot 0"),
         (SLOT1, faulty, "SHA-256 of the image in slot 1"),
     ] {
-        let found = chip.image_in(&slot)?.map(|image| image.hash);
-        checks.equal(what, found, Some(release.image_info.hash));
+        let found = chip.image_in(&slot)?.map(|image| hex(&image.hash));
+        checks.equal(what, found, Some(hex(&release.image_info.hash)));
     }
     // A board that is switched on again: from the file alone, on a copy.
     let flash = Flash::from_bytes(&std::fs::read(chip.file())?);
     let outcome = chip::bootloader().boot(&flash).map_err(io::Error::other)?;
     checks.equal(
         "the next boot",
-        outcome.ran.map(|version| (version, outcome.swapped)),
-        Some((good.version(), SwapType::None)),
+        outcome.ran.map(|version| (show(version), outcome.swapped)),
+        Some(boot(good, SwapType::None)),
     );
     checks.equal("violations of the flash's rules", chip.violations(), Vec::new());
     Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -140,7 +140,6 @@ impl Operator<'_> {
         let good = self.deploy(&plan.good, &device).await?;
         let updated = self.spent();
         let faulty = self.deploy(&plan.faulty, &device).await?;
-        self.print_log(&faulty.id, &device);
         Ok((device, [good, faulty], [accepted, updated, self.spent()]))
     }
 
@@ -157,7 +156,7 @@ impl Operator<'_> {
             return Err("the device cannot be accepted".into());
         }
         self.say("accepts the device");
-        self.settled(&device, artifact_name, 0).await;
+        self.settled(&device, artifact_name, 1).await;
         Ok(device)
     }
 
@@ -170,6 +169,7 @@ impl Operator<'_> {
             show(release.version()),
             release.artifact.len().div_ceil(1024)
         ));
+        let boots_before = self.board.boots.borrow().len();
         let (id, name_before, reports_before) = {
             let mut server = self.server.server();
             server.add_artifact(release.artifact.clone(), Time::now())?;
@@ -189,18 +189,22 @@ impl Operator<'_> {
             Status::Success => &release.name,
             _ => &name_before,
         };
-        self.settled(device, name, reports_before).await;
+        // Each boot reports the inventory anew.
+        let restarted = self.board.boots.borrow().len() > boots_before;
+        self.settled(device, name, reports_before + usize::from(restarted))
+            .await;
         self.terminal
             .say(Who::Server, format_args!("has recorded for {}: {status}", release.name));
+        self.print_log(&id, device);
         Ok(Deployed { id })
     }
 
-    /// Waits until the board has nothing to do and the server was told that this artifact runs. If that does not come,
-    /// the report at the end says what is missing.
-    async fn settled(&self, device: &DeviceId, name: &str, reports_before: usize) {
+    /// Waits until the board has nothing to do and has told the server, with so many inventory reports, that this artifact
+    /// runs. If that does not come, the report at the end says what is missing.
+    async fn settled(&self, device: &DeviceId, name: &str, reports: usize) {
         let quiet = self.until(|server| {
             let heard = artifact_name(server, device)? == name
-                && server.inventory(device)?.report_count() > reports_before
+                && server.inventory(device)?.report_count() >= reports
                 && self.board.notes.idle.get();
             heard.then_some(())
         });
