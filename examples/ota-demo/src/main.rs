@@ -46,8 +46,8 @@ use terminal::Terminal;
 struct Arguments {
     /// Deploy this artifact instead of the 2.0.0 that the demo makes
     ///
-    /// A .mender file, format version 3, without compression, with payload type zephyr-image and one file: a signed MCUboot
-    /// image. Its device type must be the board's.
+    /// It must be made for the board's device type, without compression, with payload type
+    /// zephyr-image and one file, a signed MCUboot image.
     #[arg(long, value_name = "FILE")]
     artifact: Option<PathBuf>,
 

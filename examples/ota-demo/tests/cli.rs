@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mender_testkit::artifact::ArtifactWriter;
 use mender_testkit::image::{ImageBuilder, Version};
@@ -42,6 +42,7 @@ impl Ran {
 #[track_caller]
 fn run(test: &str, arguments: &[&str]) -> Ran {
     let flash = place(&format!("{test}.flash"));
+    let started = Instant::now();
     let mut child = Command::new(env!("CARGO_BIN_EXE_ota-demo"))
         .arg("--flash")
         .arg(flash)
@@ -53,16 +54,21 @@ fn run(test: &str, arguments: &[&str]) -> Ran {
         .unwrap();
     let stdout = read_all(child.stdout.take().unwrap());
     let stderr = read_all(child.stderr.take().unwrap());
-    let outputs = (stdout.recv_timeout(WATCHDOG), stderr.recv_timeout(WATCHDOG));
-    if outputs.0.is_err() || outputs.1.is_err() {
+    let closed = [&stdout, &stderr].map(|output| output.recv_timeout(WATCHDOG.saturating_sub(started.elapsed())));
+    let [Ok(stdout), Ok(stderr)] = closed else {
         child.kill().unwrap();
-        let _ = child.wait();
-        panic!("killed after {WATCHDOG:?}: {:?}", stdout.recv());
-    }
+        child.wait().unwrap();
+        // What was written until then.
+        panic!(
+            "killed after {WATCHDOG:?}: {closed:?} {:?} {:?}",
+            stdout.recv(),
+            stderr.recv()
+        );
+    };
     Ran {
         status: child.wait().unwrap(),
-        stdout: outputs.0.unwrap(),
-        stderr: outputs.1.unwrap(),
+        stdout,
+        stderr,
     }
 }
 
@@ -143,11 +149,22 @@ fn an_update_stays_and_another_is_rolled_back() {
     let version = mender_testkit::image::header_version(&flash[0x1_0000..]);
     assert_eq!(version, Some(Version::new(2, 0, 0)));
 
-    // And made anew by the next run, which starts with 1.0.0 again.
-    let ran = run("story", &["--device-type", "other-board"]);
+    // And made anew by the next run, which starts with 1.0.0 again. A name that the demo would give itself is no trouble.
+    let artifact = ArtifactWriter::new("release-3", "other-board")
+        .group("testers")
+        .file("zephyr.signed.bin", &image(Version::new(2, 5, 0)))
+        .write();
+    let file = write("other-board.mender", &artifact);
+    let ran = run("story", &["--device-type", "other-board", "--artifact", &file]);
     assert_in_order(
         ran.success(),
-        &["starts 1.0.0 from slot 0", "Both updates ended as they must"],
+        &[
+            "starts 1.0.0 from slot 0",
+            "release-3 (2.5.0): success",
+            "release-3-faulty (3.0.0): failure",
+            "artifact_name release-3, firmware_version 2.5.0",
+            "Both updates ended as they must",
+        ],
     );
 }
 
@@ -254,6 +271,8 @@ fn artifacts_that_cannot_be_used() {
             "is \"release-1\", which is what the board runs already",
         ),
     ];
+    // Of an earlier run of this test.
+    let _ = fs::remove_file(place("refused.flash"));
     for (name, artifact, reason) in cases {
         let file = write(&format!("refused-{name}.mender"), &artifact);
         let ran = run("refused", &["--artifact", &file]);
