@@ -1,6 +1,6 @@
 //! The client's memory, lent by the user.
 
-/// All buffers of a client: one `static`, about 9 KiB with the default lengths. All lengths are in bytes.
+/// All buffers of a client: one `static`, about 10 KiB with the default lengths. All lengths are in bytes.
 ///
 /// | parameter | default | what it must hold |
 /// |---|---|---|
@@ -10,7 +10,7 @@
 /// | `HEAD` | 768 | a response's head, twice: server and artifact host |
 /// | `BLOCK` | 512 | network data, twice: one block is filled while a module writes the other |
 /// | `ARTIFACT` | 1536 | the artifact's manifest and header: see [`crate::artifact`] |
-/// | `RECORD` | 384 | all provides of the device and its artifact name, three times, plus 70 |
+/// | `RECORD` | 512 | all provides of the device and its artifact name, three times, plus 70 |
 ///
 /// What does not fit is an error at run time that names the buffer.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Resources<
     const HEAD: usize = 768,
     const BLOCK: usize = 512,
     const ARTIFACT: usize = 1536,
-    const RECORD: usize = 384,
+    const RECORD: usize = 512,
 > {
     token: [u8; TOKEN],
     body: [u8; BODY],
