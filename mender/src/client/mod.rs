@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `config.rs`, `device.rs`, `handle.rs`, `resources.rs` | what the user sees: settings, device and clock, requests from other tasks, memory |
 //! | `updates.rs` | the update loop: boot, poll, pause |
-//! | `deployment.rs` | one deployment: the state machine's actions, performed |
+//! | `deployment/` | one deployment: the state machine's actions, performed |
 //! | `download.rs` | network and module side by side |
 //! | `inventory.rs` | the inventory loop |
 //! | `session.rs`, `calls.rs` | the shared connection: login, retries; the calls of the device API |
