@@ -11,12 +11,15 @@ mod download;
 mod report;
 mod store;
 
+use core::ops::ControlFlow;
+use core::time::Duration;
+
 use rand_core::CryptoRng;
 
 use super::backoff::Backoff;
 use super::calls::DeploymentId;
 use super::device::{Clock, Device, Event as Observed};
-use super::journal::Journal;
+use super::journal::{self, Journal};
 use super::updates::Updates;
 use crate::deployment::record::{self, DeploymentRecord, InstalledRecord, RecordError, StateRecord};
 use crate::deployment::{Action, Event, Machine, State, Traits, Verdict};
@@ -36,6 +39,10 @@ pub(super) struct Running {
     next_len: usize,
     journal: Journal,
     delivery: Backoff,
+    /// Uptime before which the verdict is not told again.
+    next_try: Duration,
+    /// How often the server may still refuse the verdict.
+    refusals_left: u8,
 }
 
 /// Who installs it.
@@ -48,6 +55,10 @@ enum Module {
     /// The deployment was begun by a firmware that had a module which this one has not.
     Missing,
 }
+
+/// How often the server may refuse a verdict as malformed before it is given up: about an hour. Not at once, because a
+/// gateway may have said so.
+const REFUSALS: u8 = 8;
 
 impl Running {
     pub(super) fn traits(&self) -> Traits {
@@ -84,8 +95,10 @@ where
     M: ModuleSet,
 {
     /// A deployment that the server offers.
-    pub(super) fn begin(&mut self, id: DeploymentId, link_len: usize) -> Running {
-        self.number = self.number.next();
+    pub(super) async fn begin(&mut self, id: DeploymentId, link_len: usize) -> Running {
+        // A deployment that failed in its download has left nothing but its log.
+        let logged = journal::last_number(self.storage).await;
+        self.number = self.number.max(logged).next();
         Running {
             id,
             module: Module::None,
@@ -93,6 +106,8 @@ where
             next_len: 0,
             journal: Journal::begin(self.number),
             delivery: Backoff::new(self.config.retry_first, self.config.retry_cap),
+            next_try: Duration::ZERO,
+            refusals_left: REFUSALS,
         }
     }
 
@@ -149,6 +164,8 @@ where
             next_len,
             journal: Journal::resume(deployment.number),
             delivery: Backoff::new(self.config.retry_first, self.config.retry_cap),
+            next_try: Duration::ZERO,
+            refusals_left: REFUSALS,
         };
         let machine = Machine::resume(stored, running.traits(), self.config.transition_limit)?;
         info!("deployment {} goes on in {}", running.id, machine.state().name());
@@ -168,8 +185,8 @@ where
         }
     }
 
-    /// Drives a deployment to its end.
-    pub(super) async fn drive(&mut self, mut machine: Machine, mut running: Running) {
+    /// Drives a deployment to its end; `Break` if the client is to stop before.
+    pub(super) async fn drive(&mut self, mut machine: Machine, mut running: Running) -> ControlFlow<()> {
         let mut shown = None;
         loop {
             if shown != Some(machine.state()) && machine.state() != State::End {
@@ -188,7 +205,7 @@ where
                             Verdict::Failure => "failure",
                         }
                     );
-                    return;
+                    return ControlFlow::Continue(());
                 }
                 Action::Report(progress) => self.report(&mut running, progress).await,
                 Action::Download => {
@@ -204,7 +221,10 @@ where
                 Action::MarkInconsistent => self.mark_inconsistent(&mut running).await,
                 Action::ReportVerdict(verdict) => self.report_verdict(&mut running, verdict).await,
                 Action::AwaitRestart => self.await_restart(&mut running).await,
-                Action::Deliver(verdict) => self.deliver(&mut running, verdict).await,
+                Action::Deliver(verdict) => {
+                    self.pause_delivery(&mut running).await?;
+                    self.report_verdict(&mut running, verdict).await
+                }
                 Action::UploadLog => self.upload_log(&mut running).await,
             };
             machine.handle(event);

@@ -1,5 +1,8 @@
 //! What the server is told of a deployment: progress, the commit gate, the verdict, the log.
 
+use core::ops::ControlFlow;
+
+use embassy_futures::select::{Either3, select3};
 use rand_core::CryptoRng;
 
 use super::Running;
@@ -7,6 +10,7 @@ use crate::api::log::LogWriter;
 use crate::api::status::DeploymentStatus;
 use crate::client::calls::Reported;
 use crate::client::device::{Clock, Device};
+use crate::client::session::User;
 use crate::client::updates::Updates;
 use crate::deployment::{Event, Progress, Verdict};
 use crate::fmt::{error, warning};
@@ -53,34 +57,35 @@ where
     pub(super) async fn commit_gate(&mut self, running: &mut Running) -> Event {
         let began = self.clock.uptime();
         loop {
-            let mut asked = None;
-            if self.device.network_up().await.is_ok() {
-                let mut session = self.session.lock().await;
+            let mut session = self.session.lock().await;
+            let pause = if session.online(User::Updates).await.is_ok() {
                 session.forget_token();
-                let reported = session.report(&running.id, DeploymentStatus::Installing).await;
-                drop(session);
-                match reported {
+                let asked = match session.report(&running.id, DeploymentStatus::Installing).await {
                     Reported::Stored => {
-                        self.news.authorized.signal(());
+                        running.delivery.reset();
                         return Event::Done;
                     }
                     Reported::Unwanted => {
+                        drop(session);
                         self.trouble(running, format_args!("the server has aborted the deployment"))
                             .await;
                         return Event::Aborted;
                     }
                     Reported::Refused => break,
-                    Reported::Later { retry_after } => asked = retry_after,
-                }
-            }
-            let random = self.session.lock().await.random();
-            let pause = running.delivery.pause(random).max(asked.unwrap_or_default());
+                    Reported::Later { retry_after } => retry_after,
+                };
+                running.delivery.pause(session.random()).max(asked.unwrap_or_default())
+            } else {
+                self.config.network_retry
+            };
+            drop(session);
             let waited = self.clock.uptime().saturating_sub(began);
             if waited.saturating_add(pause) > self.config.commit_timeout {
                 break;
             }
             self.clock.sleep(pause).await;
         }
+        running.delivery.reset();
         self.trouble(
             running,
             format_args!("the new software could not report to the server in time"),
@@ -89,38 +94,44 @@ where
         Event::Failed
     }
 
+    /// One try to tell the verdict. Says when the next is due, if it failed.
     pub(super) async fn report_verdict(&mut self, running: &mut Running, verdict: Verdict) -> Event {
-        if self.device.network_up().await.is_err() {
-            return Event::Failed;
-        }
-        let reported = self.session.lock().await.report(&running.id, status_of(verdict)).await;
-        match reported {
-            Reported::Stored => Event::Done,
-            // 400 and its like stay as they are: repeating the report would not end.
-            Reported::Unwanted | Reported::Refused => Event::Aborted,
-            Reported::Later { .. } => Event::Failed,
-        }
+        let mut session = self.session.lock().await;
+        let pause = if session.online(User::Updates).await.is_ok() {
+            let asked = match session.report(&running.id, status_of(verdict)).await {
+                Reported::Stored => return Event::Done,
+                Reported::Unwanted => return Event::Aborted,
+                Reported::Refused => {
+                    // A deployment that is given up before the server has its verdict may become a failure there; one
+                    // that never is keeps the device from every other update.
+                    match running.refusals_left.checked_sub(1) {
+                        Some(left) => running.refusals_left = left,
+                        None => return Event::Aborted,
+                    }
+                    None
+                }
+                Reported::Later { retry_after } => retry_after,
+            };
+            running.delivery.pause(session.random()).max(asked.unwrap_or_default())
+        } else {
+            self.config.network_retry
+        };
+        running.next_try = self.clock.uptime().saturating_add(pause);
+        Event::Failed
     }
 
-    pub(super) async fn deliver(&mut self, running: &mut Running, verdict: Verdict) -> Event {
-        let mut asked = None;
-        if self.device.network_up().await.is_ok() {
-            let reported = self.session.lock().await.report(&running.id, status_of(verdict)).await;
-            match reported {
-                Reported::Stored => return Event::Done,
-                Reported::Unwanted | Reported::Refused => return Event::Aborted,
-                Reported::Later { retry_after } => asked = retry_after,
-            }
+    /// Waits until the verdict may be told again; `Break` if the client is to stop.
+    pub(super) async fn pause_delivery(&mut self, running: &mut Running) -> ControlFlow<()> {
+        let pause = running.next_try.saturating_sub(self.clock.uptime());
+        if pause.is_zero() {
+            return ControlFlow::Continue(());
         }
-        let random = {
-            let mut session = self.session.lock().await;
-            session.close();
-            session.random()
-        };
-        self.device.network_down().await;
-        let pause = running.delivery.pause(random).max(asked.unwrap_or_default());
-        self.clock.sleep(pause).await;
-        Event::Failed
+        self.session.lock().await.offline(User::Updates).await;
+        let handle = self.handle;
+        match select3(self.clock.sleep(pause), handle.update.wait(), handle.stop.wait()).await {
+            Either3::First(()) | Either3::Second(()) => ControlFlow::Continue(()),
+            Either3::Third(()) => ControlFlow::Break(()),
+        }
     }
 
     pub(super) async fn upload_log(&mut self, running: &mut Running) -> Event {

@@ -98,6 +98,8 @@ where
                 // It fitted into a record of the same length.
                 let fits = self.session.lock().await.set_installed(provides);
                 debug_assert!(fits);
+                // The server talks to this device, as the commit gate has found out.
+                self.news.authorized.signal(());
                 self.news.software_changed.signal(());
             }
             Event::Failed | Event::Aborted => {

@@ -1,30 +1,28 @@
-//! A simulated board with an MCUboot firmware that runs the real client, boot after boot, in virtual time.
+//! A simulated board with an MCUboot firmware that runs the real client, boot after boot.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use embassy_futures::select::{Either3, select3};
-use mender::client::{Client, Config, Resources};
 use mender::storage::{FlashRange, FlashScratch, FlashStorage};
 use mender::update_module;
 use mender::update_module::{Failure, Payload};
 use mender_modules::mcuboot::{Layout, ZephyrImage};
 use mender_testkit::artifact::ArtifactWriter;
 use mender_testkit::bootloader::{Layout as BootLayout, Mcuboot};
-use mender_testkit::device::{ResetLine, SeededRng, SimDevice};
 use mender_testkit::flash::{Partition, SimFlash};
 use mender_testkit::image::{ImageBuilder, Version};
-use mender_testkit::network::{SharedServer, SimNetwork, lock};
-use mender_testkit::server::{DeploymentId, DeviceId, Mode, Server, Settings, Status};
-use mender_testkit::time::{Run, VirtualClock};
+use mender_testkit::network::lock;
+use mender_testkit::server::Mode;
 
-pub const WRITE: usize = 8;
-pub const SECTOR: usize = 4096;
+use super::storage::Counting;
+use super::{DEVICE_TYPE, Ended, MINUTE, Site, Written};
+
+const WRITE: usize = 8;
+const SECTOR: usize = 4096;
 const STORAGE: std::ops::Range<u32> = 0..0x2000;
 const SLOT0: std::ops::Range<u32> = 0x2000..0x2_2000;
-const SLOT1: std::ops::Range<u32> = 0x2_2000..0x4_2000;
-pub const MAC: &str = "02:00:5e:10:00:01";
-pub const DEVICE_TYPE: &str = "sim-board";
+pub const SLOT1: std::ops::Range<u32> = 0x2_2000..0x4_2000;
 
 const LAYOUT: Layout = Layout {
     primary_len: SLOT0.end - SLOT0.start,
@@ -108,35 +106,19 @@ impl<R: mender_modules::Restart> Firmware<R> {
     }
 }
 
-/// A board, its server and the network between them.
+/// A board with flash and bootloader.
 pub struct Board {
-    pub clock: VirtualClock,
-    pub server: SharedServer,
-    pub network: SimNetwork,
-    pub device: SimDevice,
+    site: Site,
     pub flash: SimFlash<WRITE, SECTOR>,
-    pub config: Config<'static>,
     /// Major versions of firmware that fails its own check.
     pub unhealthy: Vec<u8>,
-    /// What the module was called for.
-    pub calls: Arc<Mutex<Vec<&'static str>>>,
-    /// Boots so far.
-    pub boots: u32,
+    /// What the client wrote to its storage.
+    pub written: Arc<Mutex<Vec<Written>>>,
+    calls: Arc<Mutex<Vec<&'static str>>>,
     bootloader: Mcuboot,
 }
 
-/// Why a run of the board ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// What was waited for is so.
-    Reached,
-    /// It did not come within the given time.
-    TimeUp,
-    /// The power was cut; the board is off.
-    PowerLost,
-}
-
-pub fn version(major: u8) -> Version {
+fn version(major: u8) -> Version {
     Version {
         major,
         minor: 0,
@@ -146,7 +128,7 @@ pub fn version(major: u8) -> Version {
 }
 
 pub fn image(major: u8) -> Vec<u8> {
-    ImageBuilder::new(version(major)).body_len(60_000).build()
+    ImageBuilder::new(version(major)).body_len(20_000).build()
 }
 
 /// An artifact with firmware of this major version, named `release-N`.
@@ -160,27 +142,14 @@ pub fn artifact(major: u8) -> Vec<u8> {
 impl Board {
     /// A board with firmware 1.0.0, unknown to a server of this kind.
     pub fn new(mode: Mode) -> Board {
-        let clock = VirtualClock::new();
-        let server: SharedServer = Arc::new(Mutex::new(Server::new(Settings {
-            mode,
-            ..Settings::default()
-        })));
         let flash = SimFlash::new(0x4_2000 / SECTOR);
         flash.patch(SLOT0.start, &image(1));
         Board {
-            network: SimNetwork::new(Arc::clone(&server), clock.clone()),
-            clock,
-            server,
-            device: SimDevice::new(MAC),
+            site: Site::new(mode),
             flash,
-            config: Config {
-                artifact_name: "release-1",
-                update_poll_interval: Duration::from_secs(1800),
-                ..Config::new("http://mender.test:8080", DEVICE_TYPE)
-            },
             unhealthy: Vec::new(),
+            written: Arc::default(),
             calls: Arc::default(),
-            boots: 0,
             bootloader: Mcuboot::new(BootLayout {
                 slot0: SLOT0,
                 slot1: SLOT1,
@@ -193,72 +162,13 @@ impl Board {
     pub fn accepted(mode: Mode) -> Board {
         let mut board = Board::new(mode);
         lock(&board.server).settings_mut().auto_accept = true;
-        let ended = board.run(Duration::from_secs(60), |board| {
-            board.device.events().iter().any(|event| event == "NoUpdate")
-        });
-        assert_eq!(ended, Ended::Reached);
+        assert_eq!(board.run(MINUTE, Site::idle), Ended::Reached);
+        board.written.lock().unwrap().clear();
         board
-    }
-
-    pub fn id(&self) -> DeviceId {
-        lock(&self.server)
-            .find_device("mac", MAC)
-            .expect("the device has registered")
-            .id()
-            .clone()
-    }
-
-    /// Stores an artifact and deploys it to the board.
-    pub fn deploy(&self, artifact: Vec<u8>) -> DeploymentId {
-        let device = self.id();
-        let now = self.clock.date();
-        let mut server = lock(&self.server);
-        let id = server.add_artifact(artifact, now).expect("a good artifact");
-        let name = server.artifact(&id).unwrap().info().name.clone();
-        server.deploy(&name, &[device], now).expect("a good deployment")
-    }
-
-    pub fn statuses(&self, deployment: &DeploymentId) -> Vec<Status> {
-        let id = self.id();
-        lock(&self.server)
-            .device_deployment(deployment, &id)
-            .map(|deployment| deployment.statuses())
-            .unwrap_or_default()
-    }
-
-    pub fn status(&self, deployment: &DeploymentId) -> Option<Status> {
-        let id = self.id();
-        lock(&self.server)
-            .device_deployment(deployment, &id)
-            .map(|deployment| deployment.status)
-    }
-
-    pub fn log(&self, deployment: &DeploymentId) -> Vec<String> {
-        let id = self.id();
-        lock(&self.server)
-            .device_deployment(deployment, &id)
-            .and_then(|deployment| deployment.log.clone())
-            .unwrap_or_default()
-            .into_iter()
-            .map(|line| format!("{} {}", line.level, line.message))
-            .collect()
-    }
-
-    /// What the server's inventory says.
-    pub fn inventory(&self, name: &str) -> Option<String> {
-        let id = self.id();
-        let server = lock(&self.server);
-        let value = server.inventory(&id)?.value(name)?;
-        Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
     }
 
     pub fn calls(&self) -> Vec<&'static str> {
         self.calls.lock().unwrap().clone()
-    }
-
-    pub fn finished(deployment: &DeploymentId) -> impl Fn(&Board) -> bool {
-        let deployment = deployment.clone();
-        move |board| board.status(&deployment).is_some_and(Status::is_final)
     }
 
     /// The firmware that the bootloader would start now.
@@ -272,17 +182,15 @@ impl Board {
     }
 
     /// Switches the board on and lets it run, restarts included, until `reached` or for so long.
-    pub fn run(&mut self, limit: Duration, reached: impl Fn(&Board) -> bool) -> Ended {
+    pub fn run(&mut self, limit: Duration, reached: impl Fn(&Site) -> bool) -> Ended {
         let end = self.clock.elapsed() + limit;
         loop {
-            self.boots += 1;
             let boot = match self.bootloader.boot(&self.flash) {
                 Ok(boot) => boot,
                 Err(_) => return Ended::PowerLost,
             };
             let runs = boot.ran.expect("something boots");
-            let reset = ResetLine::new();
-            let line = reset.clone();
+            let line = self.reset.clone();
             let module = Firmware {
                 image: ZephyrImage::new(
                     LAYOUT,
@@ -295,49 +203,36 @@ impl Board {
                 calls: Arc::clone(&self.calls),
             };
             let mut scratch = FlashScratch::<512>::new();
-            let storage = FlashStorage::new(
-                self.flash.partition(STORAGE),
-                const { FlashRange::new(0..STORAGE.end) },
-                scratch.as_mut(),
-            )
-            .expect("the range is in the flash");
-            let mut resources: Box<Resources> = Box::new(Resources::new());
-            let mut client = Client::new(
-                self.config,
-                self.device.clone(),
-                self.network.clone(),
-                storage,
-                self.clock.clone(),
-                SeededRng::new(u64::from(self.boots)),
-                (module,),
-                &mut resources,
-            )
-            .expect("the configuration is good");
-            let this = &*self;
-            let watch = async {
-                while !reached(this) && this.flash.power_is_on() {
-                    this.clock.wait(Duration::from_millis(100)).await;
-                }
+            let storage = Counting {
+                storage: FlashStorage::new(
+                    self.flash.partition(STORAGE),
+                    const { FlashRange::new(0..STORAGE.end) },
+                    scratch.as_mut(),
+                )
+                .expect("the range is in the flash"),
+                written: Arc::clone(&self.written),
             };
-            let left = end.saturating_sub(self.clock.elapsed());
-            match self.clock.run(left, select3(client.run(), reset.pulled(), watch)) {
-                Run::Done(Either3::First(result)) => {
-                    if self.flash.power_is_on() {
-                        panic!("the client came back: {result:?}");
-                    }
-                    return Ended::PowerLost;
-                }
-                Run::Done(Either3::Second(())) => {}
-                Run::Done(Either3::Third(())) => {
-                    return if self.flash.power_is_on() {
-                        Ended::Reached
-                    } else {
-                        Ended::PowerLost
-                    };
-                }
-                Run::TimeUp => return Ended::TimeUp,
-                Run::Stalled => panic!("everything waits for ever"),
+            let flash = self.flash.clone();
+            if let Some(ended) = self
+                .site
+                .boot(storage, (module,), end, || flash.power_is_on(), &reached)
+            {
+                return ended;
             }
         }
+    }
+}
+
+impl Deref for Board {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.site
+    }
+}
+
+impl DerefMut for Board {
+    fn deref_mut(&mut self) -> &mut Site {
+        &mut self.site
     }
 }
