@@ -54,6 +54,8 @@ where
             random,
         };
         let mut source = Source::new(Parser::new(Limits::DEFAULT, self.artifact), receiver);
+        // Who is called, and then has to clean up, even if the download fails.
+        let mut called = Module::None;
         let take = async {
             // The header first: an artifact that does not fit costs no flash write.
             loop {
@@ -95,12 +97,13 @@ where
                 return Err(Some(Failure::new(RecordError::TooLong { needed })));
             }
             let mut payload = Payload::new(&mut source);
+            called = module;
             if let Module::Known(index, _) = module {
                 self.modules.download(index, &mut payload).await.map_err(Some)?;
             }
             // What the module left unread is verified too, and so is the artifact's end.
             payload.finish().await.map_err(|_| None)?;
-            Ok((module, next_len))
+            Ok(next_len)
         };
         let result = match select(take, async {
             fetch.run(&mut sender).await;
@@ -112,9 +115,10 @@ where
             Either::Second(()) => Err(None),
         };
         let trouble = source.trouble();
+        running.module = called;
         match result {
-            Ok((module, next_len)) => {
-                (running.module, running.next_len) = (module, next_len);
+            Ok(next_len) => {
+                running.next_len = next_len;
                 Event::Done
             }
             Err(failure) => {

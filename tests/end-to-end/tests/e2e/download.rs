@@ -284,7 +284,7 @@ fn an_image_that_is_too_large_is_refused_with_a_reason() {
 #[test]
 fn several_files_and_device_types() {
     let mut bench = Bench::accepted(Mode::Oss);
-    let long_name = "n".repeat(120);
+    let long_name = "n".repeat(100);
     let artifact = ArtifactWriter::new("release-2", "other-board")
         .device_type(DEVICE_TYPE)
         .device_type("third-board")

@@ -113,7 +113,6 @@ fn a_failing_server_is_asked_with_backoff_and_then_as_usual() {
         Effect::NoContentLength,
         Effect::Body(br#"{"id":"#.to_vec()),
         Effect::Body(br#"{"id":"1","artifact":{"artifact_name":"x","source":{"uri":7}}}"#.to_vec()),
-        Effect::Body(Vec::new()),
         Effect::Body(vec![b' '; 5000]),
     ] {
         let mut bench = Bench::accepted(Mode::Oss);

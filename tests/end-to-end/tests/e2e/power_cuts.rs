@@ -83,7 +83,7 @@ fn step() -> u64 {
     if std::env::var_os("MENDER_ALL_POWER_CUTS").is_some() {
         1
     } else {
-        13
+        4
     }
 }
 

@@ -22,6 +22,7 @@ use mender_testkit::time::{Run, VirtualClock};
 
 pub use bench::{Bench, app, firmware, small_file};
 pub use board::{Board, SLOT1, artifact};
+pub use script::Crash;
 pub use storage::Written;
 
 pub const MAC: &str = "02:00:5e:10:00:01";
