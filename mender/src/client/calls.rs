@@ -10,7 +10,7 @@ use super::session::{CallError, Reply, Request, Session, Text};
 use crate::api::inventory::{self, InventoryWriter};
 use crate::api::next::{self, Next, NextError};
 use crate::api::status::{self, DeploymentStatus, ReportAnswer};
-use crate::api::{EncodeError, log};
+use crate::api::{Class, EncodeError, log};
 use crate::fmt::{info, warning};
 use crate::net::Connector;
 use crate::net::http::head::Method;
@@ -239,7 +239,7 @@ impl<'c, D: Device, C: Connector, K: Clock, R: CryptoRng> Session<'c, D, C, K, R
         }
     }
 
-    /// Sends the inventory; `Ok(false)` if the server did not take it.
+    /// Sends the inventory.
     pub(super) async fn send_inventory(&mut self, method: inventory::Method) -> Result<InventorySent, CallError> {
         let mut writer = InventoryWriter::new(self.body).map_err(CallError::Encode)?;
         let mut report = Inventory::new(&mut writer);
@@ -283,9 +283,17 @@ impl<'c, D: Device, C: Connector, K: Clock, R: CryptoRng> Session<'c, D, C, K, R
             self.device.observe(Event::InventorySent { attributes });
             return Ok(InventorySent::Taken);
         }
-        warning!("the server refuses the inventory (status {})", reply.status);
-        Ok(InventorySent::Refused {
-            retry_after: reply.retry_after,
+        warning!("the server does not take the inventory (status {})", reply.status);
+        Ok(match Class::of(reply.status) {
+            Class::GiveUp | Class::Forbidden => InventorySent::Refused,
+            Class::Success
+            | Class::Reauthenticate
+            | Class::NotFound
+            | Class::Conflict
+            | Class::RateLimited
+            | Class::RetryLater => InventorySent::Later {
+                retry_after: reply.retry_after,
+            },
         })
     }
 }
@@ -296,7 +304,10 @@ pub(super) enum InventorySent {
     Taken,
     /// There was nothing to send.
     Nothing,
-    Refused {
+    /// The server will never take this report.
+    Refused,
+    /// Not now.
+    Later {
         retry_after: Option<Duration>,
     },
 }

@@ -44,7 +44,8 @@ pub trait Device {
     /// [`Config::restart_timeout`](super::Config::restart_timeout).
     fn restart(&self) -> impl Future<Output = ()>;
 
-    /// Called before the client talks to the server: bring the network up, and return when it is.
+    /// Called before the client talks to the server: bring the network up, and return when it is. Called again while it
+    /// is up, for updates and inventory each; return at once then.
     ///
     /// # Errors
     ///
@@ -53,7 +54,7 @@ pub trait Device {
         ready(Ok(()))
     }
 
-    /// Called when the client has nothing to say for a while: the network may go down.
+    /// Called when neither updates nor inventory have anything to say for a while: the network may go down.
     fn network_down(&self) -> impl Future<Output = ()> {
         ready(())
     }

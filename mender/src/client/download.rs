@@ -167,6 +167,9 @@ impl<D: Device, C: Connector, K: Clock> Fetch<'_, D, C, K> {
                     retry_after: head.retry_after,
                 }));
             }
+            // Nothing is left to send: the connection broke after the last byte. Whether the artifact is complete is seen
+            // by who parses it.
+            416 if *received > 0 => return Ok(()),
             status => return Err(Broken::ForGood(FetchError::Status(status))),
         };
         let total = match head.framing {

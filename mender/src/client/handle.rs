@@ -58,7 +58,8 @@ impl Handle {
         }
     }
 
-    /// Ask the server for an update now rather than after the interval. Ends a pause between retries too.
+    /// Ask the server for an update now rather than after the interval. Ends a pause between retries too, also the one
+    /// before the outcome of a deployment is delivered again.
     pub fn check_for_update(&self) {
         self.update.signal();
     }
@@ -69,7 +70,7 @@ impl Handle {
     }
 
     /// Let [`Client::run_with`](super::Client::run_with) return, between two pieces of work: a deployment under way goes on to its
-    /// end first.
+    /// end first. An outcome that the server could not be told yet stays in storage for the next run.
     pub fn stop(&self) {
         self.stop.signal();
     }

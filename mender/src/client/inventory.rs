@@ -12,7 +12,7 @@ use super::calls::InventorySent;
 use super::config::Config;
 use super::device::{Clock, Device};
 use super::handle::Handle;
-use super::session::Session;
+use super::session::{Session, User};
 use crate::api::inventory::Method;
 use crate::fmt::warning;
 use crate::net::Connector;
@@ -48,26 +48,36 @@ pub(super) async fn run<'c, D: Device, C: Connector, K: Clock, R: CryptoRng>(
     let mut method = Method::Put;
     let mut backoff = Backoff::new(config.retry_first, config.retry_cap);
     loop {
-        let result = session.lock().await.send_inventory(method).await;
-        let retry_after = match result {
-            Ok(InventorySent::Taken | InventorySent::Nothing) => {
-                method = Method::Patch;
-                backoff.reset();
-                None
-            }
-            Ok(InventorySent::Refused { retry_after }) => Some(retry_after),
-            Err(error) => {
-                warning!("the inventory could not be sent: {error}");
-                Some(error.retry_after())
+        if news.software_changed.try_take().is_some() {
+            method = Method::Put;
+        }
+        let mut server = session.lock().await;
+        let pause = if server.online(User::Inventory).await.is_err() {
+            Some(config.network_retry)
+        } else {
+            let again = match server.send_inventory(method).await {
+                Ok(InventorySent::Taken | InventorySent::Nothing) => {
+                    method = Method::Patch;
+                    None
+                }
+                // The same again would be refused again.
+                Ok(InventorySent::Refused) => None,
+                Ok(InventorySent::Later { retry_after }) => Some(retry_after),
+                Err(error) => {
+                    warning!("the inventory could not be sent: {error}");
+                    Some(error.retry_after())
+                }
+            };
+            match again {
+                None => {
+                    backoff.reset();
+                    config.inventory_interval
+                }
+                Some(asked) => Some(backoff.pause(server.random()).max(asked.unwrap_or_default())),
             }
         };
-        let pause = match retry_after {
-            Some(asked) => {
-                let random = session.lock().await.random();
-                Some(backoff.pause(random).max(asked.unwrap_or_default()))
-            }
-            None => config.inventory_interval,
-        };
+        server.offline(User::Inventory).await;
+        drop(server);
         let interval = async {
             match pause {
                 Some(pause) => clock.sleep(pause).await,

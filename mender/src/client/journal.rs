@@ -141,6 +141,21 @@ impl Journal {
     }
 }
 
+/// The latest deployment that has an entry; 0 if none has.
+pub(super) async fn last_number<S: Storage>(storage: &mut S) -> DeploymentNumber {
+    let mut buffer = [0; RECORD_LEN];
+    let mut last = DeploymentNumber::default();
+    for slot in LogSlot::all() {
+        // What cannot be read is nobody's entry.
+        if let Ok(Some(len)) = storage.read(RecordKey::Log(slot), &mut buffer).await
+            && let Some(entry) = buffer.get(..len).and_then(Entry::decode)
+        {
+            last = last.max(entry.number);
+        }
+    }
+    last
+}
+
 fn slot(seq: u16) -> LogSlot {
     // The remainder is below the number of slots.
     let index = u8::try_from(seq % u16::from(LogSlot::COUNT)).unwrap_or(0);

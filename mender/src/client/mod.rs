@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `config.rs`, `device.rs`, `handle.rs`, `resources.rs` | what the user sees: settings, device and clock, requests from other tasks, memory |
 //! | `updates.rs` | the update loop: boot, poll, pause |
-//! | `deployment.rs` | one deployment: the state machine's actions, performed |
+//! | `deployment/` | one deployment: the state machine's actions, performed |
 //! | `download.rs` | network and module side by side |
 //! | `inventory.rs` | the inventory loop |
 //! | `session.rs`, `calls.rs` | the shared connection: login, retries; the calls of the device API |
@@ -46,7 +46,7 @@ use crate::storage::{ReadError, RecordKey, Storage, WriteError};
 use crate::update_module::ModuleSet;
 use inventory::News;
 use resources::Lent;
-use session::Session;
+use session::{Session, Users};
 use updates::Updates;
 
 /// The Mender client of one device.
@@ -201,6 +201,7 @@ where
             key,
             pem,
             connection: None,
+            users: Users::default(),
             token,
             token_len: 0,
             head,
@@ -218,6 +219,7 @@ where
             modules: &mut self.modules,
             session: &session,
             news: &news,
+            handle,
             link,
             download_head,
             block_a,
@@ -229,7 +231,7 @@ where
         };
         info!("mender client for {} starts", self.config.device_type);
         let inventory = inventory::run(&self.config, &session, &self.clock, handle, &news);
-        match select(updates.run(handle), inventory).await {
+        match select(updates.run(), inventory).await {
             Either::First(()) | Either::Second(()) => Ok(()),
         }
     }

@@ -8,7 +8,7 @@ use rand_core::CryptoRng;
 
 use super::backoff::Backoff;
 use super::config::Config;
-use super::device::{Clock, Device, Event};
+use super::device::{Clock, Device, Event, NetworkDown};
 use crate::api::auth::{self, AuthRefused, AuthRequest};
 use crate::api::key::{DeviceKey, KeyError, PublicKeyPem};
 use crate::api::{Class, EncodeError};
@@ -22,6 +22,33 @@ use crate::provides::{Provides, ProvidesBuf};
 const TRIES: u32 = 5;
 /// The pause after the first of them, doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Who needs the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum User {
+    Updates,
+    Inventory,
+}
+
+/// Who needs the network now: it goes down with the last of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Users {
+    updates: bool,
+    inventory: bool,
+}
+
+impl Users {
+    fn set(&mut self, user: User, online: bool) {
+        match user {
+            User::Updates => self.updates = online,
+            User::Inventory => self.inventory = online,
+        }
+    }
+
+    fn none(self) -> bool {
+        !self.updates && !self.inventory
+    }
+}
 
 /// Where a request's path or body is.
 #[derive(Clone, Copy, Debug)]
@@ -115,6 +142,7 @@ pub(super) struct Session<'c, D, C: Connector + 'c, K, R> {
     pub(super) key: DeviceKey,
     pub(super) pem: PublicKeyPem,
     pub(super) connection: Option<C::Connection<'c>>,
+    pub(super) users: Users,
     pub(super) token: &'c mut [u8],
     pub(super) token_len: usize,
     pub(super) head: &'c mut [u8],
@@ -149,6 +177,23 @@ impl<'c, D: Device, C: Connector, K: Clock, R: CryptoRng> Session<'c, D, C, K, R
     /// The next call logs in first.
     pub(super) fn forget_token(&mut self) {
         self.token_len = 0;
+    }
+
+    /// Brings the network up for one of the two loops, until its [`offline`](Session::offline).
+    pub(super) async fn online(&mut self, user: User) -> Result<(), NetworkDown> {
+        self.device.network_up().await?;
+        self.users.set(user, true);
+        Ok(())
+    }
+
+    /// One of the two loops has nothing to say for a while. If the other has not either, the connection is closed, as a
+    /// pause is no reason to keep one open, and the network may go down.
+    pub(super) async fn offline(&mut self, user: User) {
+        self.users.set(user, false);
+        if self.users.none() {
+            self.connection = None;
+            self.device.network_down().await;
+        }
     }
 
     /// Closes the connection, if one is open.

@@ -1,8 +1,10 @@
 //! The update loop: boot, poll, pause. What a deployment does is in [`deployment`](super::deployment).
 
+use core::ops::ControlFlow;
 use core::time::Duration;
 
 use embassy_futures::select::{Either3, select3};
+use embassy_futures::yield_now;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::mutex::Mutex;
 use rand_core::CryptoRng;
@@ -13,7 +15,7 @@ use super::config::Config;
 use super::device::{Clock, Device, Event};
 use super::handle::Handle;
 use super::inventory::News;
-use super::session::Session;
+use super::session::{Session, User};
 use crate::api::next::NextError;
 use crate::deployment::Machine;
 use crate::deployment::record::DeploymentNumber;
@@ -35,6 +37,7 @@ pub(super) struct Updates<'u, 'c, D, C: Connector + 'c, S, K, R, M> {
     pub(super) modules: &'u mut M,
     pub(super) session: &'u Mutex<CriticalSectionRawMutex, Session<'c, D, C, K, R>>,
     pub(super) news: &'u News,
+    pub(super) handle: &'u Handle,
     /// The server's answer to a poll, then the download link; the log before its upload.
     pub(super) link: &'u mut [u8],
     pub(super) download_head: &'u mut [u8],
@@ -59,6 +62,8 @@ enum Cycle {
     Retry { asked: Option<Duration> },
     /// Again when the network is up.
     NetworkDown,
+    /// The handle said stop.
+    Stop,
 }
 
 impl<'c, D, C, S, K, R, M> Updates<'_, 'c, D, C, S, K, R, M>
@@ -71,9 +76,12 @@ where
     M: ModuleSet,
 {
     /// Runs until the handle says stop.
-    pub(super) async fn run(&mut self, handle: &Handle) {
-        if let Some((machine, running)) = self.resume().await {
-            self.drive(machine, running).await;
+    pub(super) async fn run(&mut self) {
+        let handle = self.handle;
+        if let Some((machine, running)) = self.resume().await
+            && self.drive(machine, running).await.is_break()
+        {
+            return;
         }
         let mut backoff = Backoff::new(self.config.retry_first, self.config.retry_cap);
         let mut route = (Route::V2, Duration::ZERO);
@@ -93,10 +101,11 @@ where
                     backoff.pause(random).max(asked.unwrap_or_default())
                 }
                 Cycle::NetworkDown => self.config.network_retry,
+                Cycle::Stop => return,
             };
-            // One connection per cycle of work: a pause is no reason to keep one open.
-            self.session.lock().await.close();
-            self.device.network_down().await;
+            // The inventory may have been told something meanwhile: it gets its turn before the connection is closed.
+            yield_now().await;
+            self.session.lock().await.offline(User::Updates).await;
             match select3(self.clock.sleep(pause), handle.update.wait(), handle.stop.wait()).await {
                 Either3::First(()) | Either3::Second(()) => {}
                 Either3::Third(()) => return,
@@ -105,7 +114,7 @@ where
     }
 
     async fn cycle(&mut self, route: &mut (Route, Duration)) -> Cycle {
-        if self.device.network_up().await.is_err() {
+        if self.session.lock().await.online(User::Updates).await.is_err() {
             return Cycle::NetworkDown;
         }
         let polled = match self.poll(route).await {
@@ -132,10 +141,12 @@ where
                 Cycle::Idle
             }
             Polled::Offer { id, link_len } => {
-                let running = self.begin(id, link_len);
+                let running = self.begin(id, link_len).await;
                 let machine = Machine::start(running.traits(), self.config.transition_limit);
-                self.drive(machine, running).await;
-                Cycle::Finished
+                match self.drive(machine, running).await {
+                    ControlFlow::Continue(()) => Cycle::Finished,
+                    ControlFlow::Break(()) => Cycle::Stop,
+                }
             }
         }
     }

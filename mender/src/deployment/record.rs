@@ -36,7 +36,7 @@ const VERSION: u8 = 1;
 pub const STATE_RECORD_LEN: usize = 7;
 
 /// A deployment's number on this device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DeploymentNumber(u32);
 

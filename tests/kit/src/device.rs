@@ -5,11 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mender::client::{Device, Event, Inventory, NetworkDown};
 use rand_core::{Infallible, TryCryptoRng, TryRng};
 
+use crate::network::SimNetwork;
+
 /// A [`Device`] for tests. Cloning gives another handle onto the same device.
 #[derive(Clone, Debug)]
 pub struct SimDevice {
     mac: &'static str,
-    identity: [(&'static str, &'static str); 1],
+    identity: Vec<(&'static str, &'static str)>,
+    radio: Option<SimNetwork>,
+    reset: Option<ResetLine>,
     shared: Arc<Mutex<Shared>>,
 }
 
@@ -17,6 +21,7 @@ pub struct SimDevice {
 struct Shared {
     events: Vec<String>,
     network_failures: u32,
+    network_is_up: bool,
     restarts: u32,
     dynamic: Vec<(String, String)>,
 }
@@ -26,9 +31,33 @@ impl SimDevice {
     pub fn new(mac: &'static str) -> SimDevice {
         SimDevice {
             mac,
-            identity: [("mac", mac)],
+            identity: vec![("mac", mac)],
+            radio: None,
+            reset: None,
             shared: Arc::default(),
         }
+    }
+
+    /// Adds an attribute to the identity.
+    #[must_use]
+    pub fn with_identity(mut self, name: &'static str, value: &'static str) -> SimDevice {
+        self.identity.push((name, value));
+        self
+    }
+
+    /// Gives the device a radio, off at first: the network is reachable from the end of `network_up` to `network_down`.
+    #[must_use]
+    pub fn with_radio(mut self, network: SimNetwork) -> SimDevice {
+        network.set_radio(false);
+        self.radio = Some(network);
+        self
+    }
+
+    /// Lets the client's own restart pull this line.
+    #[must_use]
+    pub fn with_reset(mut self, line: ResetLine) -> SimDevice {
+        self.reset = Some(line);
+        self
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -55,6 +84,11 @@ impl SimDevice {
         self.shared().network_failures = times;
     }
 
+    /// Whether the client wants the network now.
+    pub fn network_is_up(&self) -> bool {
+        self.shared().network_is_up
+    }
+
     /// How often the client restarted the device itself.
     pub fn restarts(&self) -> u32 {
         self.shared().restarts
@@ -75,6 +109,9 @@ impl Device for SimDevice {
 
     async fn restart(&self) {
         self.shared().restarts += 1;
+        if let Some(line) = &self.reset {
+            line.pull();
+        }
     }
 
     async fn network_up(&self) -> Result<(), NetworkDown> {
@@ -84,7 +121,20 @@ impl Device for SimDevice {
                 shared.network_failures = left;
                 Err(NetworkDown)
             }
-            None => Ok(()),
+            None => {
+                shared.network_is_up = true;
+                if let Some(network) = &self.radio {
+                    network.set_radio(true);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn network_down(&self) {
+        self.shared().network_is_up = false;
+        if let Some(network) = &self.radio {
+            network.set_radio(false);
         }
     }
 

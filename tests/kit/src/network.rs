@@ -25,6 +25,8 @@ pub struct Traffic {
     pub server_connections: usize,
     /// Connections opened to the artifact store.
     pub artifact_connections: usize,
+    /// Attempts to open a connection that failed.
+    pub failed_connections: usize,
     /// Bytes sent by the device.
     pub sent_bytes: u64,
     /// Bytes received by the device.
@@ -42,9 +44,17 @@ pub struct SimNetwork {
 #[derive(Debug)]
 struct Shared {
     up: bool,
+    radio: bool,
     latency: Duration,
+    pace: Duration,
     packet_len: usize,
     traffic: Traffic,
+}
+
+impl Shared {
+    fn reachable(&self) -> bool {
+        self.up && self.radio
+    }
 }
 
 /// Nothing answers there: the network is down, or the name is not one of the server's.
@@ -59,7 +69,9 @@ impl SimNetwork {
             clock,
             shared: Arc::new(Mutex::new(Shared {
                 up: true,
+                radio: true,
                 latency: Duration::from_millis(10),
+                pace: Duration::ZERO,
                 packet_len: 1460,
                 traffic: Traffic::default(),
             })),
@@ -73,6 +85,21 @@ impl SimNetwork {
     /// Pulls or plugs the cable. Connections that are open fail at their next use.
     pub fn set_up(&self, up: bool) {
         self.shared().up = up;
+    }
+
+    /// Switches the device's own side on or off; see [`SimDevice::with_radio`](crate::device::SimDevice::with_radio).
+    pub fn set_radio(&self, on: bool) {
+        self.shared().radio = on;
+    }
+
+    /// How long a connect, and the way of a request and its answer, takes.
+    pub fn set_latency(&self, latency: Duration) {
+        self.shared().latency = latency;
+    }
+
+    /// How long each packet takes, beside the latency. With the packet's length this is the network's speed.
+    pub fn set_pace(&self, pace: Duration) {
+        self.shared().pace = pace;
     }
 
     /// How many bytes one read can give at most.
@@ -110,11 +137,12 @@ impl Connector for SimNetwork {
     async fn connect(&self, endpoint: Endpoint<'_>) -> Result<SimConnection, NoRoute> {
         let latency = self.shared().latency;
         self.clock.wait(latency).await;
-        if !self.shared().up {
-            return Err(NoRoute);
-        }
-        let door = self.door(endpoint).ok_or(NoRoute)?;
+        let door = self.door(endpoint);
         let mut shared = self.shared();
+        let Some(door) = door.filter(|_| shared.reachable()) else {
+            shared.traffic.failed_connections += 1;
+            return Err(NoRoute);
+        };
         match door {
             ServerEndpoint::Api => shared.traffic.server_connections += 1,
             ServerEndpoint::Storage => shared.traffic.artifact_connections += 1,
@@ -152,7 +180,7 @@ impl ErrorType for SimConnection {
 
 impl Write for SimConnection {
     async fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
-        if !self.network.shared().up || self.ending != Ending::KeepAlive {
+        if !self.network.shared().reachable() || self.ending != Ending::KeepAlive {
             return Err(ErrorKind::BrokenPipe);
         }
         self.network.shared().traffic.sent_bytes += bytes.len() as u64;
@@ -176,11 +204,13 @@ impl Write for SimConnection {
 
 impl Read for SimConnection {
     async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
-        let delay = std::mem::take(&mut self.delay);
+        // Taken only when it has passed: the reader may give up before and come again.
+        let delay = self.delay + self.network.shared().pace;
         self.network.clock.wait(delay).await;
+        self.delay = Duration::ZERO;
         let (up, packet_len) = {
             let shared = self.network.shared();
-            (shared.up, shared.packet_len)
+            (shared.reachable(), shared.packet_len)
         };
         if !up {
             return Err(ErrorKind::ConnectionReset);

@@ -76,6 +76,23 @@ impl VirtualClock {
     ///
     /// Dropping the future at the end is part of the run: what it held is gone, as after a power cut.
     pub fn run<F: Future>(&self, limit: Duration, future: F) -> Run<F::Output> {
+        match self.run_until(limit, future, || false) {
+            Run::Done(Some(output)) => Run::Done(output),
+            // The condition is never true.
+            Run::Done(None) | Run::Stalled => Run::Stalled,
+            Run::TimeUp => Run::TimeUp,
+        }
+    }
+
+    /// Runs a future like [`run`](VirtualClock::run), but only until `reached` is true: `Done(None)` then.
+    ///
+    /// `reached` is asked whenever something has happened and everybody waits again; so it costs no time of its own.
+    pub fn run_until<F: Future>(
+        &self,
+        limit: Duration,
+        future: F,
+        reached: impl Fn() -> bool,
+    ) -> Run<Option<F::Output>> {
         struct Flag(AtomicBool);
         impl Wake for Flag {
             fn wake(self: Arc<Self>) {
@@ -91,10 +108,13 @@ impl VirtualClock {
         loop {
             woken.0.store(false, Ordering::Relaxed);
             if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-                return Run::Done(output);
+                return Run::Done(Some(output));
             }
             if woken.0.load(Ordering::Relaxed) {
                 continue;
+            }
+            if reached() {
+                return Run::Done(None);
             }
             let due = {
                 let mut shared = self.shared();
@@ -184,6 +204,24 @@ mod tests {
         assert_eq!(clock.run(seconds(1), clock.wait(seconds(2))), Run::TimeUp);
         assert_eq!(clock.elapsed(), seconds(3606));
         assert_eq!(clock.run(seconds(1), std::future::pending::<()>()), Run::Stalled);
+    }
+
+    #[test]
+    fn a_run_ends_when_something_is_reached() {
+        let clock = VirtualClock::new();
+        let steps = std::cell::Cell::new(0);
+        let run = clock.run_until(
+            Duration::MAX,
+            async {
+                loop {
+                    clock.wait(Duration::from_secs(10)).await;
+                    steps.set(steps.get() + 1);
+                }
+            },
+            || steps.get() == 3,
+        );
+        assert_eq!(run, Run::<Option<()>>::Done(None));
+        assert_eq!(clock.elapsed(), Duration::from_secs(30));
     }
 
     #[test]

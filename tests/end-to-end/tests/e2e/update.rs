@@ -1,25 +1,17 @@
 //! Whole updates on a simulated board: one that works, one that is rolled back, and what the server sees of them.
 
-mod support;
-
-use std::time::Duration;
-
 use mender_testkit::network::lock;
 use mender_testkit::server::{Mode, Status};
-use support::{Board, Ended, artifact};
 
-const HOUR: Duration = Duration::from_secs(3600);
+use crate::support::{Board, Ended, HOUR, MAC, Site, artifact};
 
 #[test]
 fn a_device_registers_waits_and_is_accepted() {
     let mut board = Board::new(Mode::Oss);
-    let ended = board.run(HOUR, |board| {
-        lock(&board.server).find_device("mac", support::MAC).is_some()
-    });
+    let ended = board.run(HOUR, |board| lock(&board.server).find_device("mac", MAC).is_some());
     assert_eq!(ended, Ended::Reached);
     assert!(board.device.events().iter().all(|event| event != "Authorized"));
-    let (id, now) = (board.id(), board.clock.date());
-    lock(&board.server).accept_device(&id, now);
+    board.accept();
     let ended = board.run(HOUR, |board| board.inventory("artifact_name").is_some());
     assert_eq!(ended, Ended::Reached);
     assert_eq!(board.inventory("artifact_name").as_deref(), Some("release-1"));
@@ -33,7 +25,7 @@ fn an_update_is_installed_and_committed() {
         let mut board = Board::accepted(mode);
         let deployment = board.deploy(artifact(2));
         board.flash.reset_counters();
-        assert_eq!(board.run(HOUR, Board::finished(&deployment)), Ended::Reached);
+        assert_eq!(board.run(HOUR, Site::finished(&deployment)), Ended::Reached);
         assert_eq!(
             board.statuses(&deployment),
             [
@@ -45,9 +37,7 @@ fn an_update_is_installed_and_committed() {
             ]
         );
         // Cleanup and the next poll come after the report.
-        board.run(HOUR, |board| {
-            board.device.events().last().is_some_and(|event| event == "NoUpdate")
-        });
+        board.run(HOUR, Site::idle);
         assert_eq!(
             board.calls(),
             ["download", "install", "restart", "verify_reboot", "commit", "discard"]
@@ -58,7 +48,7 @@ fn an_update_is_installed_and_committed() {
             board.inventory("rootfs-image.zephyr-image.version").as_deref(),
             Some("release-2")
         );
-        assert_eq!(lock(&board.server).violations(), []);
+        board.assert_clean();
         assert!(board.flash.violations().is_empty());
     }
 }
@@ -68,10 +58,7 @@ fn firmware_that_fails_its_check_is_rolled_back() {
     let mut board = Board::accepted(Mode::Oss);
     board.unhealthy = vec![3];
     let deployment = board.deploy(artifact(3));
-    assert_eq!(board.run(HOUR, Board::finished(&deployment)), Ended::Reached);
-    board.run(HOUR, |board| {
-        board.device.events().last().is_some_and(|event| event == "NoUpdate")
-    });
+    assert_eq!(board.run(HOUR, Site::over), Ended::Reached);
     assert_eq!(
         board.statuses(&deployment),
         [

@@ -4,28 +4,19 @@
 //! Whatever happens, it ends with the new firmware committed and success reported, or with the old one running and failure
 //! reported.
 
-mod support;
-
-use std::time::Duration;
-
 use mender_testkit::flash::{CutAt, PowerCut};
 use mender_testkit::server::{Mode, Status};
-use support::{Board, Ended, artifact};
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+use crate::support::{Board, DAY, Ended, Site, artifact};
 
 /// Flash operations of a whole update without a cut.
 fn operations(unhealthy: bool) -> u64 {
     let mut board = prepared(unhealthy);
     let before = board.flash.operations();
     let deployment = board.deploy(artifact(2));
-    assert_eq!(board.run(DAY, Board::finished(&deployment)), Ended::Reached);
-    board.run(DAY, idle);
+    assert_eq!(board.run(DAY, Site::finished(&deployment)), Ended::Reached);
+    board.run(DAY, Site::idle);
     board.flash.operations() - before
-}
-
-fn idle(board: &Board) -> bool {
-    board.device.events().last().is_some_and(|event| event == "NoUpdate")
 }
 
 fn prepared(unhealthy: bool) -> Board {
@@ -41,19 +32,19 @@ fn cut(unhealthy: bool, cut: PowerCut) -> Status {
     let mut board = prepared(unhealthy);
     let deployment = board.deploy(artifact(2));
     board.flash.cut_power(cut);
-    let mut ended = board.run(DAY, Board::finished(&deployment));
+    let mut ended = board.run(DAY, Site::finished(&deployment));
     while ended == Ended::PowerLost {
         board.flash.restore_power();
-        ended = board.run(DAY, Board::finished(&deployment));
+        ended = board.run(DAY, Site::finished(&deployment));
     }
     assert_eq!(ended, Ended::Reached, "{cut:?}");
     // The rest of the update, then one more boot: what was reported stays true.
     board.device.clear_events();
-    while board.run(DAY, idle) == Ended::PowerLost {
+    while board.run(DAY, Site::idle) == Ended::PowerLost {
         board.flash.restore_power();
     }
     board.device.clear_events();
-    while board.run(DAY, idle) == Ended::PowerLost {
+    while board.run(DAY, Site::idle) == Ended::PowerLost {
         board.flash.restore_power();
     }
     let status = board.status(&deployment).expect("the server knows the deployment");
@@ -92,7 +83,7 @@ fn step() -> u64 {
     if std::env::var_os("MENDER_ALL_POWER_CUTS").is_some() {
         1
     } else {
-        13
+        4
     }
 }
 

@@ -1,0 +1,299 @@
+//! What all tests share: a server, a device and the network between them ([`Site`]), and the two devices that are built
+//! on it.
+
+mod bench;
+mod board;
+mod script;
+mod storage;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use embassy_futures::select::{Either, select};
+use mender::client::{Client, Config, Handle, Resources, RunError};
+use mender::storage::Storage;
+use mender::update_module::ModuleSet;
+use mender_testkit::device::{ResetLine, SeededRng, SimDevice};
+use mender_testkit::network::{SharedServer, SimNetwork, lock};
+use mender_testkit::server::{
+    DeploymentId, DeviceId, Endpoint, Fault, LogMessage, Mode, RequestRecord, Server, Settings, Status,
+};
+use mender_testkit::time::{Run, VirtualClock};
+
+pub use bench::{Bench, app, firmware, small_file};
+pub use board::{Board, SLOT1, artifact};
+pub use script::Crash;
+pub use storage::Written;
+
+pub const MAC: &str = "02:00:5e:10:00:01";
+pub const DEVICE_TYPE: &str = "sim-board";
+pub const MINUTE: Duration = Duration::from_secs(60);
+pub const HOUR: Duration = Duration::from_secs(3600);
+pub const DAY: Duration = Duration::from_secs(24 * 3600);
+
+pub const AUTH: &str = "/api/devices/v1/authentication/auth_requests";
+pub const NEXT_V1: &str = "/api/devices/v1/deployments/device/deployments/next";
+pub const NEXT_V2: &str = "/api/devices/v2/deployments/device/deployments/next";
+pub const INVENTORY: &str = "/api/devices/v1/inventory/device/attributes";
+
+/// Path of a deployment's status reports.
+pub fn status_path(deployment: &DeploymentId) -> String {
+    format!("/api/devices/v1/deployments/device/deployments/{deployment}/status")
+}
+
+/// Path of a deployment's log.
+pub fn log_path(deployment: &DeploymentId) -> String {
+    format!("/api/devices/v1/deployments/device/deployments/{deployment}/log")
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// What was waited for is so.
+    Reached,
+    /// It did not come within the given time.
+    TimeUp,
+    /// The power was cut; the device is off.
+    PowerLost,
+    /// The client came back, as its handle asked.
+    Stopped,
+}
+
+/// A server, a device that knows it, and the network between them.
+pub struct Site {
+    pub clock: VirtualClock,
+    pub server: SharedServer,
+    pub network: SimNetwork,
+    pub device: SimDevice,
+    pub config: Config<'static>,
+    pub handle: Arc<Handle>,
+    /// The device's reset line.
+    pub reset: ResetLine,
+    /// Boots so far.
+    pub boots: u32,
+}
+
+impl Site {
+    pub fn new(mode: Mode) -> Site {
+        let clock = VirtualClock::new();
+        let server: SharedServer = Arc::new(Mutex::new(Server::new(Settings {
+            mode,
+            ..Settings::default()
+        })));
+        let network = SimNetwork::new(Arc::clone(&server), clock.clone());
+        let reset = ResetLine::new();
+        Site {
+            device: SimDevice::new(MAC)
+                .with_radio(network.clone())
+                .with_reset(reset.clone()),
+            network,
+            clock,
+            server,
+            config: Config {
+                artifact_name: "release-1",
+                update_poll_interval: Duration::from_secs(1800),
+                ..Config::new("http://mender.test:8080", DEVICE_TYPE)
+            },
+            handle: Arc::default(),
+            reset,
+            boots: 0,
+        }
+    }
+
+    pub fn id(&self) -> DeviceId {
+        lock(&self.server)
+            .find_device("mac", MAC)
+            .expect("the device has registered")
+            .id()
+            .clone()
+    }
+
+    pub fn accept(&self) {
+        let (id, now) = (self.id(), self.clock.date());
+        assert!(lock(&self.server).accept_device(&id, now));
+    }
+
+    pub fn reject(&self) {
+        let (id, now) = (self.id(), self.clock.date());
+        assert!(lock(&self.server).reject_device(&id, now));
+    }
+
+    /// Stores an artifact and deploys it to the device.
+    pub fn deploy(&self, artifact: Vec<u8>) -> DeploymentId {
+        let device = self.id();
+        let now = self.clock.date();
+        let mut server = lock(&self.server);
+        let id = server.add_artifact(artifact, now).expect("a good artifact");
+        let name = server.artifact(&id).unwrap().info().name.clone();
+        server.deploy(&name, &[device], now).expect("a good deployment")
+    }
+
+    pub fn abort(&self, deployment: &DeploymentId) {
+        let now = self.clock.date();
+        assert!(lock(&self.server).abort(deployment, now));
+    }
+
+    pub fn inject(&self, fault: Fault) {
+        lock(&self.server).inject(fault);
+    }
+
+    pub fn clear_faults(&self) {
+        lock(&self.server).clear_faults();
+    }
+
+    /// The statuses that the server took, immediate repetitions left out.
+    pub fn statuses(&self, deployment: &DeploymentId) -> Vec<Status> {
+        let id = self.id();
+        lock(&self.server)
+            .device_deployment(deployment, &id)
+            .map(|deployment| deployment.statuses())
+            .unwrap_or_default()
+    }
+
+    pub fn status(&self, deployment: &DeploymentId) -> Option<Status> {
+        let id = self.id();
+        lock(&self.server)
+            .device_deployment(deployment, &id)
+            .map(|deployment| deployment.status)
+    }
+
+    pub fn log_messages(&self, deployment: &DeploymentId) -> Option<Vec<LogMessage>> {
+        let id = self.id();
+        lock(&self.server).device_deployment(deployment, &id)?.log.clone()
+    }
+
+    pub fn log(&self, deployment: &DeploymentId) -> Vec<String> {
+        self.log_messages(deployment)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|line| format!("{} {}", line.level, line.message))
+            .collect()
+    }
+
+    /// What the server's inventory says.
+    pub fn inventory(&self, name: &str) -> Option<String> {
+        let server = lock(&self.server);
+        let id = server.find_device("mac", MAC)?.id();
+        let value = server.inventory(id)?.value(name)?;
+        Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    }
+
+    /// The requests for a path that begins like this.
+    pub fn requests(&self, path: &str) -> Vec<RequestRecord> {
+        lock(&self.server)
+            .requests()
+            .iter()
+            .filter(|request| request.path().starts_with(path))
+            .cloned()
+            .collect()
+    }
+
+    /// The requests for artifacts.
+    pub fn downloads(&self) -> Vec<RequestRecord> {
+        lock(&self.server)
+            .requests()
+            .iter()
+            .filter(|request| request.endpoint == Endpoint::Storage)
+            .cloned()
+            .collect()
+    }
+
+    /// Whole seconds between one request of these and the next.
+    pub fn gaps(requests: &[RequestRecord]) -> Vec<u64> {
+        requests
+            .windows(2)
+            .map(|pair| (pair[1].time.since_epoch() - pair[0].time.since_epoch()).as_secs())
+            .collect()
+    }
+
+    pub fn clear_records(&self) {
+        lock(&self.server).clear_records();
+        self.device.clear_events();
+    }
+
+    /// No well-made client does what the server has noted.
+    pub fn assert_clean(&self) {
+        assert_eq!(lock(&self.server).violations(), []);
+    }
+
+    pub fn has_event(&self, event: &str) -> bool {
+        self.device.events().iter().any(|known| known == event)
+    }
+
+    /// The client has asked for an update, got none, and told nothing since.
+    pub fn idle(site: &Site) -> bool {
+        site.device.events().last().is_some_and(|event| event == "NoUpdate")
+    }
+
+    /// The server has the deployment's outcome.
+    pub fn finished(deployment: &DeploymentId) -> impl Fn(&Site) -> bool + use<> {
+        let deployment = deployment.clone();
+        move |site| site.status(&deployment).is_some_and(Status::is_final)
+    }
+
+    /// The client has brought a deployment to its end and delivered the outcome.
+    pub fn over(site: &Site) -> bool {
+        site.device.events().iter().any(|event| event.starts_with("Finished"))
+    }
+
+    /// One boot of the device: `None` if it was reset.
+    fn boot<S: Storage, M: ModuleSet>(
+        &mut self,
+        storage: S,
+        modules: M,
+        end: Duration,
+        power: impl Fn() -> bool,
+        reached: impl Fn(&Site) -> bool,
+    ) -> Option<Ended> {
+        self.boots += 1;
+        self.network.set_radio(false);
+        let mut resources: Box<Resources> = Box::new(Resources::new());
+        let mut client = Client::new(
+            self.config,
+            self.device.clone(),
+            self.network.clone(),
+            storage,
+            self.clock.clone(),
+            SeededRng::new(u64::from(self.boots)),
+            modules,
+            &mut resources,
+        )
+        .expect("the configuration is good");
+        let handle = Arc::clone(&self.handle);
+        let left = end.saturating_sub(self.clock.elapsed());
+        let this = &*self;
+        let run = self
+            .clock
+            .run_until(left, select(client.run_with(&handle), this.reset.pulled()), || {
+                !power() || reached(this)
+            });
+        if !power() {
+            return Some(Ended::PowerLost);
+        }
+        match run {
+            Run::Done(Some(Either::First(result))) => match result {
+                Ok(()) => Some(Ended::Stopped),
+                Err(RunError::Read(_) | RunError::Write(_) | RunError::Key(_)) => panic!("the client gave up"),
+            },
+            Run::Done(Some(Either::Second(()))) => None,
+            Run::Done(None) => Some(Ended::Reached),
+            Run::TimeUp => Some(Ended::TimeUp),
+            Run::Stalled => panic!("everything waits for ever"),
+        }
+    }
+}
+
+/// For `run`: as soon as `when` is so, `act` is done, once; the run ends when `then` is so after that.
+pub fn once(when: impl Fn(&Site) -> bool, act: impl Fn(&Site), then: impl Fn(&Site) -> bool) -> impl Fn(&Site) -> bool {
+    let done = std::cell::Cell::new(false);
+    move |site| {
+        if done.get() {
+            return then(site);
+        }
+        if when(site) {
+            done.set(true);
+            act(site);
+        }
+        false
+    }
+}
