@@ -73,15 +73,15 @@ use proc_macro::TokenStream;
 /// | state | when, and what for | after `Ok` | after `Err` | after a power cut in it |
 /// |---|---|---|---|---|
 /// | `download` | The artifact's header is verified and fits the device. Take the files; nothing may become active, as checksums are complete only at the end. | `install` | `cleanup`, failure reported; no rollback, as nothing was installed | nothing was recorded: `download`, from the beginning |
-/// | `install` | Make the downloaded software the one that runs next. With `requires_reboot` nothing may be active before the reboot. | `reboot` with `requires_reboot`, else `commit` | `failure`, without a rollback: what was half done is put right there | `verify_reboot` with `requires_reboot` (which finds the old software, and fails), else `failure` |
+/// | `install` | Make the downloaded software the one that runs next. With `requires_reboot` nothing may be active before the reboot. | `reboot` with `requires_reboot`, else `commit` | `failure` with `requires_reboot`: what was prepared is undone there; else `rollback`, as the software may be half new | `verify_reboot` with `requires_reboot` (it finds the old software and fails, or the new one and goes on), else `rollback` |
 /// | `reboot` | Restart the device. `Ok` means that the restart is under way: the client waits for it. | `verify_reboot`, after the restart | `rollback` | `verify_reboot` |
 /// | `verify_reboot` | First after the restart: does the new software run, and does it work? | `commit` | `rollback` | `verify_reboot` |
 /// | `commit` | The new software has logged in to the server and reported. Make it permanent, but keep what a rollback needs. | success reported, `cleanup` | `rollback` | `rollback` |
-/// | `cleanup` | The deployment is over, well or badly: release what it used. Only here may the old software be dropped after a success. | the end | logged; the end | `cleanup` |
-/// | `rollback` | Get back to the old software, also after a `commit` that was cut. | `rollback_reboot` with `requires_reboot`, else `failure` | `failure`; the artifact name gets the suffix `_INCONSISTENT` | `rollback` |
+/// | `cleanup` | The deployment is over, well or badly: release what it used. Only here may the old software be dropped after a success. | the end | logged; the end | `cleanup`; of a failed deployment as in `failure`, with `rollback_verify_reboot` first where there is one; of a failed `download` that again |
+/// | `rollback` | Get back to the old software, also after a `commit` that was cut, and if `install` never began. | `rollback_reboot` with `requires_reboot`, else `failure` | `failure`; the artifact name gets the suffix `_INCONSISTENT` | `rollback` |
 /// | `rollback_reboot` | Restart the device into the old software. | `rollback_verify_reboot`, after the restart | `rollback_verify_reboot` | `rollback_verify_reboot` |
 /// | `rollback_verify_reboot` | Does the old software run again? | `failure` | `rollback_reboot` again, until the limit of transitions | `rollback_verify_reboot` |
-/// | `failure` | The deployment failed after its download: leave the old software in use, undo what `install` did. | `cleanup` | logged; `cleanup` | `failure` |
+/// | `failure` | The deployment failed after its download: leave the old software in use, undo what `install` did. | `cleanup` | logged; `cleanup` | `failure`; with `requires_reboot` and `supports_rollback` first `rollback_verify_reboot`, as the restart may have started the new software |
 ///
 /// Without `supports_rollback` nothing is called where the table says `rollback`: the deployment goes on with `failure`.
 ///
