@@ -134,7 +134,7 @@ impl Connector for SimNetwork {
     type Connection<'c> = SimConnection;
     type Error = NoRoute;
 
-    async fn connect<'c>(&'c self, endpoint: Endpoint<'_>) -> Result<SimConnection, NoRoute> {
+    async fn connect(&self, endpoint: Endpoint<'_>) -> Result<SimConnection, NoRoute> {
         let latency = self.shared().latency;
         self.clock.wait(latency).await;
         let door = self.door(endpoint);
