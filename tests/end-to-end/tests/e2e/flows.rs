@@ -36,10 +36,20 @@ const ROLLED_BACK: [&str; 5] = [
     "cleanup",
 ];
 
+/// Name, payload type, failing callbacks, loss of power; the callbacks and the status that follow.
+type Flow<'a> = (
+    &'a str,
+    &'a str,
+    &'a [&'static str],
+    Option<(&'static str, Crash)>,
+    Vec<&'a str>,
+    Status,
+);
+
 /// The flows of mender-mcu's integration tests (tests/integration/tests/test_state_machine.py there).
 #[test]
 fn the_flows_of_mender_mcu() {
-    let flows: [(&str, &str, &[&str], Option<(&str, Crash)>, Vec<&str>, Status); 10] = [
+    let flows: [Flow; 10] = [
         (
             "success_no_reboot",
             "app",
@@ -132,8 +142,7 @@ fn the_flows_of_mender_mcu() {
         ),
     ];
     for (name, payload_type, failing, crash, calls, status) in flows {
-        let failing: Vec<&'static str> = failing.to_vec();
-        let (bench, told) = flow(payload_type, &failing, crash);
+        let (bench, told) = flow(payload_type, failing, crash);
         assert_eq!(
             (bench.calls(), told),
             (calls.iter().map(|call| (*call).to_owned()).collect(), status),
