@@ -233,7 +233,11 @@ impl Machine {
                 }
             }
             (Step::Rollback, Failed | Aborted) => Step::StoreFailure(Software::Inconsistent),
-            (Step::StoreRollbackReboot, Done | Failed | Aborted) => Step::RollbackReboot,
+            (Step::StoreRollbackReboot, Done) => Step::RollbackReboot,
+            // A restart that storage does not know of leads here again, each time: it is made only while it is needed.
+            (Step::StoreRollbackReboot, Failed | Aborted) => Step::CheckOldRuns,
+            (Step::CheckOldRuns, Done) => Step::StoreFailure(Software::Old),
+            (Step::CheckOldRuns, Failed | Aborted) => Step::RollbackReboot,
             (Step::RollbackReboot, Done) => Step::AwaitRollbackRestart,
             (Step::RollbackReboot, Failed | Aborted) => Step::StoreRollbackVerifyReboot,
             (Step::AwaitRollbackRestart, Done | Failed | Aborted) => Step::StoreRollbackVerifyReboot,

@@ -156,6 +156,8 @@ pub(super) enum Step {
     StoreRollback,
     Rollback,
     StoreRollbackReboot,
+    /// Asks for the old software before a restart that could not be recorded.
+    CheckOldRuns,
     RollbackReboot,
     AwaitRollbackRestart,
     StoreRollbackVerifyReboot,
@@ -187,7 +189,9 @@ impl Step {
             Step::StoreVerifyReboot | Step::VerifyReboot => State::VerifyReboot,
             Step::StoreCommit | Step::CommitGate | Step::Commit | Step::StoreInstalled => State::Commit,
             Step::StoreRollback | Step::Rollback => State::Rollback,
-            Step::StoreRollbackReboot | Step::RollbackReboot | Step::AwaitRollbackRestart => State::RollbackReboot,
+            Step::StoreRollbackReboot | Step::CheckOldRuns | Step::RollbackReboot | Step::AwaitRollbackRestart => {
+                State::RollbackReboot
+            }
             Step::StoreRollbackVerifyReboot | Step::RollbackVerifyReboot => State::RollbackVerifyReboot,
             Step::StoreFailure(_)
             | Step::MarkInconsistent
@@ -229,7 +233,7 @@ impl Step {
             Step::StoreRollbackReboot => Action::StoreState(StoredState::RollbackReboot),
             Step::RollbackReboot => Action::Call(CallbackState::RollbackReboot),
             Step::StoreRollbackVerifyReboot => Action::StoreState(StoredState::RollbackVerifyReboot),
-            Step::RollbackVerifyReboot => Action::Call(CallbackState::RollbackVerifyReboot),
+            Step::RollbackVerifyReboot | Step::CheckOldRuns => Action::Call(CallbackState::RollbackVerifyReboot),
             Step::StoreFailure(software) => Action::StoreState(StoredState::Failure(software)),
             Step::MarkInconsistent | Step::MarkAbandoned => Action::MarkInconsistent,
             Step::ReportFailure | Step::ReportNotStored => Action::ReportVerdict(Verdict::Failure),

@@ -3,7 +3,7 @@
 use mender_testkit::artifact::ArtifactWriter;
 use mender_testkit::server::{Mode, Status};
 
-use crate::support::{Bench, Crash, DAY, DEVICE_TYPE, Ended, Site, small_file};
+use crate::support::{Bench, Crash, DAY, DEVICE_TYPE, Ended, Failing, Site, small_file};
 
 fn artifact(payload_type: &str) -> Vec<u8> {
     ArtifactWriter::new("release-2", DEVICE_TYPE)
@@ -36,10 +36,20 @@ const ROLLED_BACK: [&str; 5] = [
     "cleanup",
 ];
 
+/// Name, payload type, failing callbacks, loss of power; the callbacks and the status that follow.
+type Flow<'a> = (
+    &'a str,
+    &'a str,
+    &'a [&'static str],
+    Option<(&'static str, Crash)>,
+    Vec<&'a str>,
+    Status,
+);
+
 /// The flows of mender-mcu's integration tests (tests/integration/tests/test_state_machine.py there).
 #[test]
 fn the_flows_of_mender_mcu() {
-    let flows: [(&str, &str, &[&str], Option<(&str, Crash)>, Vec<&str>, Status); 10] = [
+    let flows: [Flow; 10] = [
         (
             "success_no_reboot",
             "app",
@@ -132,8 +142,7 @@ fn the_flows_of_mender_mcu() {
         ),
     ];
     for (name, payload_type, failing, crash, calls, status) in flows {
-        let failing: Vec<&'static str> = failing.to_vec();
-        let (bench, told) = flow(payload_type, &failing, crash);
+        let (bench, told) = flow(payload_type, failing, crash);
         assert_eq!(
             (bench.calls(), told),
             (calls.iter().map(|call| (*call).to_owned()).collect(), status),
@@ -265,4 +274,35 @@ fn power_lost_while_a_failed_download_is_cleaned_up() {
         assert_true(&mut bench, Status::Failure, "cleanup");
         assert_eq!(bench.status(&deployment), Some(Status::Failure));
     }
+}
+
+/// A record that cannot be written, once or from then on: what is told stays true, and it ends.
+#[test]
+fn storage_that_fails() {
+    let mut statuses = [0, 0];
+    for payload_type in ["app", "app-back", "firmware-forward", "firmware"] {
+        for number in 0..7 {
+            for failing in [Failing::Only(number), Failing::From(number)] {
+                let what = format!("{payload_type} {failing:?}");
+                let mut bench = Bench::accepted(Mode::Oss);
+                bench.failing = failing;
+                let deployment = bench.deploy(artifact(payload_type));
+                bench.device.clear_events();
+                assert_eq!(bench.run(DAY, Site::over), Ended::Reached, "{what}");
+                let status = bench.status(&deployment).unwrap();
+                statuses[usize::from(status == Status::Success)] += 1;
+                if let Failing::Only(_) = failing {
+                    bench.failing = Failing::None;
+                    assert_true(&mut bench, status, &what);
+                } else {
+                    // What storage has kept of it is not what was told; the software is.
+                    let runs_new = bench.script().runs_new;
+                    let no_way_back = payload_type == "app" || payload_type == "firmware-forward";
+                    assert!(runs_new == (status == Status::Success) || no_way_back, "{what}");
+                }
+                bench.assert_clean();
+            }
+        }
+    }
+    println!("{} updates failed, {} succeeded", statuses[0], statuses[1]);
 }

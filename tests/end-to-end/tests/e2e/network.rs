@@ -1,9 +1,11 @@
 //! When the client wants the network: up before it talks, down when it has nothing to say. All devices of these tests have
 //! a radio that is off until `network_up` and after `network_down`, so every other test checks the first half.
 
-use mender_testkit::server::{Effect, Fault, Mode, Status};
+use std::time::Duration;
 
-use crate::support::{Bench, DAY, Ended, HOUR, INVENTORY, MINUTE, NEXT_V1, Site, app, firmware, status_path};
+use mender_testkit::server::{Effect, Ending, Fault, Mode, Status};
+
+use crate::support::{Bench, DAY, Ended, HOUR, INVENTORY, MINUTE, NEXT_V1, NEXT_V2, Site, app, firmware, status_path};
 
 #[test]
 fn the_network_is_down_while_there_is_nothing_to_say() {
@@ -18,7 +20,7 @@ fn updates_and_inventory_share_the_network() {
     // Both at the same time, again and again; the inventory takes longer than the poll.
     bench.config.inventory_interval = Some(30 * MINUTE);
     bench.device.set_inventory("uptime", "1");
-    let slow = Effect::Delay(std::time::Duration::from_secs(20));
+    let slow = Effect::Delay(Duration::from_secs(20));
     bench.inject(Fault::new(slow).on_path(INVENTORY).always());
     let failed = bench.network.traffic().failed_connections;
     bench.run(DAY, |_| false);
@@ -65,4 +67,65 @@ fn the_network_is_down_between_tries_to_deliver_a_verdict() {
         assert!(seen_down.get() > 0);
         assert_eq!(bench.status(&deployment), Some(Status::Success));
     }
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_asked_again_after_the_timeout() {
+    let mut bench = Bench::accepted(Mode::Enterprise);
+    bench.inject(Fault::new(Effect::Delay(HOUR)).on_path(NEXT_V2).times(2));
+    assert_eq!(bench.run(HOUR, Site::idle), Ended::Reached);
+    assert_eq!(Site::gaps(&bench.requests(NEXT_V2)), [60, 60]);
+}
+
+#[test]
+fn a_download_that_stalls_is_resumed_after_the_timeout() {
+    for len in [0, 1000] {
+        let (mut bench, stall) = (
+            Bench::accepted(Mode::Oss),
+            Effect::CutBody {
+                len,
+                ending: Ending::KeepAlive,
+            },
+        );
+        let deployment = bench.deploy(app());
+        bench.inject(Fault::new(stall).on_downloads());
+        bench.run_to_end();
+        assert_eq!(bench.status(&deployment), Some(Status::Success));
+        let gaps = Site::gaps(&bench.downloads());
+        // The timeout and the pause before a retry.
+        assert!(gaps.len() == 1 && (60 + 45..=60 + 61).contains(&gaps[0]), "{gaps:?}");
+    }
+}
+
+#[test]
+fn a_server_that_stalls_within_an_answer_is_asked_again() {
+    let mut bench = Bench::accepted(Mode::Oss);
+    let deployment = bench.deploy(app());
+    let stall = Effect::CutBody {
+        len: 100,
+        ending: Ending::KeepAlive,
+    };
+    bench.inject(Fault::new(stall).on_path(NEXT_V1).times(2));
+    bench.run_to_end();
+    assert_eq!(bench.status(&deployment), Some(Status::Success));
+    bench.assert_clean();
+}
+
+#[test]
+fn a_server_that_closes_after_each_answer_is_served() {
+    let mut bench = Bench::accepted(Mode::Oss);
+    let deployment = bench.deploy(firmware());
+    bench.inject(Fault::new(Effect::NoContentLength).on_api().always());
+    bench.run_to_end();
+    assert_eq!(bench.status(&deployment), Some(Status::Success));
+    bench.assert_clean();
+}
+
+#[test]
+fn a_whole_update_over_a_network_of_single_bytes() {
+    let mut bench = Bench::accepted(Mode::Enterprise);
+    let deployment = bench.deploy(firmware());
+    bench.network.set_packet_len(1);
+    bench.run_to_end();
+    assert_eq!(bench.status(&deployment), Some(Status::Success));
 }

@@ -11,7 +11,7 @@ use mender_testkit::network::lock;
 use mender_testkit::server::Mode;
 
 use super::script::{Script, Scripted, SharedScript};
-use super::storage::Counting;
+use super::storage::{Counting, Failing};
 use super::{DEVICE_TYPE, Ended, HOUR, Site, Written};
 
 const WRITE: usize = 8;
@@ -25,6 +25,8 @@ pub struct Bench {
     pub flash: SimFlash<WRITE, SECTOR>,
     /// What the client wrote to its storage.
     pub written: Arc<Mutex<Vec<Written>>>,
+    /// Which of the writes fail.
+    pub failing: Failing,
 }
 
 /// A small file with content of its own.
@@ -56,6 +58,7 @@ impl Bench {
             script: Arc::default(),
             flash: SimFlash::new(2),
             written: Arc::default(),
+            failing: Failing::None,
         }
     }
 
@@ -114,6 +117,7 @@ impl Bench {
                 )
                 .expect("the range is in the flash"),
                 written: Arc::clone(&self.written),
+                failing: self.failing,
             };
             let (script, reset) = (Arc::clone(&self.script), self.reset.clone());
             let modules = (

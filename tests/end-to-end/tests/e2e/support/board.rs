@@ -15,7 +15,7 @@ use mender_testkit::image::{ImageBuilder, Version};
 use mender_testkit::network::lock;
 use mender_testkit::server::Mode;
 
-use super::storage::Counting;
+use super::storage::{Counting, Failing};
 use super::{DEVICE_TYPE, Ended, MINUTE, Site, Written};
 
 const WRITE: usize = 8;
@@ -211,6 +211,7 @@ impl Board {
                 )
                 .expect("the range is in the flash"),
                 written: Arc::clone(&self.written),
+                failing: Failing::None,
             };
             let flash = self.flash.clone();
             if let Some(ended) = self

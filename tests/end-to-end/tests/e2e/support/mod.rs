@@ -23,7 +23,7 @@ use mender_testkit::time::{Run, VirtualClock};
 pub use bench::{Bench, app, firmware, small_file};
 pub use board::{Board, SLOT1, artifact};
 pub use script::Crash;
-pub use storage::Written;
+pub use storage::{Failing, Written};
 
 pub const MAC: &str = "02:00:5e:10:00:01";
 pub const DEVICE_TYPE: &str = "sim-board";
@@ -246,6 +246,7 @@ impl Site {
         reached: impl Fn(&Site) -> bool,
     ) -> Option<Ended> {
         self.boots += 1;
+        assert!(self.boots < 200, "the device restarts for ever");
         self.network.set_radio(false);
         let mut resources: Box<Resources> = Box::new(Resources::new());
         let mut client = Client::new(

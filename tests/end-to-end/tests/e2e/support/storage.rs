@@ -11,10 +11,20 @@ pub struct Written {
     pub len: usize,
 }
 
-/// Passes everything on and keeps a list of the writes.
+/// Which writes fail, counted from 0 over all boots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Failing {
+    #[default]
+    None,
+    Only(usize),
+    From(usize),
+}
+
+/// Passes everything on and keeps a list of the writes; lets some of them fail.
 pub struct Counting<S> {
     pub storage: S,
     pub written: Arc<Mutex<Vec<Written>>>,
+    pub failing: Failing,
 }
 
 impl<S: Storage> Storage for Counting<S> {
@@ -25,8 +35,16 @@ impl<S: Storage> Storage for Counting<S> {
     }
 
     async fn write(&mut self, key: RecordKey, record: &[u8]) -> Result<(), WriteError<S::Error>> {
-        self.written.lock().unwrap().push(Written { key, len: record.len() });
-        self.storage.write(key, record).await
+        let number = {
+            let mut written = self.written.lock().unwrap();
+            written.push(Written { key, len: record.len() });
+            written.len() - 1
+        };
+        match self.failing {
+            Failing::Only(failing) if failing == number => Err(WriteError::Full),
+            Failing::From(first) if first <= number => Err(WriteError::Full),
+            Failing::None | Failing::Only(_) | Failing::From(_) => self.storage.write(key, record).await,
+        }
     }
 
     async fn remove(&mut self, key: RecordKey) -> Result<(), WriteError<S::Error>> {
