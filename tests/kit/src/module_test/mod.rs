@@ -3,7 +3,7 @@
 //! [`ModuleTest`] puts a module into a [`Client`](mender::client::Client) on a simulated board, in virtual time, with the
 //! simulated server on the other end, and plays deployments:
 //!
-//! - one that succeeds;
+//! - one that succeeds, on a new board and on one that has been through a failed deployment (as all that follow);
 //! - one for each thing that can go wrong: each callback fails, in the place of the module's code and after it; a reset
 //!   out of the blue before and after each callback; an abort by the operator at each report; a server that refuses the
 //!   commit; a damaged payload, a broken download; callbacks that reset each time, up to the client's limit;
@@ -48,7 +48,7 @@ use play::{DEVICE_TYPE, NEW_NAME};
 const PAYLOAD_LEN: usize = 3000;
 
 /// So many deployments with power cuts are played unless changed.
-const DEFAULT_BOUND: usize = 2000;
+const DEFAULT_BOUND: usize = 1000;
 
 /// A test of the update module `M`, on a board whose chip has a write unit of `WRITE` bytes and sectors of `SECTOR` bytes.
 ///
@@ -62,7 +62,7 @@ const DEFAULT_BOUND: usize = 2000;
 /// | [`factory`](ModuleTest::factory) | what is on the board before the first boot | nothing |
 /// | [`boot`](ModuleTest::boot) | what the bootloader does | nothing |
 /// | [`sectors`](ModuleTest::sectors) | the size of the module's part of the chip | 16 sectors |
-/// | [`seed`](ModuleTest::seed), [`bound`](ModuleTest::bound) | which deployments are chosen, and how many | 1, 2000 |
+/// | [`seed`](ModuleTest::seed), [`bound`](ModuleTest::bound) | which deployments are chosen, and how many | 1, 1000 |
 pub struct ModuleTest<M, const WRITE: usize = 4, const SECTOR: usize = 4096> {
     make: Box<dyn Fn(&Board<WRITE, SECTOR>) -> M>,
     look: Box<dyn Fn(&Board<WRITE, SECTOR>) -> Box<dyn Seen>>,

@@ -9,8 +9,9 @@ use std::time::Duration;
 use embassy_futures::select::{Either3, select3};
 use mender::UpdateModule;
 use mender::client::{Client, Config, Resources};
-use mender::deployment::INCONSISTENT_SUFFIX;
-use mender::storage::{FlashRange, FlashScratch, FlashStorage};
+use mender::deployment::record::{InstalledRecord, StateRecord};
+use mender::deployment::{INCONSISTENT_SUFFIX, StoredState};
+use mender::storage::{FlashRange, FlashScratch, FlashStorage, RecordKey, Storage};
 
 use super::ModuleTest;
 use super::board::{Board, Seen, shown};
@@ -19,7 +20,7 @@ use super::scenario::{Disturbance, Expected, Scenario};
 use super::violation::{Broken, CutMade, SHOWN_EVENTS, Violation};
 use super::witness::{Adapter, MAC, Stage, Trace, Witness};
 use crate::device::SeededRng;
-use crate::flash::{FlashError, PowerCut};
+use crate::flash::{FlashError, Partition, PowerCut};
 use crate::network::{SharedServer, SimNetwork, lock};
 use crate::server::{DeploymentId, DeviceId, Effect, Ending, Fault, Server, Settings, Status};
 use crate::time::{Run, VirtualClock};
@@ -64,6 +65,8 @@ pub(super) struct Played {
     pub(super) excused: bool,
     /// What ran after a success.
     pub(super) new: Option<Box<dyn Seen>>,
+    /// The old software runs, and the device says so.
+    old_runs: bool,
     pub(super) events: Vec<String>,
 }
 
@@ -88,6 +91,8 @@ struct Player<'t, 's, M, const WRITE: usize, const SECTOR: usize> {
     current: Option<PowerCut>,
     made: Vec<CutMade>,
     resets: u64,
+    /// What ran at each boot after the deployment.
+    seen: Option<Vec<Box<dyn Seen>>>,
 }
 
 impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Player<'_, '_, M, WRITE, SECTOR> {
@@ -142,6 +147,9 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Player<'_, '_, M,
             }
         }
         self.stage.check_not_active();
+        if let Some(seen) = &mut self.seen {
+            seen.push((self.stage.look)(board));
+        }
         self.broken()
     }
 
@@ -194,10 +202,8 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Player<'_, '_, M,
             module: (self.test.make)(&stage.board),
             stage,
         };
-        let flash = stage.board.storage();
-        let range = FlashRange::try_new(0..flash.range().end - flash.range().start).expect("whole sectors");
         let mut scratch = FlashScratch::<512>::new();
-        let storage = FlashStorage::new(flash, range, scratch.as_mut()).expect("the range is all of the flash");
+        let storage = client_storage(&stage.board, &mut scratch);
         let mut resources: Box<Resources> = Box::default();
         let mut client = Client::new(
             CONFIG,
@@ -270,6 +276,7 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
             current: None,
             made: Vec::new(),
             resets: 0,
+            seen: None,
         };
         let registered = player.run(|trace| trace.idle && trace.inventory_sent);
         if let Err(Stop::Broken(broken)) = registered {
@@ -309,6 +316,47 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
         cuts: &[PowerCut],
         new: Option<&dyn Seen>,
     ) -> Result<Played, Violation> {
+        self.play_then(bench, scenario, cuts, new, true, |_, played| played)
+    }
+
+    /// A board that has been through a failed deployment, with the same update waiting again. `None` if it did not get back
+    /// to the old software.
+    pub(super) fn wear(
+        &self,
+        bench: &Bench<WRITE, SECTOR>,
+        scenario: &Scenario,
+    ) -> Result<Option<Bench<WRITE, SECTOR>>, Violation> {
+        self.play_then(bench, scenario, &[], None, false, |stage, played| {
+            if !played.old_runs {
+                return None;
+            }
+            let mut server = lock(&stage.server).clone();
+            let devices = std::slice::from_ref(&bench.device);
+            let deployment = server
+                .deploy(NEW_NAME, devices, stage.clock.date())
+                .expect("the artifact is there");
+            stage.board.chip().reset_counters();
+            Some(Bench {
+                board: stage.board.fork(),
+                server,
+                elapsed: stage.clock.elapsed(),
+                deployment,
+                device: bench.device.clone(),
+                payload_at: bench.payload_at,
+                old: (self.look)(&stage.board),
+            })
+        })
+    }
+
+    fn play_then<T>(
+        &self,
+        bench: &Bench<WRITE, SECTOR>,
+        scenario: &Scenario,
+        cuts: &[PowerCut],
+        new: Option<&dyn Seen>,
+        once_more: bool,
+        then: impl FnOnce(&Stage<'_, WRITE, SECTOR>, Played) -> T,
+    ) -> Result<T, Violation> {
         let clock = VirtualClock::starting_at(bench.elapsed);
         let server: SharedServer = Arc::new(Mutex::new(bench.server.clone()));
         bench.disturb_download(&server, scenario);
@@ -330,31 +378,40 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
             current: None,
             made: Vec::new(),
             resets: 0,
+            seen: None,
         };
         player.plan_next_cut();
-        let result = Judge {
+        let judge = Judge {
             bench,
             scenario,
             new,
             one_way: !M::DESCRIPTOR.supports_rollback,
-        }
-        .play(&mut player);
+            once_more,
+        };
+        let result = judge.play(&mut player);
         let Player { made, resets, .. } = player;
-        let cuts_made = made.len() as u64;
-        let played = |operations, deployments, excused, new| Played {
-            operations,
-            deployments,
-            cuts: cuts_made,
+        let judged = match result {
+            Ok(judged) => judged,
+            Err(Stop::Excused) => Judged {
+                deployments: 1,
+                excused: true,
+                ..Judged::default()
+            },
+            Err(Stop::Broken(broken)) => {
+                return Err(self.violation(broken, Case::of(scenario, cuts), &stage, made));
+            }
+        };
+        let played = Played {
+            operations: judged.operations,
+            deployments: judged.deployments,
+            cuts: made.len() as u64,
             resets,
-            excused,
-            new,
+            excused: judged.excused,
+            new: judged.new,
+            old_runs: judged.old_runs,
             events: stage.trace.borrow().events.clone(),
         };
-        match result {
-            Ok(judged) => Ok(played(judged.operations, judged.deployments, false, judged.new)),
-            Err(Stop::Excused) => Ok(played(0, 1, true, None)),
-            Err(Stop::Broken(broken)) => Err(self.violation(broken, Case::of(scenario, cuts), &stage, made)),
-        }
+        Ok(then(&stage, played))
     }
 
     fn violation(&self, broken: Broken, case: Case, stage: &Stage<'_, WRITE, SECTOR>, cuts: Vec<CutMade>) -> Violation {
@@ -405,12 +462,17 @@ struct Judge<'j, const WRITE: usize, const SECTOR: usize> {
     scenario: &'j Scenario,
     new: Option<&'j dyn Seen>,
     one_way: bool,
+    /// After a failed deployment the same update is played again.
+    once_more: bool,
 }
 
+#[derive(Default)]
 struct Judged {
     operations: u64,
     deployments: u64,
+    excused: bool,
     new: Option<Box<dyn Seen>>,
+    old_runs: bool,
 }
 
 /// What is in use after a deployment, by status and artifact name.
@@ -436,10 +498,20 @@ impl<'j, const WRITE: usize, const SECTOR: usize> Judge<'j, WRITE, SECTOR> {
 
         let status = self.status(stage);
         self.check_ending(status, !player.made.is_empty())?;
-        // What was said stays true after two more restarts.
-        player.forget_events_of_the_client();
-        player.run(|trace| trace.idle && trace.inventory_sent)?;
-        player.power_up()?;
+        // What was said stays true at every boot from now on.
+        player.seen = Some(Vec::new());
+        let name = if player.made.is_empty() {
+            player.forget_events_of_the_client();
+            player.run(|trace| trace.idle && trace.inventory_sent)?;
+            player.power_up()?;
+            self.name(stage)
+        } else {
+            // The same without the server, which is what takes long.
+            player.power_up()?;
+            player.power_up()?;
+            self.stored_name(stage)?
+        };
+        let seen = player.seen.take().unwrap_or_default();
         let status = match self.status(stage) {
             later if later == status => status,
             later => {
@@ -453,43 +525,38 @@ impl<'j, const WRITE: usize, const SECTOR: usize> Judge<'j, WRITE, SECTOR> {
         let Some(status) = status else {
             return Err(Broken::Endless.into());
         };
-        let runs = (stage.look)(&stage.board);
-        match self.claim(status, self.name(stage))? {
+        let mut judged = Judged {
+            operations,
+            deployments: 1,
+            ..Judged::default()
+        };
+        match self.claim(status, name)? {
             Claim::New => {
-                self.check_new(&*runs)?;
-                Ok(Judged {
-                    operations,
-                    deployments: 1,
-                    new: Some(runs),
-                })
+                seen.iter().try_for_each(|runs| self.check_new(&**runs))?;
+                judged.new = seen.into_iter().last();
             }
             Claim::Unknown => {
                 let allowed = self.scenario.may_be_inconsistent || (self.one_way && !player.made.is_empty());
                 if !allowed {
                     return Err(Broken::NoWayBack.into());
                 }
-                Ok(Judged {
-                    operations,
-                    deployments: 1,
-                    new: None,
-                })
             }
             Claim::Old => {
-                if !runs.is(&*self.bench.old) {
+                if let Some(runs) = seen.iter().find(|runs| !runs.is(&*self.bench.old)) {
                     return Err(Broken::FailureWithoutOld {
-                        runs: shown(&*runs),
+                        runs: shown(&**runs),
                         expected: shown(&*self.bench.old),
                     }
                     .into());
                 }
-                self.once_more(player)?;
-                Ok(Judged {
-                    operations,
-                    deployments: 2,
-                    new: None,
-                })
+                judged.old_runs = true;
+                if self.once_more {
+                    self.once_more(player)?;
+                    judged.deployments = 2;
+                }
             }
         }
+        Ok(judged)
     }
 
     /// After a failed deployment the same update must work.
@@ -539,6 +606,27 @@ impl<'j, const WRITE: usize, const SECTOR: usize> Judge<'j, WRITE, SECTOR> {
         value.as_str().map(str::to_owned)
     }
 
+    /// The artifact name in the client's storage. Nothing but an ended deployment may be there.
+    fn stored_name(&self, stage: &Stage<'_, WRITE, SECTOR>) -> Result<Option<String>, Broken> {
+        let mut scratch = FlashScratch::<512>::new();
+        let mut storage = client_storage(&stage.board, &mut scratch);
+        let mut record = [0; 512];
+        let mut read = |key| match embassy_futures::block_on(storage.read(key, &mut record)) {
+            Ok(len) => len.map(|len| record[..len].to_vec()),
+            Err(error) => panic!("the client's record {key:?} cannot be read: {error}"),
+        };
+        let state = read(RecordKey::State).map(|state| StateRecord::decode(&state).map(|record| record.state));
+        if !matches!(state, None | Some(Ok(StoredState::Idle))) {
+            return Err(Broken::Endless);
+        }
+        let installed = read(RecordKey::Installed).unwrap_or_default();
+        let name = match InstalledRecord::decode(&installed) {
+            Ok(record) => record.provides.artifact_name().unwrap_or(OLD_NAME).to_owned(),
+            Err(_) => OLD_NAME.to_owned(),
+        };
+        Ok(Some(name))
+    }
+
     fn check_ending(&self, found: Option<Status>, disturbed_by_cuts: bool) -> Result<(), Broken> {
         let expected = match self.scenario.expected {
             Expected::Success if !disturbed_by_cuts => vec![Status::Success],
@@ -578,6 +666,16 @@ impl<'j, const WRITE: usize, const SECTOR: usize> Judge<'j, WRITE, SECTOR> {
             None => Ok(()),
         }
     }
+}
+
+/// The client's storage.
+fn client_storage<'s, const WRITE: usize, const SECTOR: usize>(
+    board: &Board<WRITE, SECTOR>,
+    scratch: &'s mut FlashScratch<512>,
+) -> FlashStorage<'s, Partition<WRITE, SECTOR>> {
+    let flash = board.storage();
+    let range = FlashRange::try_new(0..flash.range().end - flash.range().start).expect("whole sectors");
+    FlashStorage::new(flash, range, scratch.as_mut()).expect("the range is all of the flash")
 }
 
 /// Where the last byte of the artifact's payload is: the artifact is a tar whose last entry is a tar with the files.

@@ -89,11 +89,16 @@ pub(super) struct Scenario {
     pub(super) may_be_inconsistent: bool,
     /// Power cuts are of interest here: not where the device restarts all the time anyway.
     pub(super) cuts: bool,
+    /// On a board that comes from the factory; else on one that has been through a failed deployment, so that there is something
+    /// left over in flash.
+    pub(super) new_board: bool,
 }
 
-/// The names of the two scenarios whose power cuts come first.
+/// The names of the scenarios whose power cuts come first.
 pub(super) const SUCCESS: &str = "success";
 pub(super) const COMMIT_REFUSED: &str = "the server refuses the commit";
+const PAYLOAD_DAMAGED: &str = "the payload is damaged";
+const NEW_BOARD: &str = " (new board)";
 
 impl Scenario {
     fn new(name: impl Into<String>, disturbances: Vec<Disturbance>, expected: Expected) -> Scenario {
@@ -103,7 +108,21 @@ impl Scenario {
             expected,
             may_be_inconsistent: false,
             cuts: true,
+            new_board: false,
         }
+    }
+
+    fn on_a_new_board(self) -> Scenario {
+        Scenario {
+            name: format!("{}{NEW_BOARD}", self.name),
+            new_board: true,
+            ..self
+        }
+    }
+
+    /// The name without the board.
+    pub(super) fn story(&self) -> &str {
+        self.name.strip_suffix(NEW_BOARD).unwrap_or(&self.name)
     }
 
     /// Not a deployment yet: the board's first start.
@@ -117,7 +136,16 @@ impl Scenario {
     }
 }
 
-/// Every flow of a module with this table. The first is the one in which nothing goes wrong.
+/// The failed deployment that a board goes through before most scenarios.
+pub(super) fn wearing(module: &Descriptor) -> &'static str {
+    if module.supports_rollback {
+        COMMIT_REFUSED
+    } else {
+        PAYLOAD_DAMAGED
+    }
+}
+
+/// Every flow of a module with this table.
 pub(super) fn all(module: &Descriptor) -> Vec<Scenario> {
     use CallbackState::{
         Cleanup, Commit, Failure, Install, Reboot, Rollback, RollbackReboot, RollbackVerifyReboot, VerifyReboot,
@@ -133,10 +161,16 @@ pub(super) fn all(module: &Descriptor) -> Vec<Scenario> {
         what,
         times,
     };
+    let success = Scenario::new(SUCCESS, vec![], Expected::Success);
+    let refused = Scenario::new(COMMIT_REFUSED, vec![RefuseCommit], Expected::Failure).inconsistent(one_way);
+    let damaged = Scenario::new(PAYLOAD_DAMAGED, vec![DamagePayload], Expected::Failure);
     let mut all = vec![
-        Scenario::new(SUCCESS, vec![], Expected::Success),
-        Scenario::new(COMMIT_REFUSED, vec![RefuseCommit], Expected::Failure).inconsistent(one_way),
-        Scenario::new("the payload is damaged", vec![DamagePayload], Expected::Failure),
+        success.clone().on_a_new_board(),
+        refused.clone().on_a_new_board(),
+        damaged.clone().on_a_new_board(),
+        success,
+        refused,
+        damaged,
         Scenario::new("the download breaks", vec![BreakDownload], Expected::Failure),
     ];
 

@@ -25,6 +25,7 @@ pub(super) fn run<M: UpdateModule, const WRITE: usize, const SECTOR: usize>(
     let mut sweep = Sweep {
         test,
         bench,
+        worn: None,
         new: None,
         summary: Summary::default(),
     };
@@ -40,6 +41,8 @@ pub(super) fn run<M: UpdateModule, const WRITE: usize, const SECTOR: usize>(
 struct Sweep<'t, M, const WRITE: usize, const SECTOR: usize> {
     test: &'t ModuleTest<M, WRITE, SECTOR>,
     bench: Bench<WRITE, SECTOR>,
+    /// A board that has been through a failed deployment.
+    worn: Option<Bench<WRITE, SECTOR>>,
     /// What the new software looks like, once it was seen.
     new: Option<Box<dyn Seen>>,
     summary: Summary,
@@ -52,7 +55,11 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Sweep<'_, M, WRIT
             Sight::ChangesNothing => Some(&*self.bench.old),
             Sight::Learns | Sight::None => self.new.as_deref(),
         };
-        let played = self.test.play(&self.bench, scenario, cuts, new)?;
+        let bench = match &self.worn {
+            Some(worn) if !scenario.new_board => worn,
+            Some(_) | None => &self.bench,
+        };
+        let played = self.test.play(bench, scenario, cuts, new)?;
         self.summary.deployments += played.deployments;
         self.summary.cuts += played.cuts;
         self.summary.resets += played.resets;
@@ -60,18 +67,27 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Sweep<'_, M, WRIT
         Ok(played)
     }
 
-    /// The deployment in which nothing goes wrong: what runs after it is the new software.
+    /// The deployment in which nothing goes wrong: what runs after it is the new software. And the one that leaves a worn
+    /// board behind.
     fn learn(&mut self, scenarios: &[Scenario]) -> Result<(), Box<Violation>> {
-        if let Some(success) = scenarios.iter().find(|scenario| scenario.name == SUCCESS) {
+        let on_new_board = |story: &str| {
+            let mut scenarios = scenarios.iter();
+            scenarios.find(|scenario| scenario.new_board && scenario.story() == story)
+        };
+        if let Some(success) = on_new_board(SUCCESS) {
             self.new = self.play(success, &[])?.new;
         }
+        if let Some(failure) = on_new_board(scenario::wearing(&M::DESCRIPTOR)) {
+            self.worn = self.test.wear(&self.bench, failure)?;
+        }
+        // These are played again.
+        self.summary = Summary::default();
         Ok(())
     }
 
     fn replay(&mut self, text: &str, scenarios: &[Scenario]) -> Result<(), Box<Violation>> {
         let (scenario, case) = Case::find(text, scenarios).unwrap_or_else(|error| panic!("{error}"));
         self.learn(scenarios)?;
-        self.summary = Summary::default();
         let played = self.play(scenario, &case.cuts)?;
         eprintln!("{case}: nothing is wrong with this one");
         for event in played.events {
@@ -82,8 +98,6 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Sweep<'_, M, WRIT
 
     fn all(&mut self, scenarios: &[Scenario]) -> Result<(), Box<Violation>> {
         self.learn(scenarios)?;
-        // The one above is played again below.
-        self.summary = Summary::default();
         let mut first = Vec::new();
         let mut others = Vec::new();
         for scenario in scenarios {
@@ -92,7 +106,7 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Sweep<'_, M, WRIT
             if !scenario.cuts {
                 continue;
             }
-            let group = if [SUCCESS, COMMIT_REFUSED].contains(&scenario.name.as_str()) {
+            let group = if [SUCCESS, COMMIT_REFUSED].contains(&scenario.story()) {
                 &mut first
             } else {
                 &mut others

@@ -148,16 +148,25 @@ impl<const WRITE: usize, const SECTOR: usize> Device for Witness<'_, '_, WRITE, 
 
     fn observe(&self, event: Event<'_>) {
         match event {
-            Event::Progress { .. } => return,
-            Event::NoUpdate => self.0.trace.borrow_mut().idle = true,
-            Event::InventorySent { .. } => self.0.trace.borrow_mut().inventory_sent = true,
+            Event::Progress { .. } => {}
+            Event::NoUpdate => {
+                self.0.trace.borrow_mut().idle = true;
+                self.0.note("the server has no update");
+            }
+            Event::InventorySent { .. } => {
+                self.0.trace.borrow_mut().inventory_sent = true;
+                self.0.note("inventory sent");
+            }
             Event::Entered(state) => {
                 self.0.note(format!("state {}", state.name()));
-                return self.0.entered(state);
+                self.0.entered(state);
             }
-            _ => {}
+            Event::Offered { artifact_name, .. } => self.0.note(format!("the server offers {artifact_name}")),
+            Event::Resumed { state, .. } => self.0.note(format!("the deployment goes on in {}", state.name())),
+            Event::Status { status, stored: true } => self.0.note(format!("reported: {status}")),
+            Event::Status { status, stored: false } => self.0.note(format!("reported, but not taken: {status}")),
+            other => self.0.note(format!("{other:?}")),
         }
-        self.0.note(format!("{event:?}"));
     }
 }
 
