@@ -82,7 +82,7 @@ impl<const WRITE: usize, const SECTOR: usize> Board<WRITE, SECTOR> {
     }
 
     /// The same as a function, for modules that take one.
-    pub fn restart(&self) -> impl Fn() + Clone + 'static {
+    pub fn restart(&self) -> impl Fn() + Clone + use<WRITE, SECTOR> {
         let line = self.reset();
         move || line.pull()
     }

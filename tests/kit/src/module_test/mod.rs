@@ -285,10 +285,35 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
     /// If the test was told too little; if the case to replay does not exist; if the bootloader hook or the factory fails on
     /// the board as it is made.
     pub fn try_run(&self) -> Result<Summary, Box<Violation>> {
+        self.check_sight();
+        sweep::run(self)
+    }
+
+    /// Plays one deployment and says, line by line, what happened: for demonstrations, and for looking closer. `case` is one
+    /// of the [`scenarios`](ModuleTest::scenarios), with or without power cuts: `success`, or `success / cut 3 after`.
+    ///
+    /// # Errors
+    ///
+    /// The [`Violation`].
+    ///
+    /// # Panics
+    ///
+    /// As [`try_run`](ModuleTest::try_run); if there is no such case.
+    pub fn play_one(&self, case: &str) -> Result<Vec<String>, Box<Violation>> {
+        self.check_sight();
+        sweep::play(self, case)
+    }
+
+    /// The names of all scenarios of this module, by its table.
+    pub fn scenarios(&self) -> Vec<String> {
+        let scenarios = scenario::all(&M::DESCRIPTOR).into_iter();
+        scenarios.map(|scenario| scenario.name).collect()
+    }
+
+    fn check_sight(&self) {
         if let Sight::None = self.sight {
             panic!("tell the test how to see which software runs: call `runs`, `observe` or `changes_nothing`");
         }
-        sweep::run(self)
     }
 
     fn artifact_bytes(&self) -> Vec<u8> {

@@ -136,7 +136,6 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Player<'_, '_, M,
                 self.power_returns()?;
             }
             board.count_boot();
-            self.stage.note(format!("boot {}", board.boots()));
             if board.boots() > MOST_BOOTS {
                 return Err(Broken::Endless.into());
             }
@@ -146,9 +145,12 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Player<'_, '_, M,
                 Err(error) => return Err(Broken::Bootloader(error).into()),
             }
         }
-        self.stage.check_not_active();
+        let runs = (self.stage.look)(board);
+        let boots = board.boots();
+        self.stage.note(format!("boot {boots}, what runs: {}", shown(&*runs)));
+        self.stage.check_not_active(&*runs);
         if let Some(seen) = &mut self.seen {
-            seen.push((self.stage.look)(board));
+            seen.push(runs);
         }
         self.broken()
     }

@@ -20,26 +20,31 @@ const ALL_DOUBLES: usize = 2000;
 pub(super) fn run<M: UpdateModule, const WRITE: usize, const SECTOR: usize>(
     test: &ModuleTest<M, WRITE, SECTOR>,
 ) -> Result<Summary, Box<Violation>> {
-    let scenarios = scenario::all(&M::DESCRIPTOR);
-    let bench = test.prepare()?;
-    let mut sweep = Sweep {
-        test,
-        bench,
-        worn: None,
-        new: None,
-        summary: Summary::default(),
-    };
+    let mut sweep = Sweep::new(test)?;
     let from_environment = std::env::var(REPLAY_VARIABLE).ok();
     if let Some(text) = test.replay.as_deref().or(from_environment.as_deref()) {
-        sweep.replay(text, &scenarios)?;
+        let played = sweep.replay(text)?;
+        eprintln!("{text}: nothing is wrong with this one");
+        for event in played.events {
+            eprintln!("{event}");
+        }
     } else {
-        sweep.all(&scenarios)?;
+        sweep.all()?;
     }
     Ok(sweep.summary)
 }
 
+/// Plays one case and gives its events.
+pub(super) fn play<M: UpdateModule, const WRITE: usize, const SECTOR: usize>(
+    test: &ModuleTest<M, WRITE, SECTOR>,
+    text: &str,
+) -> Result<Vec<String>, Box<Violation>> {
+    Ok(Sweep::new(test)?.replay(text)?.events)
+}
+
 struct Sweep<'t, M, const WRITE: usize, const SECTOR: usize> {
     test: &'t ModuleTest<M, WRITE, SECTOR>,
+    scenarios: Vec<Scenario>,
     bench: Bench<WRITE, SECTOR>,
     /// A board that has been through a failed deployment.
     worn: Option<Bench<WRITE, SECTOR>>,
@@ -48,7 +53,20 @@ struct Sweep<'t, M, const WRITE: usize, const SECTOR: usize> {
     summary: Summary,
 }
 
-impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Sweep<'_, M, WRITE, SECTOR> {
+impl<'t, M: UpdateModule, const WRITE: usize, const SECTOR: usize> Sweep<'t, M, WRITE, SECTOR> {
+    fn new(test: &'t ModuleTest<M, WRITE, SECTOR>) -> Result<Self, Box<Violation>> {
+        let mut sweep = Sweep {
+            test,
+            scenarios: scenario::all(&M::DESCRIPTOR),
+            bench: test.prepare()?,
+            worn: None,
+            new: None,
+            summary: Summary::default(),
+        };
+        sweep.learn()?;
+        Ok(sweep)
+    }
+
     fn play(&mut self, scenario: &Scenario, cuts: &[PowerCut]) -> Result<Played, Box<Violation>> {
         let new = match &self.test.sight {
             Sight::Knows(new) => Some(&**new),
@@ -69,7 +87,8 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Sweep<'_, M, WRIT
 
     /// The deployment in which nothing goes wrong: what runs after it is the new software. And the one that leaves a worn
     /// board behind.
-    fn learn(&mut self, scenarios: &[Scenario]) -> Result<(), Box<Violation>> {
+    fn learn(&mut self) -> Result<(), Box<Violation>> {
+        let scenarios = self.scenarios.clone();
         let on_new_board = |story: &str| {
             let mut scenarios = scenarios.iter();
             scenarios.find(|scenario| scenario.new_board && scenario.story() == story)
@@ -85,22 +104,17 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Sweep<'_, M, WRIT
         Ok(())
     }
 
-    fn replay(&mut self, text: &str, scenarios: &[Scenario]) -> Result<(), Box<Violation>> {
-        let (scenario, case) = Case::find(text, scenarios).unwrap_or_else(|error| panic!("{error}"));
-        self.learn(scenarios)?;
-        let played = self.play(scenario, &case.cuts)?;
-        eprintln!("{case}: nothing is wrong with this one");
-        for event in played.events {
-            eprintln!("  {event}");
-        }
-        Ok(())
+    fn replay(&mut self, text: &str) -> Result<Played, Box<Violation>> {
+        let scenarios = self.scenarios.clone();
+        let (scenario, case) = Case::find(text, &scenarios).unwrap_or_else(|error| panic!("{error}"));
+        self.play(scenario, &case.cuts)
     }
 
-    fn all(&mut self, scenarios: &[Scenario]) -> Result<(), Box<Violation>> {
-        self.learn(scenarios)?;
+    fn all(&mut self) -> Result<(), Box<Violation>> {
+        let scenarios = self.scenarios.clone();
         let mut first = Vec::new();
         let mut others = Vec::new();
-        for scenario in scenarios {
+        for scenario in &scenarios {
             let played = self.play(scenario, &[])?;
             self.summary.scenarios += 1;
             if !scenario.cuts {

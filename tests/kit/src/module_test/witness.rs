@@ -60,14 +60,10 @@ impl<const WRITE: usize, const SECTOR: usize> Stage<'_, WRITE, SECTOR> {
     }
 
     /// Nothing may be active before `install`.
-    pub(super) fn check_not_active(&self) {
-        if self.trace.borrow().installing {
-            return;
-        }
-        let runs = (self.look)(&self.board);
-        if !runs.is(self.old) {
+    pub(super) fn check_not_active(&self, runs: &dyn Seen) {
+        if !self.trace.borrow().installing && !runs.is(self.old) {
             self.break_off(Broken::ActiveTooEarly {
-                runs: shown(&*runs),
+                runs: shown(runs),
                 expected: shown(self.old),
             });
         }
@@ -180,7 +176,7 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Adapter<'_, '_, M
     /// Before the module's own code; an error takes its place.
     async fn before(&mut self, callback: Callback, disturbance: Option<(When, What)>) -> Result<(), Failure> {
         if callback == Callback::State(CallbackState::Install) {
-            self.stage.check_not_active();
+            self.stage.check_not_active(&*(self.stage.look)(&self.stage.board));
             self.stage.trace.borrow_mut().installing = true;
         }
         {
