@@ -3,6 +3,7 @@
 use mender::UpdateModule;
 use mender::update_module::{CallbackState, Payload, PayloadError};
 use mender_modules::noop::Noop;
+use mender_testkit::module_test::ModuleTest;
 use mender_testkit::payload::MemoryPayload;
 use pollster::block_on;
 
@@ -35,4 +36,10 @@ fn a_damaged_payload_fails() {
         .breaks_after(50, PayloadError::Artifact);
     let failure = block_on(Noop.download(&mut Payload::new(&mut source))).unwrap_err();
     assert_eq!(failure.as_str(), PayloadError::Artifact.to_string());
+}
+
+#[test]
+fn every_flow_and_power_cut_ends_as_reported() {
+    let summary = ModuleTest::new(|_| Noop).changes_nothing().run();
+    assert!(summary.cuts > 100 && summary.left_out == 0, "{summary}");
 }

@@ -225,6 +225,11 @@ impl ResetLine {
         }
     }
 
+    /// Whether it is pulled, and the board still running.
+    pub fn is_pulled(&self) -> bool {
+        self.reset().pulled
+    }
+
     /// Ends when the line is pulled, and releases it.
     pub async fn pulled(&self) {
         std::future::poll_fn(|cx| {

@@ -51,6 +51,13 @@ impl VirtualClock {
         VirtualClock::default()
     }
 
+    /// A clock on which so much time has passed already.
+    pub fn starting_at(elapsed: Duration) -> VirtualClock {
+        let clock = VirtualClock::new();
+        clock.shared().now = elapsed;
+        clock
+    }
+
     fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }

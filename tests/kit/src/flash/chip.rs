@@ -8,7 +8,7 @@ use std::path::Path;
 
 use embedded_storage_async::nor_flash::{NorFlashError, NorFlashErrorKind};
 
-use super::power::{CutAt, PowerCut, Random};
+use super::power::{CutAt, Operation, PowerCut, Random};
 
 /// The value of an erased byte.
 pub(super) const ERASED: u8 = 0xff;
@@ -111,7 +111,7 @@ enum Power {
 }
 
 /// What an operation has to do in view of the power supply.
-enum Fate {
+pub(super) enum Fate {
     Done,
     DoneThenOff,
     Torn(Random),
@@ -129,6 +129,12 @@ pub(super) struct Chip {
     pub(super) sector_erases: Vec<u32>,
     pub(super) violations: Vec<FlashError>,
     power: Power,
+    /// Operations of what else hangs on this power supply.
+    other_operations: u64,
+    /// The operation that the last scheduled cut struck.
+    pub(super) cut_operation: Option<Operation>,
+    /// Without power, asynchronous operations never return.
+    pub(super) halts: bool,
     file: Option<File>,
 }
 
@@ -149,7 +155,21 @@ impl Chip {
             sector_erases: vec![0; sectors],
             violations: Vec::new(),
             power: Power::On { cut: None },
+            other_operations: 0,
+            cut_operation: None,
+            halts: false,
             file: None,
+        }
+    }
+
+    /// Another chip in the same state, power on, counters and violations at nothing, without a file.
+    pub(super) fn fork(&self) -> Chip {
+        Chip {
+            bytes: self.bytes.clone(),
+            written: self.written.clone(),
+            rewrites: self.rewrites,
+            halts: self.halts,
+            ..Chip::new(self.write_len, self.sector_len, self.sector_erases.len())
         }
     }
 
@@ -198,7 +218,13 @@ impl Chip {
     }
 
     pub(super) fn operations(&self) -> u64 {
-        self.counters.writes + self.counters.erases
+        self.counters.writes + self.counters.erases + self.other_operations
+    }
+
+    pub(super) fn reset_counters(&mut self) {
+        self.counters = Counters::default();
+        self.sector_erases.fill(0);
+        self.other_operations = 0;
     }
 
     pub(super) fn schedule(&mut self, cut: PowerCut) {
@@ -249,7 +275,7 @@ impl Chip {
     }
 
     /// Counts the operation down to a scheduled cut.
-    fn fate(&mut self) -> Result<Fate, FlashError> {
+    fn fate(&mut self, operation: Operation) -> Result<Fate, FlashError> {
         let Power::On { cut } = &mut self.power else {
             return Err(FlashError::PowerLost);
         };
@@ -262,11 +288,19 @@ impl Chip {
         }
         let at = planned.at;
         self.power = Power::Off;
+        self.cut_operation = Some(operation);
         match at {
             CutAt::Before => Err(FlashError::PowerLost),
             CutAt::Within { seed } => Ok(Fate::Torn(Random::new(seed))),
             CutAt::After => Ok(Fate::DoneThenOff),
         }
+    }
+
+    /// An operation of something else on the same power supply.
+    pub(super) fn other_operation(&mut self) -> Result<Fate, FlashError> {
+        let fate = self.fate(Operation::Other)?;
+        self.other_operations += 1;
+        Ok(fate)
     }
 
     pub(super) fn write(&mut self, offset: u32, data: &[u8]) -> Result<(), FlashError> {
@@ -293,7 +327,8 @@ impl Chip {
                 }
             }
         }
-        let fate = self.fate()?;
+        let len = data.len();
+        let fate = self.fate(Operation::Write { offset, len })?;
         self.counters.writes += 1;
         self.counters.bytes_written += data.len() as u64;
         match fate {
@@ -332,7 +367,8 @@ impl Chip {
     }
 
     fn erase_sector(&mut self, start: usize) -> Result<(), FlashError> {
-        let fate = self.fate()?;
+        let offset = start as u32;
+        let fate = self.fate(Operation::Erase { offset })?;
         let sector = start / self.sector_len;
         self.counters.erases += 1;
         self.sector_erases[sector] += 1;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use embedded_storage_async::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
 
 use super::chip::{Chip, Counters, ERASED, FlashError, Rewrites};
-use super::power::PowerCut;
+use super::power::{Operation, PowerCut, PowerSupply};
 
 /// A handle onto a whole chip with a write unit of `WRITE` bytes and sectors of `SECTOR` bytes.
 ///
@@ -181,9 +181,44 @@ impl<const WRITE: usize, const SECTOR: usize> SimFlash<WRITE, SECTOR> {
 
     /// Sets all counters to 0.
     pub fn reset_counters(&self) {
-        let mut chip = self.chip();
-        chip.counters = Counters::default();
-        chip.sector_erases.fill(0);
+        self.chip().reset_counters();
+    }
+
+    /// What the last scheduled cut struck, if it has happened.
+    pub fn cut_operation(&self) -> Option<Operation> {
+        self.chip().cut_operation
+    }
+
+    /// Another chip in the same state: content, and which words count as written. Its power is on, no cut is scheduled,
+    /// its counters are at 0, and it has no file.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        SimFlash {
+            chip: Arc::new(Mutex::new(self.chip().fork())),
+        }
+    }
+
+    /// Whether the asynchronous operations never return when the power is lost, instead of failing with
+    /// [`FlashError::PowerLost`]: as on a real device, no code runs without power. Off unless set.
+    pub fn set_halting(&self, halts: bool) {
+        self.chip().halts = halts;
+    }
+
+    /// The power supply, for what else hangs on it.
+    pub(crate) fn power_supply(&self) -> PowerSupply {
+        PowerSupply {
+            chip: Arc::clone(&self.chip),
+        }
+    }
+
+    /// The result of an asynchronous operation.
+    async fn or_halt<T>(&self, result: Result<T, FlashError>) -> Result<T, FlashError> {
+        if let Err(FlashError::PowerLost) = result
+            && self.chip().halts
+        {
+            std::future::pending::<()>().await;
+        }
+        result
     }
 
     /// Every operation that was refused because the caller broke a rule, in order.
@@ -200,7 +235,8 @@ impl<const WRITE: usize, const SECTOR: usize> ReadNorFlash for SimFlash<WRITE, S
     const READ_SIZE: usize = 1;
 
     async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), FlashError> {
-        self.read_now(offset, bytes)
+        let result = self.read_now(offset, bytes);
+        self.or_halt(result).await
     }
 
     fn capacity(&self) -> usize {
@@ -213,11 +249,13 @@ impl<const WRITE: usize, const SECTOR: usize> NorFlash for SimFlash<WRITE, SECTO
     const ERASE_SIZE: usize = SECTOR;
 
     async fn erase(&mut self, from: u32, to: u32) -> Result<(), FlashError> {
-        self.erase_now(from..to)
+        let result = self.erase_now(from..to);
+        self.or_halt(result).await
     }
 
     async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
-        self.write_now(offset, bytes)
+        let result = self.write_now(offset, bytes);
+        self.or_halt(result).await
     }
 }
 
@@ -263,7 +301,7 @@ impl<const WRITE: usize, const SECTOR: usize> ReadNorFlash for Partition<WRITE, 
 
     async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), FlashError> {
         let offset = self.place(offset, bytes.len())?;
-        self.flash.read_now(offset, bytes)
+        self.flash.read(offset, bytes).await
     }
 
     fn capacity(&self) -> usize {
@@ -278,11 +316,11 @@ impl<const WRITE: usize, const SECTOR: usize> NorFlash for Partition<WRITE, SECT
     async fn erase(&mut self, from: u32, to: u32) -> Result<(), FlashError> {
         let len = to.saturating_sub(from);
         let start = self.place(from, len as usize)?;
-        self.flash.erase_now(start..start + len)
+        self.flash.erase(start, start + len).await
     }
 
     async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
         let offset = self.place(offset, bytes.len())?;
-        self.flash.write_now(offset, bytes)
+        self.flash.write(offset, bytes).await
     }
 }

@@ -17,4 +17,5 @@ mod power;
 
 pub use chip::{Counters, FlashError, Rewrites};
 pub use handle::{Partition, SimFlash};
-pub use power::{CutAt, PowerCut};
+pub use power::{CutAt, Operation, PowerCut};
+pub(crate) use power::{Outcome, PowerSupply};

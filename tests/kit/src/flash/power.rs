@@ -1,7 +1,12 @@
 //! When the power goes, and what that leaves in a cell.
 
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::chip::{Chip, Fate};
+
 /// A power cut that waits for a write or erase operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PowerCut {
     /// Which operation from now on, counted from 1. A write is one operation whatever its length; an erase is one
     /// operation per sector.
@@ -11,7 +16,7 @@ pub struct PowerCut {
 }
 
 /// Where in an operation the power goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CutAt {
     /// Before it changes anything.
     Before,
@@ -23,6 +28,75 @@ pub enum CutAt {
     },
     /// When all is in the cells, but before the caller learns of it.
     After,
+}
+
+/// What a power cut struck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// A write.
+    Write {
+        /// Offset on the chip.
+        offset: u32,
+        /// Length in bytes.
+        len: usize,
+    },
+    /// The erase of a sector.
+    Erase {
+        /// Offset of the sector on the chip.
+        offset: u32,
+    },
+    /// Not of the chip, but of something that shares its power supply: see [`Files`](crate::files::Files).
+    Other,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Operation::Write { offset, len } => write!(f, "the write of {len} bytes at {offset:#x}"),
+            Operation::Erase { offset } => write!(f, "the erase of the sector at {offset:#x}"),
+            Operation::Other => f.write_str("the change of a file"),
+        }
+    }
+}
+
+impl fmt::Display for PowerCut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cut {} ", self.operation)?;
+        match self.at {
+            CutAt::Before => f.write_str("before"),
+            CutAt::Within { seed } => write!(f, "within {seed}"),
+            CutAt::After => f.write_str("after"),
+        }
+    }
+}
+
+/// What becomes of an operation of something that shares the chip's power supply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done,
+    DoneThenOff,
+    /// Got this far, in 256ths; then the power went.
+    Torn(u8),
+    NotDone,
+}
+
+/// The power supply of a chip, for what else hangs on it.
+#[derive(Clone, Debug)]
+pub(crate) struct PowerSupply {
+    pub(super) chip: Arc<Mutex<Chip>>,
+}
+
+impl PowerSupply {
+    /// Counts an operation, and says what becomes of it.
+    pub(crate) fn operation(&self) -> Outcome {
+        let mut chip = self.chip.lock().unwrap_or_else(PoisonError::into_inner);
+        match chip.other_operation() {
+            Ok(Fate::Done) => Outcome::Done,
+            Ok(Fate::DoneThenOff) => Outcome::DoneThenOff,
+            Ok(Fate::Torn(mut random)) => Outcome::Torn(random.byte()),
+            Err(_) => Outcome::NotDone,
+        }
+    }
 }
 
 /// SplitMix64: small, seedable, and good enough to choose where things break.

@@ -1,0 +1,335 @@
+//! Proves an update module: every flow of a deployment and every power cut, through the real client.
+//!
+//! [`ModuleTest`] puts a module into a [`Client`](mender::client::Client) on a simulated board, in virtual time, with the
+//! simulated server on the other end, and plays deployments:
+//!
+//! - one that succeeds, on a new board and on one that has been through a failed deployment (as all that follow);
+//! - one for each thing that can go wrong: each callback fails, in the place of the module's code and after it; a reset
+//!   out of the blue before and after each callback; an abort by the operator at each report; a server that refuses the
+//!   commit; a damaged payload, a broken download; callbacks that reset each time, up to the client's limit;
+//! - each of these again with a power cut at each operation on the board's flash and files: before it, within it, after it;
+//! - and some with a second cut while the device recovers from the first.
+//!
+//! At each end the invariant of the client's design must hold: *reported success ⇔ the new software runs and is committed;
+//! reported failure ⇔ the old software runs*, or the module could not go back, and the artifact name then says so
+//! (`_INCONSISTENT`). "Runs" is what the board runs after two more restarts, so a new image that was never confirmed does
+//! not count. Nothing may be active before `install`. The flash chip's rules must be kept. After a failure the same
+//! update must work.
+//!
+//! What is broken is reported with the scenario, the power cut and what it struck, the last events, and a line that
+//! replays just this one: see [`Violation`].
+//!
+//! May depend on everything else in the kit, and on the client's public API.
+
+mod board;
+mod case;
+mod play;
+mod scenario;
+mod sweep;
+mod violation;
+mod witness;
+
+use std::fmt;
+
+use mender::UpdateModule;
+
+pub use board::{Board, Runs};
+pub use case::Case;
+pub use scenario::Callback;
+pub use violation::{Broken, CutMade, REPLAY_VARIABLE, Violation};
+
+use crate::artifact::ArtifactWriter;
+use crate::device::SeededRng;
+use crate::flash::FlashError;
+use board::Seen;
+use play::{DEVICE_TYPE, NEW_NAME};
+
+/// Length of the payload unless another one is given.
+const PAYLOAD_LEN: usize = 3000;
+
+/// So many deployments with power cuts are played unless changed.
+const DEFAULT_BOUND: usize = 1000;
+
+/// A test of the update module `M`, on a board whose chip has a write unit of `WRITE` bytes and sectors of `SECTOR` bytes.
+///
+/// See the [crate's documentation](crate) for an example, and the [module's](self) for what is played.
+///
+/// | method | says | unless called |
+/// |---|---|---|
+/// | [`new`](ModuleTest::new) or [`on_chip`](ModuleTest::on_chip) | how to make the module from what survives a reset | needed |
+/// | [`runs`](ModuleTest::runs) or [`observe`](ModuleTest::observe) | which software runs | needed, or [`changes_nothing`](ModuleTest::changes_nothing) |
+/// | [`payload`](ModuleTest::payload) or [`artifact`](ModuleTest::artifact) | what is deployed | one file of 3000 bytes |
+/// | [`factory`](ModuleTest::factory) | what is on the board before the first boot | nothing |
+/// | [`boot`](ModuleTest::boot) | what the bootloader does | nothing |
+/// | [`sectors`](ModuleTest::sectors) | the size of the module's part of the chip | 16 sectors |
+/// | [`seed`](ModuleTest::seed), [`bound`](ModuleTest::bound) | which deployments are chosen, and how many | 1, 1000 |
+pub struct ModuleTest<M, const WRITE: usize = 4, const SECTOR: usize = 4096> {
+    make: Box<dyn Fn(&Board<WRITE, SECTOR>) -> M>,
+    look: Box<dyn Fn(&Board<WRITE, SECTOR>) -> Box<dyn Seen>>,
+    sight: Sight,
+    factory: Box<dyn Fn(&Board<WRITE, SECTOR>)>,
+    boot: Box<dyn Fn(&Board<WRITE, SECTOR>) -> Result<(), FlashError>>,
+    excuse: Box<dyn Fn(&Board<WRITE, SECTOR>) -> bool>,
+    content: Content,
+    sectors: usize,
+    seed: u64,
+    bound: usize,
+    replay: Option<String>,
+}
+
+/// How the kit knows the new software.
+enum Sight {
+    /// It does not: nothing was said.
+    None,
+    /// There is none.
+    ChangesNothing,
+    /// By the deployment in which nothing goes wrong.
+    Learns,
+    /// By this value.
+    Knows(Box<dyn Seen>),
+}
+
+/// What is deployed.
+enum Content {
+    Payload(Vec<u8>),
+    Artifact(Box<dyn Fn(ArtifactWriter) -> ArtifactWriter>),
+}
+
+/// What a test has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Scenarios without a power cut.
+    pub scenarios: u64,
+    /// Deployments that were played, those with power cuts and those after a failed one included.
+    pub deployments: u64,
+    /// Power cuts.
+    pub cuts: u64,
+    /// Resets: the module's own and those out of the blue.
+    pub resets: u64,
+    /// Deployments that were not judged: see [`ModuleTest::excuse`].
+    pub excused: u64,
+    /// Single power cuts that were left out to stay within the [bound](ModuleTest::bound).
+    pub left_out: u64,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} scenarios, {} deployments, {} power cuts ({} left out), {} resets, {} excused",
+            self.scenarios, self.deployments, self.cuts, self.left_out, self.resets, self.excused
+        )
+    }
+}
+
+impl<M, const WRITE: usize, const SECTOR: usize> fmt::Debug for ModuleTest<M, WRITE, SECTOR> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ModuleTest")
+            .field("sectors", &self.sectors)
+            .field("seed", &self.seed)
+            .field("bound", &self.bound)
+            .field("replay", &self.replay)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M: UpdateModule> ModuleTest<M> {
+    /// A test on a chip with words of 4 bytes and sectors of 4096.
+    ///
+    /// `make` is called at each boot: it makes the module as the firmware does, from nothing but what survives a restart.
+    pub fn new(make: impl Fn(&Board) -> M + 'static) -> Self {
+        Self::on_chip(make)
+    }
+}
+
+impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRITE, SECTOR> {
+    /// As [`new`](ModuleTest::new), on another chip: `ModuleTest::<_, 8, 512>::on_chip(...)`.
+    pub fn on_chip(make: impl Fn(&Board<WRITE, SECTOR>) -> M + 'static) -> Self {
+        ModuleTest {
+            make: Box::new(make),
+            look: Box::new(|_| Box::new(())),
+            sight: Sight::None,
+            factory: Box::new(|_| ()),
+            boot: Box::new(|_| Ok(())),
+            excuse: Box::new(|_| false),
+            content: Content::Payload(default_payload()),
+            sectors: 16,
+            seed: 1,
+            bound: DEFAULT_BOUND,
+            replay: None,
+        }
+    }
+
+    /// Says which software runs, called when the board has booted (after the [`boot`](ModuleTest::boot) hook) and before
+    /// `install`. Look at what *is* there, not at what the module believes.
+    #[must_use]
+    pub fn runs(mut self, look: impl Fn(&Board<WRITE, SECTOR>) -> Runs + 'static) -> Self {
+        self.look = Box::new(move |board| Box::new(look(board)));
+        self.sight = Sight::Knows(Box::new(Runs::New));
+        self
+    }
+
+    /// As [`runs`](ModuleTest::runs), by any value that can be compared: a version, or all of the content. The old software is
+    /// what is seen before the deployment, the new one what is seen after the deployment in which nothing goes wrong; they
+    /// must differ.
+    #[must_use]
+    pub fn observe<T: PartialEq + fmt::Debug + 'static>(
+        mut self,
+        look: impl Fn(&Board<WRITE, SECTOR>) -> T + 'static,
+    ) -> Self {
+        self.look = Box::new(move |board| Box::new(look(board)));
+        self.sight = Sight::Learns;
+        self
+    }
+
+    /// The module changes nothing but the artifact name: there is nothing to see.
+    #[must_use]
+    pub fn changes_nothing(mut self) -> Self {
+        self.look = Box::new(|_| Box::new(()));
+        self.sight = Sight::ChangesNothing;
+        self
+    }
+
+    /// What the artifact brings: one file, `payload.bin`, with this content.
+    #[must_use]
+    pub fn payload(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.content = Content::Payload(bytes.into());
+        self
+    }
+
+    /// What the artifact brings: adds files, meta-data, provides. Name, device type and payload type are set already and must
+    /// stay.
+    #[must_use]
+    pub fn artifact(mut self, fill: impl Fn(ArtifactWriter) -> ArtifactWriter + 'static) -> Self {
+        self.content = Content::Artifact(Box::new(fill));
+        self
+    }
+
+    /// What the factory does to the blank board: puts the old software on it.
+    #[must_use]
+    pub fn factory(mut self, fill: impl Fn(&Board<WRITE, SECTOR>) + 'static) -> Self {
+        self.factory = Box::new(fill);
+        self
+    }
+
+    /// What the bootloader does at each boot, before the firmware starts. Its flash operations are cut too: an error of
+    /// [`FlashError::PowerLost`] is passed on, and the board boots again. Use the chip's operations that do not wait
+    /// ([`write_now`](crate::flash::SimFlash::write_now) and so on).
+    #[must_use]
+    pub fn boot(mut self, boot: impl Fn(&Board<WRITE, SECTOR>) -> Result<(), FlashError> + 'static) -> Self {
+        self.boot = Box::new(boot);
+        self
+    }
+
+    /// A documented limit: deployments in which this is true just after a power cut are not judged, but counted in
+    /// [`Summary::excused`]. For moments in which a bootloader cannot be helped.
+    #[must_use]
+    pub fn excuse(mut self, limit: impl Fn(&Board<WRITE, SECTOR>) -> bool + 'static) -> Self {
+        self.excuse = Box::new(limit);
+        self
+    }
+
+    /// The number of sectors for the module.
+    #[must_use]
+    pub fn sectors(mut self, sectors: usize) -> Self {
+        self.sectors = sectors;
+        self
+    }
+
+    /// Chooses other remains of torn words, and another sample where not all is played.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// How many deployments with power cuts are played at most. The cuts of the deployment that succeeds and of the one that
+    /// the server refuses to commit come first; of the rest an even sample is taken. All are played with
+    /// `MENDER_TESTKIT_ALL=1`.
+    #[must_use]
+    pub fn bound(mut self, deployments: usize) -> Self {
+        self.bound = deployments;
+        self
+    }
+
+    /// Plays one case only: the line is part of a [`Violation`]. The environment variable [`REPLAY_VARIABLE`] does
+    /// the same without a change of code.
+    #[must_use]
+    pub fn replay(mut self, case: &str) -> Self {
+        self.replay = Some(case.to_owned());
+        self
+    }
+
+    /// Runs the test.
+    ///
+    /// # Panics
+    ///
+    /// With the text of the [`Violation`], if there is one; if the test was told too little; if the case to replay
+    /// does not exist.
+    #[track_caller]
+    pub fn run(&self) -> Summary {
+        match self.try_run() {
+            Ok(summary) => summary,
+            Err(violation) => panic!("{violation}"),
+        }
+    }
+
+    /// Runs the test.
+    ///
+    /// # Errors
+    ///
+    /// The first [`Violation`].
+    ///
+    /// # Panics
+    ///
+    /// If the test was told too little; if the case to replay does not exist; if the bootloader hook or the factory fails on
+    /// the board as it is made.
+    pub fn try_run(&self) -> Result<Summary, Box<Violation>> {
+        self.check_sight();
+        sweep::run(self)
+    }
+
+    /// Plays one deployment and says, line by line, what happened: for demonstrations, and for looking closer. `case` is one
+    /// of the [`scenarios`](ModuleTest::scenarios), with or without power cuts: `success`, or `success / cut 3 after`.
+    ///
+    /// # Errors
+    ///
+    /// The [`Violation`].
+    ///
+    /// # Panics
+    ///
+    /// As [`try_run`](ModuleTest::try_run); if there is no such case.
+    pub fn play_one(&self, case: &str) -> Result<Vec<String>, Box<Violation>> {
+        self.check_sight();
+        sweep::play(self, case)
+    }
+
+    /// The names of all scenarios of this module, by its table.
+    pub fn scenarios(&self) -> Vec<String> {
+        let scenarios = scenario::all(&M::DESCRIPTOR).into_iter();
+        scenarios.map(|scenario| scenario.name).collect()
+    }
+
+    fn check_sight(&self) {
+        if let Sight::None = self.sight {
+            panic!("tell the test how to see which software runs: call `runs`, `observe` or `changes_nothing`");
+        }
+    }
+
+    fn artifact_bytes(&self) -> Vec<u8> {
+        let writer = ArtifactWriter::new(NEW_NAME, DEVICE_TYPE).payload_type(M::DESCRIPTOR.artifact_type);
+        match &self.content {
+            Content::Payload(bytes) => writer.file("payload.bin", bytes),
+            Content::Artifact(fill) => fill(writer),
+        }
+        .write()
+    }
+}
+
+/// Bytes without a pattern.
+fn default_payload() -> Vec<u8> {
+    use rand_core::TryRng;
+    let mut bytes = vec![0; PAYLOAD_LEN];
+    let Ok(()) = SeededRng::new(0).try_fill_bytes(&mut bytes);
+    bytes
+}

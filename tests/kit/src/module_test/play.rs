@@ -1,0 +1,697 @@
+//! One deployment, boot after boot, through the real client; and what is to be said of its end.
+
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use embassy_futures::select::{Either3, select3};
+use mender::UpdateModule;
+use mender::client::{Client, Config, Resources};
+use mender::deployment::record::{InstalledRecord, StateRecord};
+use mender::deployment::{INCONSISTENT_SUFFIX, StoredState};
+use mender::storage::{FlashRange, FlashScratch, FlashStorage, RecordKey, Storage};
+
+use super::ModuleTest;
+use super::board::{Board, Seen, shown};
+use super::case::Case;
+use super::scenario::{Disturbance, Expected, Scenario};
+use super::violation::{Broken, CutMade, SHOWN_EVENTS, Violation};
+use super::witness::{Adapter, MAC, Stage, Trace, Witness};
+use crate::device::SeededRng;
+use crate::flash::{FlashError, Partition, PowerCut};
+use crate::network::{SharedServer, SimNetwork, lock};
+use crate::server::{DeploymentId, DeviceId, Effect, Ending, Fault, Server, Settings, Status};
+use crate::time::{Run, VirtualClock};
+
+pub(super) const DEVICE_TYPE: &str = "sim-board";
+pub(super) const OLD_NAME: &str = "release-1";
+pub(super) const NEW_NAME: &str = "release-2";
+
+/// In this much virtual time, without a restart, everything must have happened.
+const LIMIT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// And within so many boots.
+const MOST_BOOTS: u32 = 200;
+
+const CONFIG: Config<'static> = Config {
+    artifact_name: OLD_NAME,
+    update_poll_interval: Duration::from_secs(3600),
+    inventory_interval: None,
+    download_retries: 2,
+    ..Config::new("http://mender.test:8080", DEVICE_TYPE)
+};
+
+/// A board and a server that know each other, with a deployment waiting. Copied for each case.
+pub(super) struct Bench<const WRITE: usize, const SECTOR: usize> {
+    board: Board<WRITE, SECTOR>,
+    server: Server,
+    elapsed: Duration,
+    deployment: DeploymentId,
+    device: DeviceId,
+    /// Where the payload's data are in the artifact.
+    payload_at: Option<usize>,
+    pub(super) old: Box<dyn Seen>,
+}
+
+/// How a case went.
+#[derive(Debug)]
+pub(super) struct Played {
+    /// Flash operations until the deployment was over.
+    pub(super) operations: u64,
+    pub(super) deployments: u64,
+    pub(super) cuts: u64,
+    pub(super) resets: u64,
+    pub(super) excused: bool,
+    /// What ran after a success.
+    pub(super) new: Option<Box<dyn Seen>>,
+    /// The old software runs, and the device says so.
+    old_runs: bool,
+    pub(super) events: Vec<String>,
+}
+
+/// Why a run of the board ends before its goal.
+enum Stop {
+    Broken(Broken),
+    Excused,
+}
+
+impl From<Broken> for Stop {
+    fn from(broken: Broken) -> Stop {
+        Stop::Broken(broken)
+    }
+}
+
+/// What a run needs to know, and counts.
+struct Player<'t, 's, M, const WRITE: usize, const SECTOR: usize> {
+    test: &'t ModuleTest<M, WRITE, SECTOR>,
+    stage: &'s Stage<'t, WRITE, SECTOR>,
+    network: SimNetwork,
+    planned: std::vec::IntoIter<PowerCut>,
+    current: Option<PowerCut>,
+    made: Vec<CutMade>,
+    resets: u64,
+    /// What ran at each boot after the deployment.
+    seen: Option<Vec<Box<dyn Seen>>>,
+}
+
+impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Player<'_, '_, M, WRITE, SECTOR> {
+    fn plan_next_cut(&mut self) {
+        self.current = self.planned.next();
+        if let Some(cut) = self.current {
+            self.stage.board.chip().cut_power(cut);
+        }
+    }
+
+    /// After a cut: what it struck is written down, the power comes back.
+    fn power_returns(&mut self) -> Result<(), Stop> {
+        let chip = self.stage.board.chip();
+        if let Some(cut) = self.current.take() {
+            let trace = self.stage.trace.borrow();
+            self.made.push(CutMade {
+                cut,
+                operation: chip.cut_operation(),
+                state: trace
+                    .state
+                    .map_or("before the deployment", |state| state.name())
+                    .to_owned(),
+                callback: trace.callback.filter(|_| trace.in_callback),
+            });
+        }
+        self.stage.note("the power is cut");
+        self.stage.trace.borrow_mut().in_callback = false;
+        if (self.test.excuse)(&self.stage.board) {
+            return Err(Stop::Excused);
+        }
+        chip.restore_power();
+        self.plan_next_cut();
+        Ok(())
+    }
+
+    /// Boots, until nothing cuts it.
+    fn power_up(&mut self) -> Result<(), Stop> {
+        let board = &self.stage.board;
+        loop {
+            if !board.chip().power_is_on() {
+                self.power_returns()?;
+            }
+            board.count_boot();
+            if board.boots() > MOST_BOOTS {
+                return Err(Broken::Endless.into());
+            }
+            match (self.test.boot)(board) {
+                Ok(()) if board.chip().power_is_on() => break,
+                Ok(()) | Err(FlashError::PowerLost) => {}
+                Err(error) => return Err(Broken::Bootloader(error).into()),
+            }
+        }
+        let runs = (self.stage.look)(board);
+        let boots = board.boots();
+        self.stage.note(format!("boot {boots}, what runs: {}", shown(&*runs)));
+        self.stage.check_not_active(&*runs);
+        if let Some(seen) = &mut self.seen {
+            seen.push(runs);
+        }
+        self.broken()
+    }
+
+    fn broken(&self) -> Result<(), Stop> {
+        match self.stage.trace.borrow_mut().broken.take() {
+            Some(broken) => Err(broken.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets the board run, boot after boot, until the trace says so.
+    fn run(&mut self, reached: impl Fn(&Trace) -> bool) -> Result<(), Stop> {
+        loop {
+            self.power_up()?;
+            let boot = catch_unwind(AssertUnwindSafe(|| self.boot(&reached)));
+            // What the module saw is worth more than how the run ended.
+            self.broken()?;
+            match boot {
+                Ok(Run::Done(Either3::First(()))) if self.stage.board.chip().power_is_on() => {
+                    return Err(Broken::Endless.into());
+                }
+                Ok(Run::Done(Either3::First(()))) => {}
+                Ok(Run::Done(Either3::Second(()))) => {
+                    self.resets += 1;
+                    self.stage.trace.borrow_mut().in_callback = false;
+                    self.stage.note("reset");
+                }
+                Ok(Run::Done(Either3::Third(()))) => {
+                    if self.stage.board.chip().power_is_on() {
+                        return Ok(());
+                    }
+                }
+                Ok(Run::TimeUp | Run::Stalled) => return Err(Broken::Endless.into()),
+                Err(panic) => {
+                    let text = panic
+                        .downcast_ref::<String>()
+                        .cloned()
+                        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                        .unwrap_or_default();
+                    return Err(Broken::Panic(text).into());
+                }
+            }
+        }
+    }
+
+    /// One run of the firmware.
+    fn boot(&self, reached: impl Fn(&Trace) -> bool) -> Run<Either3<(), (), ()>> {
+        let stage = self.stage;
+        let module = Adapter {
+            module: (self.test.make)(&stage.board),
+            stage,
+        };
+        let mut scratch = FlashScratch::<512>::new();
+        let storage = client_storage(&stage.board, &mut scratch);
+        let mut resources: Box<Resources> = Box::default();
+        let mut client = Client::new(
+            CONFIG,
+            Witness(stage),
+            self.network.clone(),
+            storage,
+            stage.clock.clone(),
+            SeededRng::new(self.test.seed ^ u64::from(stage.board.boots())),
+            (module,),
+            &mut resources,
+        )
+        .expect("the configuration is good");
+        // Asked whenever anything has moved; it needs no waker of its own.
+        let watch = poll_fn(|_| {
+            let trace = stage.trace.borrow();
+            if trace.broken.is_some() || !stage.board.chip().power_is_on() || reached(&trace) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        });
+        let firmware = async {
+            if let Err(error) = client.run().await {
+                stage.note(format!("the client ends: {error}"));
+            }
+        };
+        let reset = stage.board.reset();
+        stage.clock.run(LIMIT, select3(firmware, reset.pulled(), watch))
+    }
+
+    fn forget_events_of_the_client(&self) {
+        let mut trace = self.stage.trace.borrow_mut();
+        trace.idle = false;
+        trace.inventory_sent = false;
+    }
+}
+
+impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRITE, SECTOR> {
+    /// Brings a new board into service, and deploys the new software to it.
+    pub(super) fn prepare(&self) -> Result<Bench<WRITE, SECTOR>, Violation> {
+        let board = Board::new(self.sectors);
+        (self.factory)(&board);
+        board.chip().reset_counters();
+        let mut server = Server::new(Settings {
+            auto_accept: true,
+            ..Settings::default()
+        });
+        server.settings_mut().record_limit = 64;
+        let server: SharedServer = Arc::new(Mutex::new(server));
+        let clock = VirtualClock::new();
+        if let Err(error) = (self.boot)(&board) {
+            panic!("the bootloader hook fails on the board as it left the factory: {error}");
+        }
+        let old = (self.look)(&board);
+        let stage = Stage {
+            board,
+            clock: clock.clone(),
+            server: Arc::clone(&server),
+            trace: Trace::default().into(),
+            scenario: None.into(),
+            deployment: DeploymentId::from(String::new()).into(),
+            look: &*self.look,
+            old: &*old,
+        };
+        let mut player = Player {
+            test: self,
+            stage: &stage,
+            network: SimNetwork::new(Arc::clone(&server), clock.clone()),
+            planned: Vec::new().into_iter(),
+            current: None,
+            made: Vec::new(),
+            resets: 0,
+            seen: None,
+        };
+        let registered = player.run(|trace| trace.idle && trace.inventory_sent);
+        if let Err(Stop::Broken(broken)) = registered {
+            return Err(self.violation(broken, Case::of(&Scenario::registration(), &[]), &stage, Vec::new()));
+        }
+        let artifact = self.artifact_bytes();
+        let payload_at = last_payload_byte(&artifact);
+        let device = lock(&server)
+            .find_device("mac", MAC)
+            .map(|device| device.id().clone())
+            .expect("the device has registered");
+        let deployment = {
+            let now = clock.date();
+            let mut server = lock(&server);
+            server.add_artifact(artifact, now).expect("a good artifact");
+            server
+                .deploy(NEW_NAME, std::slice::from_ref(&device), now)
+                .expect("a good deployment")
+        };
+        let server = lock(&server).clone();
+        Ok(Bench {
+            board: stage.board.fork(),
+            server,
+            elapsed: clock.elapsed(),
+            deployment,
+            device,
+            payload_at,
+            old,
+        })
+    }
+
+    /// Plays one case from the bench's state and judges it. `new`: what the new software looks like, if that is known.
+    pub(super) fn play(
+        &self,
+        bench: &Bench<WRITE, SECTOR>,
+        scenario: &Scenario,
+        cuts: &[PowerCut],
+        new: Option<&dyn Seen>,
+    ) -> Result<Played, Violation> {
+        self.play_then(bench, scenario, cuts, new, true, |_, played| played)
+    }
+
+    /// A board that has been through a failed deployment, with the same update waiting again. `None` if it did not get back
+    /// to the old software.
+    pub(super) fn wear(
+        &self,
+        bench: &Bench<WRITE, SECTOR>,
+        scenario: &Scenario,
+    ) -> Result<Option<Bench<WRITE, SECTOR>>, Violation> {
+        self.play_then(bench, scenario, &[], None, false, |stage, played| {
+            if !played.old_runs {
+                return None;
+            }
+            let mut server = lock(&stage.server).clone();
+            let devices = std::slice::from_ref(&bench.device);
+            let deployment = server
+                .deploy(NEW_NAME, devices, stage.clock.date())
+                .expect("the artifact is there");
+            stage.board.chip().reset_counters();
+            Some(Bench {
+                board: stage.board.fork(),
+                server,
+                elapsed: stage.clock.elapsed(),
+                deployment,
+                device: bench.device.clone(),
+                payload_at: bench.payload_at,
+                old: (self.look)(&stage.board),
+            })
+        })
+    }
+
+    fn play_then<T>(
+        &self,
+        bench: &Bench<WRITE, SECTOR>,
+        scenario: &Scenario,
+        cuts: &[PowerCut],
+        new: Option<&dyn Seen>,
+        once_more: bool,
+        then: impl FnOnce(&Stage<'_, WRITE, SECTOR>, Played) -> T,
+    ) -> Result<T, Violation> {
+        let clock = VirtualClock::starting_at(bench.elapsed);
+        let server: SharedServer = Arc::new(Mutex::new(bench.server.clone()));
+        bench.disturb_download(&server, scenario);
+        let stage = Stage {
+            board: bench.board.fork(),
+            clock: clock.clone(),
+            server: Arc::clone(&server),
+            trace: Trace::default().into(),
+            scenario: Some(scenario).into(),
+            deployment: bench.deployment.clone().into(),
+            look: &*self.look,
+            old: &*bench.old,
+        };
+        let mut player = Player {
+            test: self,
+            stage: &stage,
+            network: SimNetwork::new(server, clock),
+            planned: cuts.to_vec().into_iter(),
+            current: None,
+            made: Vec::new(),
+            resets: 0,
+            seen: None,
+        };
+        player.plan_next_cut();
+        let judge = Judge {
+            bench,
+            scenario,
+            new,
+            one_way: !M::DESCRIPTOR.supports_rollback,
+            once_more,
+        };
+        let result = judge.play(&mut player);
+        let Player { made, resets, .. } = player;
+        let judged = match result {
+            Ok(judged) => judged,
+            Err(Stop::Excused) => Judged {
+                deployments: 1,
+                excused: true,
+                ..Judged::default()
+            },
+            Err(Stop::Broken(broken)) => {
+                return Err(self.violation(broken, Case::of(scenario, cuts), &stage, made));
+            }
+        };
+        let played = Played {
+            operations: judged.operations,
+            deployments: judged.deployments,
+            cuts: made.len() as u64,
+            resets,
+            excused: judged.excused,
+            new: judged.new,
+            old_runs: judged.old_runs,
+            events: stage.trace.borrow().events.clone(),
+        };
+        Ok(then(&stage, played))
+    }
+
+    fn violation(&self, broken: Broken, case: Case, stage: &Stage<'_, WRITE, SECTOR>, cuts: Vec<CutMade>) -> Violation {
+        let trace = stage.trace.borrow();
+        let skipped = trace.events.len().saturating_sub(SHOWN_EVENTS);
+        Violation {
+            broken,
+            case,
+            cuts,
+            state: trace.state.map(|state| state.name().to_owned()),
+            callback: trace.callback,
+            events: trace.events.get(skipped..).unwrap_or_default().to_vec(),
+            test: std::thread::current()
+                .name()
+                .filter(|name| *name != "main")
+                .map(str::to_owned),
+        }
+    }
+}
+
+impl<const WRITE: usize, const SECTOR: usize> Bench<WRITE, SECTOR> {
+    /// What a scenario does to downloads.
+    fn disturb_download(&self, server: &SharedServer, scenario: &Scenario) {
+        let Some(offset) = self.payload_at else { return };
+        let mut server = lock(server);
+        for disturbance in &scenario.disturbances {
+            match disturbance {
+                Disturbance::DamagePayload => {
+                    server.inject(Fault::new(Effect::FlipBit { offset }).on_downloads().always());
+                }
+                Disturbance::BreakDownload => {
+                    let cut = Effect::CutBody {
+                        len: offset,
+                        ending: Ending::Reset,
+                    };
+                    server.inject(Fault::new(cut).on_downloads());
+                    server.inject(Fault::new(Effect::LoseAnswer).on_downloads().after(1).always());
+                }
+                Disturbance::Callback { .. } | Disturbance::Abort { .. } | Disturbance::RefuseCommit => {}
+            }
+        }
+    }
+}
+
+/// Plays a case to its end and says whether that is right.
+struct Judge<'j, const WRITE: usize, const SECTOR: usize> {
+    bench: &'j Bench<WRITE, SECTOR>,
+    scenario: &'j Scenario,
+    new: Option<&'j dyn Seen>,
+    one_way: bool,
+    /// After a failed deployment the same update is played again.
+    once_more: bool,
+}
+
+#[derive(Default)]
+struct Judged {
+    operations: u64,
+    deployments: u64,
+    excused: bool,
+    new: Option<Box<dyn Seen>>,
+    old_runs: bool,
+}
+
+/// What is in use after a deployment, by status and artifact name.
+enum Claim {
+    Old,
+    New,
+    Unknown,
+}
+
+impl<'j, const WRITE: usize, const SECTOR: usize> Judge<'j, WRITE, SECTOR> {
+    fn play<M: UpdateModule>(&self, player: &mut Player<'_, '_, M, WRITE, SECTOR>) -> Result<Judged, Stop> {
+        let stage = player.stage;
+        let undisturbed = stage.board.chip().operations();
+        player.forget_events_of_the_client();
+        player.run(|trace| trace.idle)?;
+        let operations = stage.board.chip().operations() - undisturbed;
+        // The trouble is over: a cut that did not come any more, a fault that did not strike.
+        *stage.scenario.borrow_mut() = None;
+        player.planned = Vec::new().into_iter();
+        player.current = None;
+        stage.board.chip().restore_power();
+        lock(&stage.server).clear_faults();
+
+        let status = self.status(stage);
+        self.check_ending(status, !player.made.is_empty())?;
+        // What was said stays true at every boot from now on.
+        player.seen = Some(Vec::new());
+        let name = if player.made.is_empty() {
+            player.forget_events_of_the_client();
+            player.run(|trace| trace.idle && trace.inventory_sent)?;
+            player.power_up()?;
+            self.name(stage)
+        } else {
+            // The same without the server, which is what takes long.
+            player.power_up()?;
+            player.power_up()?;
+            self.stored_name(stage)?
+        };
+        let seen = player.seen.take().unwrap_or_default();
+        let status = match self.status(stage) {
+            later if later == status => status,
+            later => {
+                return Err(Broken::Ending {
+                    expected: status.into_iter().collect(),
+                    found: later,
+                }
+                .into());
+            }
+        };
+        let Some(status) = status else {
+            return Err(Broken::Endless.into());
+        };
+        let mut judged = Judged {
+            operations,
+            deployments: 1,
+            ..Judged::default()
+        };
+        match self.claim(status, name)? {
+            Claim::New => {
+                seen.iter().try_for_each(|runs| self.check_new(&**runs))?;
+                judged.new = seen.into_iter().last();
+            }
+            Claim::Unknown => {
+                let allowed = self.scenario.may_be_inconsistent || (self.one_way && !player.made.is_empty());
+                if !allowed {
+                    return Err(Broken::NoWayBack.into());
+                }
+            }
+            Claim::Old => {
+                if let Some(runs) = seen.iter().find(|runs| !runs.is(&*self.bench.old)) {
+                    return Err(Broken::FailureWithoutOld {
+                        runs: shown(&**runs),
+                        expected: shown(&*self.bench.old),
+                    }
+                    .into());
+                }
+                judged.old_runs = true;
+                if self.once_more {
+                    self.once_more(player)?;
+                    judged.deployments = 2;
+                }
+            }
+        }
+        Ok(judged)
+    }
+
+    /// After a failed deployment the same update must work.
+    fn once_more<M: UpdateModule>(&self, player: &mut Player<'_, '_, M, WRITE, SECTOR>) -> Result<(), Stop> {
+        let stage = player.stage;
+        stage.note("the same update again, undisturbed");
+        let again = {
+            let now = stage.clock.date();
+            let devices = std::slice::from_ref(&self.bench.device);
+            lock(&stage.server)
+                .deploy(NEW_NAME, devices, now)
+                .expect("the artifact is there")
+        };
+        *stage.deployment.borrow_mut() = again;
+        {
+            let mut trace = stage.trace.borrow_mut();
+            trace.installing = false;
+            trace.state = None;
+            trace.callback = None;
+        }
+        player.forget_events_of_the_client();
+        let stage_result = player.run(|trace| trace.idle).and_then(|()| player.power_up());
+        let result = stage_result.and_then(|()| match self.status(stage) {
+            Some(Status::Success) => self.check_new(&*(stage.look)(&stage.board)).map_err(Stop::Broken),
+            found => Err(Broken::Ending {
+                expected: vec![Status::Success],
+                found,
+            }
+            .into()),
+        });
+        match result {
+            Err(Stop::Broken(broken)) => Err(Broken::NotUpdatable(Box::new(broken)).into()),
+            Err(Stop::Excused) | Ok(()) => Ok(()),
+        }
+    }
+
+    fn status(&self, stage: &Stage<'_, WRITE, SECTOR>) -> Option<Status> {
+        lock(&stage.server)
+            .device_deployment(&stage.deployment.borrow(), &self.bench.device)
+            .map(|deployment| deployment.status)
+    }
+
+    /// The artifact name that the device reports.
+    fn name(&self, stage: &Stage<'_, WRITE, SECTOR>) -> Option<String> {
+        let server = lock(&stage.server);
+        let value = server.inventory(&self.bench.device)?.value("artifact_name")?;
+        value.as_str().map(str::to_owned)
+    }
+
+    /// The artifact name in the client's storage. Nothing but an ended deployment may be there.
+    fn stored_name(&self, stage: &Stage<'_, WRITE, SECTOR>) -> Result<Option<String>, Broken> {
+        let mut scratch = FlashScratch::<512>::new();
+        let mut storage = client_storage(&stage.board, &mut scratch);
+        let mut record = [0; 512];
+        let mut read = |key| match embassy_futures::block_on(storage.read(key, &mut record)) {
+            Ok(len) => len.map(|len| record[..len].to_vec()),
+            Err(error) => panic!("the client's record {key:?} cannot be read: {error}"),
+        };
+        let state = read(RecordKey::State).map(|state| StateRecord::decode(&state).map(|record| record.state));
+        if !matches!(state, None | Some(Ok(StoredState::Idle))) {
+            return Err(Broken::Endless);
+        }
+        let installed = read(RecordKey::Installed).unwrap_or_default();
+        let name = match InstalledRecord::decode(&installed) {
+            Ok(record) => record.provides.artifact_name().unwrap_or(OLD_NAME).to_owned(),
+            Err(_) => OLD_NAME.to_owned(),
+        };
+        Ok(Some(name))
+    }
+
+    fn check_ending(&self, found: Option<Status>, disturbed_by_cuts: bool) -> Result<(), Broken> {
+        let expected = match self.scenario.expected {
+            Expected::Success if !disturbed_by_cuts => vec![Status::Success],
+            Expected::Failure if !disturbed_by_cuts => vec![Status::Failure],
+            Expected::Aborted if !disturbed_by_cuts => vec![Status::Aborted],
+            Expected::Success | Expected::Failure | Expected::Either => vec![Status::Success, Status::Failure],
+            Expected::Aborted => vec![Status::Success, Status::Failure, Status::Aborted],
+        };
+        if found.is_some_and(|found| expected.contains(&found)) {
+            Ok(())
+        } else {
+            Err(Broken::Ending { expected, found })
+        }
+    }
+
+    fn claim(&self, status: Status, name: Option<String>) -> Result<Claim, Broken> {
+        let is_success = status == Status::Success;
+        match name.as_deref() {
+            Some(NEW_NAME) if is_success => Ok(Claim::New),
+            Some(OLD_NAME) if !is_success => Ok(Claim::Old),
+            Some(other) if !is_success && other == format!("{OLD_NAME}{INCONSISTENT_SUFFIX}") => Ok(Claim::Unknown),
+            Some(_) | None => Err(Broken::ArtifactName { status, found: name }),
+        }
+    }
+
+    fn check_new(&self, runs: &dyn Seen) -> Result<(), Broken> {
+        match self.new {
+            Some(new) if runs.is(new) => Ok(()),
+            Some(new) => Err(Broken::SuccessWithoutNew {
+                runs: shown(runs),
+                expected: Some(shown(new)),
+            }),
+            None if runs.is(&*self.bench.old) => Err(Broken::SuccessWithoutNew {
+                runs: shown(runs),
+                expected: None,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The client's storage.
+fn client_storage<'s, const WRITE: usize, const SECTOR: usize>(
+    board: &Board<WRITE, SECTOR>,
+    scratch: &'s mut FlashScratch<512>,
+) -> FlashStorage<'s, Partition<WRITE, SECTOR>> {
+    let flash = board.storage();
+    let range = FlashRange::try_new(0..flash.range().end - flash.range().start).expect("whole sectors");
+    FlashStorage::new(flash, range, scratch.as_mut()).expect("the range is all of the flash")
+}
+
+/// Where the last byte of the artifact's payload is: the artifact is a tar whose last entry is a tar with the files.
+fn last_payload_byte(artifact: &[u8]) -> Option<usize> {
+    let mut outer = tar::Archive::new(artifact);
+    let data = outer.entries().ok()?.filter_map(Result::ok).last()?;
+    let (start, len) = (data.raw_file_position() as usize, data.size() as usize);
+    let bytes = artifact.get(start..start + len)?;
+    let mut inner = tar::Archive::new(bytes);
+    let last = inner
+        .entries()
+        .ok()?
+        .filter_map(Result::ok)
+        .filter(|file| file.size() > 0)
+        .last()?;
+    Some(start + (last.raw_file_position() + last.size()) as usize - 1)
+}

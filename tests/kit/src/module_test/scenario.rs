@@ -1,0 +1,309 @@
+//! What can happen to a deployment: the scenarios of a module, from its table.
+
+use std::fmt;
+
+use mender::deployment::State;
+use mender::update_module::{CallbackState, Descriptor};
+
+/// A call of the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Callback {
+    /// [`UpdateModule::download`](mender::UpdateModule::download).
+    Download,
+    /// [`UpdateModule::call`](mender::UpdateModule::call) for this state.
+    State(CallbackState),
+}
+
+impl Callback {
+    /// The state's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Callback::Download => "download",
+            Callback::State(state) => state.name(),
+        }
+    }
+}
+
+impl fmt::Display for Callback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    /// In the place of the module's own code.
+    AtOnce,
+    /// After the module's own code has done its work.
+    AtEnd,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    Fail,
+    Reset,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Times {
+    Once,
+    Always,
+}
+
+/// One thing that goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Disturbance {
+    Callback {
+        callback: Callback,
+        when: When,
+        what: What,
+        times: Times,
+    },
+    /// The operator aborts the deployment before the report of this state.
+    Abort { entering: State },
+    /// The server refuses the report at the commit gate.
+    RefuseCommit,
+    /// A byte of the payload is damaged on its way.
+    DamagePayload,
+    /// The download breaks within the payload, and no try to resume it gets through.
+    BreakDownload,
+}
+
+/// How a deployment has to end if the power holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expected {
+    Success,
+    Failure,
+    Aborted,
+    /// One of them; what runs decides which is right.
+    Either,
+}
+
+/// A deployment with what goes wrong in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Scenario {
+    pub(super) name: String,
+    pub(super) disturbances: Vec<Disturbance>,
+    pub(super) expected: Expected,
+    /// What goes wrong can keep the module from going back.
+    pub(super) may_be_inconsistent: bool,
+    /// Power cuts are of interest here: not where the device restarts all the time anyway.
+    pub(super) cuts: bool,
+    /// On a board that comes from the factory; else on one that has been through a failed deployment, so that there is something
+    /// left over in flash.
+    pub(super) new_board: bool,
+}
+
+/// The names of the scenarios whose power cuts come first.
+pub(super) const SUCCESS: &str = "success";
+pub(super) const COMMIT_REFUSED: &str = "the server refuses the commit";
+const PAYLOAD_DAMAGED: &str = "the payload is damaged";
+const NEW_BOARD: &str = " (new board)";
+
+impl Scenario {
+    fn new(name: impl Into<String>, disturbances: Vec<Disturbance>, expected: Expected) -> Scenario {
+        Scenario {
+            name: name.into(),
+            disturbances,
+            expected,
+            may_be_inconsistent: false,
+            cuts: true,
+            new_board: false,
+        }
+    }
+
+    fn on_a_new_board(self) -> Scenario {
+        Scenario {
+            name: format!("{}{NEW_BOARD}", self.name),
+            new_board: true,
+            ..self
+        }
+    }
+
+    /// The name without the board.
+    pub(super) fn story(&self) -> &str {
+        self.name.strip_suffix(NEW_BOARD).unwrap_or(&self.name)
+    }
+
+    /// Not a deployment yet: the board's first start.
+    pub(super) fn registration() -> Scenario {
+        Scenario::new("the first start", vec![], Expected::Either)
+    }
+
+    fn inconsistent(mut self, may_be: bool) -> Scenario {
+        self.may_be_inconsistent |= may_be;
+        self
+    }
+}
+
+/// The failed deployment that a board goes through before most scenarios.
+pub(super) fn wearing(module: &Descriptor) -> &'static str {
+    if module.supports_rollback {
+        COMMIT_REFUSED
+    } else {
+        PAYLOAD_DAMAGED
+    }
+}
+
+/// Every flow of a module with this table.
+pub(super) fn all(module: &Descriptor) -> Vec<Scenario> {
+    use CallbackState::{
+        Cleanup, Commit, Failure, Install, Reboot, Rollback, RollbackReboot, RollbackVerifyReboot, VerifyReboot,
+    };
+    use Disturbance::{Abort, BreakDownload, DamagePayload, RefuseCommit};
+
+    let listed = |state: &CallbackState| module.states.contains(*state);
+    let reboots = module.requires_reboot;
+    let one_way = !module.supports_rollback;
+    let on = |callback, when, what, times| Disturbance::Callback {
+        callback,
+        when,
+        what,
+        times,
+    };
+    let success = Scenario::new(SUCCESS, vec![], Expected::Success);
+    let refused = Scenario::new(COMMIT_REFUSED, vec![RefuseCommit], Expected::Failure).inconsistent(one_way);
+    let damaged = Scenario::new(PAYLOAD_DAMAGED, vec![DamagePayload], Expected::Failure);
+    let mut all = vec![
+        success.clone().on_a_new_board(),
+        refused.clone().on_a_new_board(),
+        damaged.clone().on_a_new_board(),
+        success,
+        refused,
+        damaged,
+        Scenario::new("the download breaks", vec![BreakDownload], Expected::Failure),
+    ];
+
+    // Aborts, at each report.
+    let abort = |report: &str, entering, expected_inconsistent| {
+        Scenario::new(
+            format!("aborted at {report}"),
+            vec![Abort { entering }],
+            Expected::Aborted,
+        )
+        .inconsistent(expected_inconsistent)
+    };
+    all.push(abort("downloading", State::Download, false));
+    all.push(abort("installing", State::Install, false));
+    if reboots {
+        all.push(abort("rebooting", State::Reboot, one_way));
+    }
+    all.push(abort("the commit", State::Commit, one_way));
+
+    // Failures on the way to success.
+    for when in [When::AtOnce, When::AtEnd] {
+        let fails = |callback: Callback, expected| {
+            let disturbance = on(callback, when, What::Fail, Times::Once);
+            Scenario::new(format!("{callback} fails {when}"), vec![disturbance], expected)
+        };
+        all.push(fails(Callback::Download, Expected::Failure));
+        for state in [Install, Reboot, VerifyReboot, Commit, Cleanup]
+            .into_iter()
+            .filter(listed)
+        {
+            // What has restarted the board cannot fail any more.
+            if state == Reboot && when == When::AtEnd {
+                continue;
+            }
+            let expected = if state == Cleanup {
+                Expected::Success
+            } else {
+                Expected::Failure
+            };
+            let going_back = state != Cleanup && !(state == Install && reboots);
+            all.push(fails(Callback::State(state), expected).inconsistent(one_way && going_back));
+        }
+    }
+
+    // Failures on the way back.
+    for state in [Rollback, RollbackReboot, RollbackVerifyReboot, Failure, Cleanup]
+        .into_iter()
+        .filter(listed)
+    {
+        for when in [When::AtOnce, When::AtEnd] {
+            if state == RollbackReboot && when == When::AtEnd {
+                continue;
+            }
+            let callback = Callback::State(state);
+            let scenario = Scenario::new(
+                format!("{COMMIT_REFUSED}, {callback} fails {when}"),
+                vec![RefuseCommit, on(callback, when, What::Fail, Times::Once)],
+                Expected::Failure,
+            );
+            all.push(scenario.inconsistent(one_way || state == Rollback));
+        }
+    }
+
+    // Restarts out of the blue, on the way to success and on the way back.
+    let forth = [Install, Reboot, VerifyReboot, Commit, Cleanup];
+    let back = [Rollback, RollbackReboot, RollbackVerifyReboot, Failure, Cleanup];
+    let forth = forth.into_iter().filter(listed).map(Callback::State);
+    let back = back.into_iter().filter(listed).map(Callback::State);
+    for when in [When::AtOnce, When::AtEnd] {
+        let moment = |callback: Callback| match when {
+            When::AtOnce => format!("a reset before {callback}"),
+            When::AtEnd => format!("a reset after {callback}"),
+        };
+        let restarts = |callback: &Callback| {
+            when == When::AtOnce || !matches!(callback, Callback::State(Reboot) | Callback::State(RollbackReboot))
+        };
+        for callback in [Callback::Download].into_iter().chain(forth.clone()).filter(&restarts) {
+            let reset = on(callback, when, What::Reset, Times::Once);
+            all.push(Scenario::new(moment(callback), vec![reset], Expected::Either).inconsistent(one_way));
+        }
+        for callback in back.clone().filter(&restarts) {
+            let reset = on(callback, when, What::Reset, Times::Once);
+            let name = format!("{COMMIT_REFUSED}, {}", moment(callback));
+            let disturbances = vec![RefuseCommit, reset];
+            all.push(Scenario::new(name, disturbances, Expected::Failure).inconsistent(one_way));
+        }
+    }
+
+    // The limit of transitions.
+    let endless = |name: String, disturbances, expected| Scenario {
+        may_be_inconsistent: true,
+        cuts: false,
+        ..Scenario::new(name, disturbances, expected)
+    };
+    for state in [VerifyReboot, Cleanup].into_iter().filter(listed) {
+        let callback = Callback::State(state);
+        let expected = if state == Cleanup {
+            Expected::Success
+        } else {
+            Expected::Failure
+        };
+        let reset = on(callback, When::AtOnce, What::Reset, Times::Always);
+        all.push(endless(format!("{callback} always resets"), vec![reset], expected));
+    }
+    for state in [Rollback, RollbackReboot, RollbackVerifyReboot, Failure]
+        .into_iter()
+        .filter(listed)
+    {
+        let callback = Callback::State(state);
+        let reset = on(callback, When::AtOnce, What::Reset, Times::Always);
+        all.push(endless(
+            format!("{COMMIT_REFUSED}, {callback} always resets"),
+            vec![RefuseCommit, reset],
+            Expected::Failure,
+        ));
+    }
+    if listed(&RollbackVerifyReboot) {
+        let callback = Callback::State(RollbackVerifyReboot);
+        let fails = on(callback, When::AtEnd, What::Fail, Times::Always);
+        all.push(endless(
+            format!("{COMMIT_REFUSED}, {callback} always fails"),
+            vec![RefuseCommit, fails],
+            Expected::Failure,
+        ));
+    }
+    all
+}
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            When::AtOnce => "at once",
+            When::AtEnd => "at its end",
+        })
+    }
+}
