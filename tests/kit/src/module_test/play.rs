@@ -493,7 +493,7 @@ impl<'j, const WRITE: usize, const SECTOR: usize> Judge<'j, WRITE, SECTOR> {
         let operations = stage.board.chip().operations() - undisturbed;
         // The trouble is over: a cut that did not come any more, a fault that did not strike.
         *stage.scenario.borrow_mut() = None;
-        player.planned = Vec::new().into_iter();
+        player.planned = [].iter().copied();
         player.current = None;
         stage.board.chip().restore_power();
         lock(&stage.server).clear_faults();
