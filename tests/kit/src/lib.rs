@@ -57,7 +57,7 @@
 //!     .observe(|board| board.flash(0..4096).to_bytes())
 //!     .payload([7; 64])
 //!     .run();
-//! println!("{summary}"); // 18 scenarios, 400 deployments, 380 power cuts (0 left out), ...
+//! println!("{summary}");
 //! # assert!(summary.cuts > 100, "{summary}");
 //! ```
 //!
@@ -96,7 +96,7 @@
 //! use mender::update_module::{Failure, Payload};
 //!
 //! #[update_module(artifact_type = "table", requires_reboot, on(download = check, reboot = restart))]
-//! struct Table; // error: `requires_reboot` needs `verify_reboot = <method>` in `on(...)`
+//! struct Table; // error: `requires_reboot` without `verify_reboot`: add `on(verify_reboot = method)`
 //!
 //! impl Table {
 //!     async fn check(&mut self, payload: &mut Payload<'_>) -> Result<(), Failure> {
