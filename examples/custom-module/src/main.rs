@@ -70,12 +70,8 @@ fn on_a_board() -> ModuleTest<Greeting> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let stories = [
-        "success (new board)",
-        "the server refuses the commit (new board)",
-        "success (new board) / cut 5 after",
-    ];
-    for story in stories {
+    let cut = "success (new board) / cut 5 after";
+    for story in ["success", "the server refuses the commit", cut] {
         println!("{story}:\n  {}\n", on_a_board().play_one(story)?.join("\n  "));
     }
     Ok(())

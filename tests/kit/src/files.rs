@@ -131,3 +131,55 @@ impl Files {
         std::future::pending().await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::flash::{CutAt, Operation, PowerCut, SimFlash};
+
+    fn poll<T>(future: impl Future<Output = T>) -> Poll<T> {
+        pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn each_change_is_an_operation_that_can_be_cut() {
+        let chip = SimFlash::<4, 64>::new(1);
+        let files = Files::new(chip.power_supply());
+        assert_eq!(poll(files.write("a", b"first")), Poll::Ready(()));
+        assert_eq!(poll(files.rename("b", "c")), Poll::Ready(Err(NotFound("b".into()))));
+        assert_eq!(chip.operations(), 1);
+
+        let cut = |at| chip.cut_power(PowerCut { operation: 1, at });
+        cut(CutAt::Before);
+        assert_eq!(poll(files.write("a", b"second")), Poll::Pending);
+        assert_eq!(poll(files.remove("a")), Poll::Pending);
+        assert_eq!(files.read("a").as_deref(), Some(&b"first"[..]));
+        assert_eq!(chip.cut_operation(), Some(Operation::Other));
+
+        chip.restore_power();
+        cut(CutAt::After);
+        assert_eq!(poll(files.rename("a", "b")), Poll::Pending);
+        assert_eq!(files.names(), ["b"]);
+
+        let mut remains = std::collections::BTreeSet::new();
+        for seed in 0..50 {
+            chip.restore_power();
+            cut(CutAt::Within { seed });
+            assert_eq!(poll(files.write("b", b"third")), Poll::Pending);
+            remains.insert(files.read("b").expect("it is there, if perhaps empty"));
+        }
+        assert!(remains.len() > 3 && remains.iter().all(|some| b"third".starts_with(some)));
+    }
+
+    #[test]
+    fn a_fork_goes_its_own_way() {
+        let files = Files::new(SimFlash::<4, 64>::new(1).power_supply());
+        assert_eq!(poll(files.write("a", b"1")), Poll::Ready(()));
+        let fork = files.fork(SimFlash::<4, 64>::new(1).power_supply());
+        assert_eq!(poll(fork.remove("a")), Poll::Ready(Ok(())));
+        assert_eq!((files.names().len(), fork.names().len()), (1, 0));
+    }
+}

@@ -15,6 +15,101 @@
 //! | [`time`] | virtual time and an executor on it |
 //!
 //! A host-side crate: it allocates, and panics on wrong use by a test.
+//!
+//! # Testing your module
+//!
+//! An update module must get through everything that can happen to a deployment, power cuts at any moment included.
+//! [`ModuleTest`](module_test::ModuleTest) plays all of it: your module in the real client, on a simulated board, with the
+//! simulated server on the other end, in virtual time. Say how to make the module from what survives a restart, and
+//! how to see which software runs:
+//!
+//! ```
+//! use embedded_storage_async::nor_flash::NorFlash;
+//! use mender::update_module;
+//! use mender::update_module::{Failure, Payload};
+//! use mender_testkit::module_test::ModuleTest;
+//!
+//! /// A table for lookups, one sector, read by nobody before the first word is there.
+//! #[update_module(artifact_type = "table", on(download = check, install = renew))]
+//! struct Table<F: NorFlash> {
+//!     flash: F,
+//!     received: Vec<u8>,
+//! }
+//!
+//! impl<F: NorFlash> Table<F> {
+//!     async fn check(&mut self, payload: &mut Payload<'_>) -> Result<(), Failure> {
+//!         while let Some(mut file) = payload.next_file().await? {
+//!             while let Some(chunk) = file.next_chunk().await? {
+//!                 self.received.extend_from_slice(chunk);
+//!             }
+//!         }
+//!         Ok(())
+//!     }
+//!
+//!     async fn renew(&mut self) -> Result<(), Failure> {
+//!         let failed = |error| Failure::new(format_args!("{error:?}"));
+//!         self.flash.erase(0, F::ERASE_SIZE as u32).await.map_err(failed)?;
+//!         self.flash.write(0, &self.received).await.map_err(failed)
+//!     }
+//! }
+//!
+//! let summary = ModuleTest::new(|board| Table { flash: board.flash(0..4096), received: Vec::new() })
+//!     .observe(|board| board.flash(0..4096).to_bytes())
+//!     .payload([7; 64])
+//!     .run();
+//! println!("{summary}");
+//! # assert!(summary.cuts > 100, "{summary}");
+//! ```
+//!
+//! This module has no way back, and says so: where the power goes in `install`, the device reports a failure and calls its
+//! software `_INCONSISTENT`, as Mender wants it. Let it claim `supports_rollback`, and the test finds the cut that proves
+//! the contrary, with a message such as
+//!
+//! ```text
+//! the deployment failed, but the old software does not run: found ..., expected ...
+//!   scenario: the server refuses the commit (new board)
+//!   state:    cleanup
+//!   callback: cleanup
+//!   last events:
+//!     ...
+//!   replay with: .replay("the server refuses the commit (new board)")
+//!   or: MENDER_TESTKIT_REPLAY='the server refuses the commit (new board)' cargo test my_module
+//! ```
+//!
+//! | what the module needs | call |
+//! |---|---|
+//! | a restart | [`Board::reset`](module_test::Board::reset) or [`Board::restart`](module_test::Board::restart) |
+//! | a bootloader | [`ModuleTest::boot`](module_test::ModuleTest::boot), with [`bootloader::Mcuboot`] for example |
+//! | files | [`Board::files`](module_test::Board::files) |
+//! | old software on the board | [`ModuleTest::factory`](module_test::ModuleTest::factory) |
+//! | another chip | [`ModuleTest::on_chip`](module_test::ModuleTest::on_chip) |
+//!
+//! By default about a thousand deployments with power cuts are played, chosen evenly and always the same ones, which takes
+//! some seconds; `MENDER_TESTKIT_ALL=1` plays all. Most of that time is the device's signature at each login, so let Cargo
+//! optimise dependencies in tests: `[profile.dev.package."*"] opt-level = 1` (or more).
+//!
+//! What the compiler already refuses needs no board: a table that makes no sense, such as a reboot without a look at what
+//! runs after it, is an error of the attribute.
+//!
+//! ```compile_fail
+//! use mender::update_module;
+//! use mender::update_module::{Failure, Payload};
+//!
+//! #[update_module(artifact_type = "table", requires_reboot, on(download = check, reboot = restart))]
+//! struct Table; // error: `requires_reboot` without `verify_reboot`: add `on(verify_reboot = method)`
+//!
+//! impl Table {
+//!     async fn check(&mut self, payload: &mut Payload<'_>) -> Result<(), Failure> {
+//!         Ok(payload.finish().await?)
+//!     }
+//!     async fn restart(&mut self) -> Result<(), Failure> {
+//!         Ok(())
+//!     }
+//! }
+//! ```
+//!
+//! If your crate checks more at compile time, e.g. a layout by a const assertion, hold the messages with `trybuild`, as the
+//! folder `mender-macros/tests/ui` does: one rule per file, the expected message beside it.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

@@ -1,7 +1,7 @@
 //! The rules, counters and power cuts of the simulated flash.
 
 use embedded_storage_async::nor_flash::{NorFlash, ReadNorFlash};
-use mender_testkit::flash::{Counters, CutAt, FlashError, Partition, PowerCut, Rewrites, SimFlash};
+use mender_testkit::flash::{Counters, CutAt, FlashError, Operation, Partition, PowerCut, Rewrites, SimFlash};
 use pollster::block_on;
 
 type Flash = SimFlash<4, 64>;
@@ -213,4 +213,46 @@ fn a_file_keeps_the_content_without_a_proper_end() {
     assert_eq!(flash.write_now(64, &[0; 4]), Err(FlashError::NotErased { offset: 64 }));
     assert!(Flash::open(&path, 3).is_err());
     std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn a_fork_has_the_same_cells_and_another_power_supply() {
+    let flash = Flash::new(2);
+    flash.write_now(0, &[1; 8]).unwrap();
+    // The remains of a torn erase read as they like, but count as written.
+    let at = CutAt::Within { seed: 1 };
+    flash.cut_power(PowerCut { operation: 1, at });
+    flash.erase_now(64..128).unwrap_err();
+    let fork = flash.fork();
+    assert!(fork.power_is_on() && !flash.power_is_on());
+    assert_eq!((fork.operations(), fork.to_bytes()), (0, flash.to_bytes()));
+    assert_eq!(fork.write_now(4, &[1; 4]), Err(FlashError::NotErased { offset: 4 }));
+    assert_eq!(fork.write_now(64, &[1; 4]), Err(FlashError::NotErased { offset: 64 }));
+    fork.erase_now(0..64).unwrap();
+    assert_eq!(flash.to_bytes()[..8], [1; 8]);
+}
+
+#[test]
+fn without_power_no_code_runs_if_that_is_wanted() {
+    use std::task::{Context, Poll, Waker};
+    let flash = Flash::new(2);
+    flash.set_halting(true);
+    flash.switch_off();
+    let mut partition = flash.partition(0..64);
+    let mut word = [0; 4];
+    let mut read = std::pin::pin!(partition.read(0, &mut word));
+    let polled = read.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert_eq!(polled, Poll::Pending);
+    assert_eq!(flash.read_now(0, &mut [0; 4]), Err(FlashError::PowerLost));
+}
+
+#[test]
+fn a_cut_says_what_it_struck() {
+    let flash = Flash::new(2);
+    let at = CutAt::After;
+    flash.cut_power(PowerCut { operation: 2, at });
+    flash.write_now(8, &[1; 8]).unwrap();
+    assert_eq!(flash.cut_operation(), None);
+    flash.erase_now(64..128).unwrap_err();
+    assert_eq!(flash.cut_operation(), Some(Operation::Erase { offset: 64 }));
 }

@@ -23,6 +23,7 @@
 
 mod board;
 mod case;
+mod judge;
 mod play;
 mod scenario;
 mod sweep;
@@ -64,18 +65,21 @@ const DEFAULT_BOUND: usize = 1000;
 /// | [`sectors`](ModuleTest::sectors) | the size of the module's part of the chip | 16 sectors |
 /// | [`seed`](ModuleTest::seed), [`bound`](ModuleTest::bound) | which deployments are chosen, and how many | 1, 1000 |
 pub struct ModuleTest<M, const WRITE: usize = 4, const SECTOR: usize = 4096> {
-    make: Box<dyn Fn(&Board<WRITE, SECTOR>) -> M>,
-    look: Box<dyn Fn(&Board<WRITE, SECTOR>) -> Box<dyn Seen>>,
+    make: Hook<Board<WRITE, SECTOR>, M>,
+    look: Hook<Board<WRITE, SECTOR>, Box<dyn Seen>>,
     sight: Sight,
-    factory: Box<dyn Fn(&Board<WRITE, SECTOR>)>,
-    boot: Box<dyn Fn(&Board<WRITE, SECTOR>) -> Result<(), FlashError>>,
-    excuse: Box<dyn Fn(&Board<WRITE, SECTOR>) -> bool>,
+    factory: Hook<Board<WRITE, SECTOR>, ()>,
+    boot: Hook<Board<WRITE, SECTOR>, Result<(), FlashError>>,
+    excuse: Hook<Board<WRITE, SECTOR>, bool>,
     content: Content,
     sectors: usize,
     seed: u64,
     bound: usize,
     replay: Option<String>,
 }
+
+/// What the author says about a board.
+type Hook<B, T> = Box<dyn Fn(&B) -> T>;
 
 /// How the kit knows the new software.
 enum Sight {

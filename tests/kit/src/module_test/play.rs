@@ -1,5 +1,6 @@
-//! One deployment, boot after boot, through the real client; and what is to be said of its end.
+//! One deployment, boot after boot, through the real client.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -9,20 +10,19 @@ use std::time::Duration;
 use embassy_futures::select::{Either3, select3};
 use mender::UpdateModule;
 use mender::client::{Client, Config, Resources};
-use mender::deployment::record::{InstalledRecord, StateRecord};
-use mender::deployment::{INCONSISTENT_SUFFIX, StoredState};
-use mender::storage::{FlashRange, FlashScratch, FlashStorage, RecordKey, Storage};
+use mender::storage::{FlashRange, FlashScratch, FlashStorage};
 
 use super::ModuleTest;
 use super::board::{Board, Seen, shown};
 use super::case::Case;
-use super::scenario::{Disturbance, Expected, Scenario};
+use super::judge::{Judge, Judged};
+use super::scenario::{Disturbance, Scenario};
 use super::violation::{Broken, CutMade, SHOWN_EVENTS, Violation};
 use super::witness::{Adapter, MAC, Stage, Trace, Witness};
 use crate::device::SeededRng;
 use crate::flash::{FlashError, Partition, PowerCut};
 use crate::network::{SharedServer, SimNetwork, lock};
-use crate::server::{DeploymentId, DeviceId, Effect, Ending, Fault, Server, Settings, Status};
+use crate::server::{DeploymentId, DeviceId, Effect, Ending, Fault, Server, Settings};
 use crate::time::{Run, VirtualClock};
 
 pub(super) const DEVICE_TYPE: &str = "sim-board";
@@ -48,9 +48,9 @@ pub(super) struct Bench<const WRITE: usize, const SECTOR: usize> {
     server: Server,
     elapsed: Duration,
     deployment: DeploymentId,
-    device: DeviceId,
+    pub(super) device: DeviceId,
     /// Where the payload's data are in the artifact.
-    payload_at: Option<usize>,
+    pub(super) payload_at: Option<usize>,
     pub(super) old: Box<dyn Seen>,
 }
 
@@ -71,7 +71,7 @@ pub(super) struct Played {
 }
 
 /// Why a run of the board ends before its goal.
-enum Stop {
+pub(super) enum Stop {
     Broken(Broken),
     Excused,
 }
@@ -83,21 +83,21 @@ impl From<Broken> for Stop {
 }
 
 /// What a run needs to know, and counts.
-struct Player<'t, 's, M, const WRITE: usize, const SECTOR: usize> {
+pub(super) struct Player<'t, 's, M, const WRITE: usize, const SECTOR: usize> {
     test: &'t ModuleTest<M, WRITE, SECTOR>,
-    stage: &'s Stage<'t, WRITE, SECTOR>,
+    pub(super) stage: &'s Stage<'t, WRITE, SECTOR>,
     network: SimNetwork,
-    planned: std::iter::Copied<std::slice::Iter<'s, PowerCut>>,
-    current: Option<PowerCut>,
-    made: Vec<CutMade>,
+    pub(super) planned: VecDeque<PowerCut>,
+    pub(super) current: Option<PowerCut>,
+    pub(super) made: Vec<CutMade>,
     resets: u64,
     /// What ran at each boot after the deployment.
-    seen: Option<Vec<Box<dyn Seen>>>,
+    pub(super) seen: Option<Vec<Box<dyn Seen>>>,
 }
 
 impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Player<'_, '_, M, WRITE, SECTOR> {
     fn plan_next_cut(&mut self) {
-        self.current = self.planned.next();
+        self.current = self.planned.pop_front();
         if let Some(cut) = self.current {
             self.stage.board.chip().cut_power(cut);
         }
@@ -129,7 +129,7 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Player<'_, '_, M,
     }
 
     /// Boots, until nothing cuts it.
-    fn power_up(&mut self) -> Result<(), Stop> {
+    pub(super) fn power_up(&mut self) -> Result<(), Stop> {
         let board = &self.stage.board;
         loop {
             if !board.chip().power_is_on() {
@@ -163,7 +163,7 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Player<'_, '_, M,
     }
 
     /// Lets the board run, boot after boot, until the trace says so.
-    fn run(&mut self, reached: impl Fn(&Trace) -> bool) -> Result<(), Stop> {
+    pub(super) fn run(&mut self, reached: impl Fn(&Trace) -> bool) -> Result<(), Stop> {
         loop {
             self.power_up()?;
             let boot = catch_unwind(AssertUnwindSafe(|| self.boot(&reached)));
@@ -236,7 +236,7 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Player<'_, '_, M,
         stage.clock.run(LIMIT, select3(firmware, reset.pulled(), watch))
     }
 
-    fn forget_events_of_the_client(&self) {
+    pub(super) fn forget_events_of_the_client(&self) {
         let mut trace = self.stage.trace.borrow_mut();
         trace.idle = false;
         trace.inventory_sent = false;
@@ -245,7 +245,7 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Player<'_, '_, M,
 
 impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRITE, SECTOR> {
     /// Brings a new board into service, and deploys the new software to it.
-    pub(super) fn prepare(&self) -> Result<Bench<WRITE, SECTOR>, Violation> {
+    pub(super) fn prepare(&self) -> Result<Bench<WRITE, SECTOR>, Box<Violation>> {
         let board = Board::new(self.sectors);
         (self.factory)(&board);
         board.chip().reset_counters();
@@ -274,7 +274,7 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
             test: self,
             stage: &stage,
             network: SimNetwork::new(Arc::clone(&server), clock.clone()),
-            planned: [].iter().copied(),
+            planned: VecDeque::new(),
             current: None,
             made: Vec::new(),
             resets: 0,
@@ -317,7 +317,7 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
         scenario: &Scenario,
         cuts: &[PowerCut],
         new: Option<&dyn Seen>,
-    ) -> Result<Played, Violation> {
+    ) -> Result<Played, Box<Violation>> {
         self.play_then(bench, scenario, cuts, new, true, |_, played| played)
     }
 
@@ -327,7 +327,7 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
         &self,
         bench: &Bench<WRITE, SECTOR>,
         scenario: &Scenario,
-    ) -> Result<Option<Bench<WRITE, SECTOR>>, Violation> {
+    ) -> Result<Option<Bench<WRITE, SECTOR>>, Box<Violation>> {
         self.play_then(bench, scenario, &[], None, false, |stage, played| {
             if !played.old_runs {
                 return None;
@@ -358,7 +358,7 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
         new: Option<&dyn Seen>,
         once_more: bool,
         then: impl FnOnce(&Stage<'_, WRITE, SECTOR>, Played) -> T,
-    ) -> Result<T, Violation> {
+    ) -> Result<T, Box<Violation>> {
         let clock = VirtualClock::starting_at(bench.elapsed);
         let server: SharedServer = Arc::new(Mutex::new(bench.server.clone()));
         bench.disturb_download(&server, scenario);
@@ -376,7 +376,7 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
             test: self,
             stage: &stage,
             network: SimNetwork::new(server, clock),
-            planned: cuts.iter().copied(),
+            planned: cuts.iter().copied().collect(),
             current: None,
             made: Vec::new(),
             resets: 0,
@@ -416,10 +416,16 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
         Ok(then(&stage, played))
     }
 
-    fn violation(&self, broken: Broken, case: Case, stage: &Stage<'_, WRITE, SECTOR>, cuts: Vec<CutMade>) -> Violation {
+    fn violation(
+        &self,
+        broken: Broken,
+        case: Case,
+        stage: &Stage<'_, WRITE, SECTOR>,
+        cuts: Vec<CutMade>,
+    ) -> Box<Violation> {
         let trace = stage.trace.borrow();
         let skipped = trace.events.len().saturating_sub(SHOWN_EVENTS);
-        Violation {
+        Box::new(Violation {
             broken,
             case,
             cuts,
@@ -430,7 +436,7 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
                 .name()
                 .filter(|name| *name != "main")
                 .map(str::to_owned),
-        }
+        })
     }
 }
 
@@ -458,220 +464,8 @@ impl<const WRITE: usize, const SECTOR: usize> Bench<WRITE, SECTOR> {
     }
 }
 
-/// Plays a case to its end and says whether that is right.
-struct Judge<'j, const WRITE: usize, const SECTOR: usize> {
-    bench: &'j Bench<WRITE, SECTOR>,
-    scenario: &'j Scenario,
-    new: Option<&'j dyn Seen>,
-    one_way: bool,
-    /// After a failed deployment the same update is played again.
-    once_more: bool,
-}
-
-#[derive(Default)]
-struct Judged {
-    operations: u64,
-    deployments: u64,
-    excused: bool,
-    new: Option<Box<dyn Seen>>,
-    old_runs: bool,
-}
-
-/// What is in use after a deployment, by status and artifact name.
-enum Claim {
-    Old,
-    New,
-    Unknown,
-}
-
-impl<'j, const WRITE: usize, const SECTOR: usize> Judge<'j, WRITE, SECTOR> {
-    fn play<M: UpdateModule>(&self, player: &mut Player<'_, '_, M, WRITE, SECTOR>) -> Result<Judged, Stop> {
-        let stage = player.stage;
-        let undisturbed = stage.board.chip().operations();
-        player.forget_events_of_the_client();
-        player.run(|trace| trace.idle)?;
-        let operations = stage.board.chip().operations() - undisturbed;
-        // The trouble is over: a cut that did not come any more, a fault that did not strike.
-        *stage.scenario.borrow_mut() = None;
-        player.planned = [].iter().copied();
-        player.current = None;
-        stage.board.chip().restore_power();
-        lock(&stage.server).clear_faults();
-
-        let status = self.status(stage);
-        self.check_ending(status, !player.made.is_empty())?;
-        // What was said stays true at every boot from now on.
-        player.seen = Some(Vec::new());
-        let name = if player.made.is_empty() {
-            player.forget_events_of_the_client();
-            player.run(|trace| trace.idle && trace.inventory_sent)?;
-            player.power_up()?;
-            self.name(stage)
-        } else {
-            // The same without the server, which is what takes long.
-            player.power_up()?;
-            player.power_up()?;
-            self.stored_name(stage)?
-        };
-        let seen = player.seen.take().unwrap_or_default();
-        let status = match self.status(stage) {
-            later if later == status => status,
-            later => {
-                return Err(Broken::Ending {
-                    expected: status.into_iter().collect(),
-                    found: later,
-                }
-                .into());
-            }
-        };
-        let Some(status) = status else {
-            return Err(Broken::Endless.into());
-        };
-        let mut judged = Judged {
-            operations,
-            deployments: 1,
-            ..Judged::default()
-        };
-        match self.claim(status, name)? {
-            Claim::New => {
-                seen.iter().try_for_each(|runs| self.check_new(&**runs))?;
-                judged.new = seen.into_iter().last();
-            }
-            Claim::Unknown => {
-                let allowed = self.scenario.may_be_inconsistent || (self.one_way && !player.made.is_empty());
-                if !allowed {
-                    return Err(Broken::NoWayBack.into());
-                }
-            }
-            Claim::Old => {
-                if let Some(runs) = seen.iter().find(|runs| !runs.is(&*self.bench.old)) {
-                    return Err(Broken::FailureWithoutOld {
-                        runs: shown(&**runs),
-                        expected: shown(&*self.bench.old),
-                    }
-                    .into());
-                }
-                judged.old_runs = true;
-                if self.once_more {
-                    self.once_more(player)?;
-                    judged.deployments = 2;
-                }
-            }
-        }
-        Ok(judged)
-    }
-
-    /// After a failed deployment the same update must work.
-    fn once_more<M: UpdateModule>(&self, player: &mut Player<'_, '_, M, WRITE, SECTOR>) -> Result<(), Stop> {
-        let stage = player.stage;
-        stage.note("the same update again, undisturbed");
-        let again = {
-            let now = stage.clock.date();
-            let devices = std::slice::from_ref(&self.bench.device);
-            lock(&stage.server)
-                .deploy(NEW_NAME, devices, now)
-                .expect("the artifact is there")
-        };
-        *stage.deployment.borrow_mut() = again;
-        {
-            let mut trace = stage.trace.borrow_mut();
-            trace.installing = false;
-            trace.state = None;
-            trace.callback = None;
-        }
-        player.forget_events_of_the_client();
-        let stage_result = player.run(|trace| trace.idle).and_then(|()| player.power_up());
-        let result = stage_result.and_then(|()| match self.status(stage) {
-            Some(Status::Success) => self.check_new(&*(stage.look)(&stage.board)).map_err(Stop::Broken),
-            found => Err(Broken::Ending {
-                expected: vec![Status::Success],
-                found,
-            }
-            .into()),
-        });
-        match result {
-            Err(Stop::Broken(broken)) => Err(Broken::NotUpdatable(Box::new(broken)).into()),
-            Err(Stop::Excused) | Ok(()) => Ok(()),
-        }
-    }
-
-    fn status(&self, stage: &Stage<'_, WRITE, SECTOR>) -> Option<Status> {
-        lock(&stage.server)
-            .device_deployment(&stage.deployment.borrow(), &self.bench.device)
-            .map(|deployment| deployment.status)
-    }
-
-    /// The artifact name that the device reports.
-    fn name(&self, stage: &Stage<'_, WRITE, SECTOR>) -> Option<String> {
-        let server = lock(&stage.server);
-        let value = server.inventory(&self.bench.device)?.value("artifact_name")?;
-        value.as_str().map(str::to_owned)
-    }
-
-    /// The artifact name in the client's storage. Nothing but an ended deployment may be there.
-    fn stored_name(&self, stage: &Stage<'_, WRITE, SECTOR>) -> Result<Option<String>, Broken> {
-        let mut scratch = FlashScratch::<512>::new();
-        let mut storage = client_storage(&stage.board, &mut scratch);
-        let mut record = [0; 512];
-        let mut read = |key| match embassy_futures::block_on(storage.read(key, &mut record)) {
-            Ok(len) => len.map(|len| record[..len].to_vec()),
-            Err(error) => panic!("the client's record {key:?} cannot be read: {error}"),
-        };
-        let state = read(RecordKey::State).map(|state| StateRecord::decode(&state).map(|record| record.state));
-        if !matches!(state, None | Some(Ok(StoredState::Idle))) {
-            return Err(Broken::Endless);
-        }
-        let installed = read(RecordKey::Installed).unwrap_or_default();
-        let name = match InstalledRecord::decode(&installed) {
-            Ok(record) => record.provides.artifact_name().unwrap_or(OLD_NAME).to_owned(),
-            Err(_) => OLD_NAME.to_owned(),
-        };
-        Ok(Some(name))
-    }
-
-    fn check_ending(&self, found: Option<Status>, disturbed_by_cuts: bool) -> Result<(), Broken> {
-        let expected = match self.scenario.expected {
-            Expected::Success if !disturbed_by_cuts => vec![Status::Success],
-            Expected::Failure if !disturbed_by_cuts => vec![Status::Failure],
-            Expected::Aborted if !disturbed_by_cuts => vec![Status::Aborted],
-            Expected::Success | Expected::Failure | Expected::Either => vec![Status::Success, Status::Failure],
-            Expected::Aborted => vec![Status::Success, Status::Failure, Status::Aborted],
-        };
-        if found.is_some_and(|found| expected.contains(&found)) {
-            Ok(())
-        } else {
-            Err(Broken::Ending { expected, found })
-        }
-    }
-
-    fn claim(&self, status: Status, name: Option<String>) -> Result<Claim, Broken> {
-        let is_success = status == Status::Success;
-        match name.as_deref() {
-            Some(NEW_NAME) if is_success => Ok(Claim::New),
-            Some(OLD_NAME) if !is_success => Ok(Claim::Old),
-            Some(other) if !is_success && other == format!("{OLD_NAME}{INCONSISTENT_SUFFIX}") => Ok(Claim::Unknown),
-            Some(_) | None => Err(Broken::ArtifactName { status, found: name }),
-        }
-    }
-
-    fn check_new(&self, runs: &dyn Seen) -> Result<(), Broken> {
-        match self.new {
-            Some(new) if runs.is(new) => Ok(()),
-            Some(new) => Err(Broken::SuccessWithoutNew {
-                runs: shown(runs),
-                expected: Some(shown(new)),
-            }),
-            None if runs.is(&*self.bench.old) => Err(Broken::SuccessWithoutNew {
-                runs: shown(runs),
-                expected: None,
-            }),
-            None => Ok(()),
-        }
-    }
-}
-
 /// The client's storage.
-fn client_storage<'s, const WRITE: usize, const SECTOR: usize>(
+pub(super) fn client_storage<'s, const WRITE: usize, const SECTOR: usize>(
     board: &Board<WRITE, SECTOR>,
     scratch: &'s mut FlashScratch<512>,
 ) -> FlashStorage<'s, Partition<WRITE, SECTOR>> {

@@ -120,6 +120,12 @@ impl Scenario {
         }
     }
 
+    /// What goes wrong goes wrong with the payload's data.
+    pub(super) fn needs_payload(&self) -> bool {
+        let of_payload = |what: &Disturbance| matches!(what, Disturbance::DamagePayload | Disturbance::BreakDownload);
+        self.disturbances.iter().any(of_payload)
+    }
+
     /// The name without the board.
     pub(super) fn story(&self) -> &str {
         self.name.strip_suffix(NEW_BOARD).unwrap_or(&self.name)

@@ -55,10 +55,16 @@ struct Sweep<'t, M, const WRITE: usize, const SECTOR: usize> {
 
 impl<'t, M: UpdateModule, const WRITE: usize, const SECTOR: usize> Sweep<'t, M, WRITE, SECTOR> {
     fn new(test: &'t ModuleTest<M, WRITE, SECTOR>) -> Result<Self, Box<Violation>> {
+        let bench = test.prepare()?;
+        let mut scenarios = scenario::all(&M::DESCRIPTOR);
+        if bench.payload_at.is_none() {
+            // An artifact without data: there is nothing to damage.
+            scenarios.retain(|scenario| !scenario.needs_payload());
+        }
         let mut sweep = Sweep {
             test,
-            scenarios: scenario::all(&M::DESCRIPTOR),
-            bench: test.prepare()?,
+            scenarios,
+            bench,
             worn: None,
             new: None,
             summary: Summary::default(),

@@ -1,66 +1,99 @@
 //! The kit's test of update modules: correct modules pass, each flaw is found and named.
 
 mod cell;
+mod flaws;
 mod slots;
 mod values;
 
-use mender_testkit::module_test::Violation;
+use mender::UpdateModule;
+use mender_testkit::module_test::{Broken, ModuleTest, Summary};
 
 #[test]
 fn a_module_with_two_slots_passes() {
-    let summary = slots::test::<4, 1024>(slots::Flaw::None).run();
-    println!("{summary}");
+    let test = slots::test::<4, 1024>(slots::Flaw::None);
+    let summary = test.run();
+    assert!(summary.scenarios > 50 && summary.deployments > 1500, "{summary}");
+    assert!(summary.cuts > 1000 && summary.resets > 2000, "{summary}");
+    assert_eq!(summary.excused, 0);
+    assert_eq!(summary.scenarios, test.scenarios().len() as u64);
+}
+
+#[test]
+fn so_it_does_on_flash_written_by_the_byte() {
+    let summary = slots::test::<1, 512>(slots::Flaw::None).seed(7).bound(400).run();
+    assert!(summary.cuts >= 400, "{summary}");
 }
 
 #[test]
 fn a_module_without_reboot_passes() {
-    println!("{}", values::test(values::Flaw::None).run());
+    let summary = values::test(values::Flaw::None).run();
+    assert!(summary.scenarios > 30 && summary.cuts > 1000, "{summary}");
 }
 
 #[test]
 fn a_module_without_a_way_back_passes() {
-    println!("{}", values::one_way().run());
-}
-
-fn slots_violation(flaw: slots::Flaw) -> Violation {
-    let result = slots::test::<4, 1024>(flaw).try_run();
-    let violation = *result.expect_err("the flaw is found");
-    println!("{violation}");
-    violation
-}
-
-fn values_violation(flaw: values::Flaw) -> Violation {
-    let result = values::test(flaw).try_run();
-    let violation = *result.expect_err("the flaw is found");
-    println!("{violation}");
-    violation
+    let summary = values::one_way().run();
+    assert!(summary.scenarios > 15 && summary.cuts > 500, "{summary}");
 }
 
 #[test]
-fn flaws() {
-    use slots::Flaw::*;
-    for flaw in [
-        ActivatesInDownload,
-        ForgetsErase,
-        ErasesOnlyIfTheFirstWordIsWritten,
-        CommitsNothing,
-        ConfirmsInInstall,
-        DropsOldInCommit,
-        FailureUndoesNothing,
-        RollsBackNothing,
-        DoesNotRestart,
+fn equal_seeds_give_equal_runs_and_the_bound_holds() {
+    let run = |seed, bound| values::test(values::Flaw::None).seed(seed).bound(bound).run();
+    let first: Summary = run(3, 80);
+    assert_eq!(first, run(3, 80));
+    // Ten of them with two cuts.
+    assert!((80..=90).contains(&first.cuts), "{first}");
+    assert!(first.left_out > 500, "{first}");
+}
+
+#[test]
+fn one_deployment_can_be_looked_at() {
+    let test = slots::test::<4, 1024>(slots::Flaw::None);
+    let events = test.play_one("success").unwrap();
+    let has = |text: &str| events.iter().any(|event| event.contains(text));
+    for text in [
+        "boot 1, what runs: Old",
+        "callback install",
+        "reported: success",
+        "what runs: New",
     ] {
-        println!("=== {flaw:?}");
-        let t = std::time::Instant::now();
-        slots_violation(flaw);
-        println!("{:?}", t.elapsed());
+        assert!(has(text), "{text}: {events:#?}");
     }
-    for flaw in [
-        values::Flaw::RollsBackNothing,
-        values::Flaw::WritesInPlace,
-        values::Flaw::DropsOldInCommit,
-    ] {
-        println!("=== {flaw:?}");
-        values_violation(flaw);
-    }
+    assert_eq!(events, test.play_one("success").unwrap());
+    let cut = test.play_one("success / cut 2 before / cut 1 after").unwrap();
+    assert_eq!(
+        cut.iter().filter(|event| event.ends_with("the power is cut")).count(),
+        2
+    );
+}
+
+fn panics<M: UpdateModule, const W: usize, const S: usize>(test: ModuleTest<M, W, S>) -> String {
+    let run = std::panic::AssertUnwindSafe(|| test.run());
+    let panic = std::panic::catch_unwind(run).expect_err("it panics");
+    panic.downcast_ref::<String>().cloned().unwrap_or_else(|| {
+        let text = panic.downcast_ref::<&str>().expect("a text");
+        (*text).to_owned()
+    })
+}
+
+#[test]
+fn wrong_use_is_explained() {
+    let files = |board: &mender_testkit::module_test::Board| values::OneWay { files: board.files() };
+    assert!(panics(ModuleTest::new(files)).starts_with("tell the test how to see which software runs"));
+    let unknown = panics(values::one_way().replay("succes"));
+    assert!(
+        unknown.contains("no scenario `succes`") && unknown.contains("  success\n"),
+        "{unknown}"
+    );
+    let no_cut = panics(values::one_way().replay("success / cut 1"));
+    assert!(no_cut.contains("`cut 1` is no power cut"), "{no_cut}");
+}
+
+#[test]
+fn a_module_that_does_nothing_changes_nothing() {
+    let violation = values::one_way().observe(|_| "the same").try_run().unwrap_err();
+    assert!(
+        matches!(&violation.broken, Broken::SuccessWithoutNew { expected: None, .. }),
+        "{violation}"
+    );
 }
