@@ -3,18 +3,39 @@
 //! | module | feature | artifact type | what it updates |
 //! |---|---|---|---|
 //! | [`mcuboot`] | `mcuboot` | `zephyr-image` | the firmware, through the MCUboot bootloader |
+//! | [`embassy_boot`] | `embassy-boot` | `embassy-boot-image` | the firmware, through the bootloader embassy-boot |
+//! | `file` | `file` | `single-file` | one file on a device with a file system |
+//! | `directory` | `directory` | `directory` | a whole folder on a device with a file system |
 //! | [`noop`] | `noop` | `noop` | nothing: only the artifact name and the provides change |
 //!
-//! All are `no_std`, without an allocator and without global state. Depends on `mender`'s
+//! The modules for files need the standard library and are left out on targets without an operating system. All others are
+//! `no_std`, without an allocator. None has global state. Depends on `mender`'s
 //! [`update_module`](mod@mender::update_module) only; the client knows none of the modules here.
-#![no_std]
+#![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+#[cfg(all(any(feature = "file", feature = "directory"), not(target_os = "none")))]
+extern crate std;
+
+#[cfg(all(feature = "directory", not(target_os = "none")))]
+pub mod directory;
+#[cfg(all(any(feature = "file", feature = "directory"), not(target_os = "none")))]
+mod disk;
+#[cfg(feature = "embassy-boot")]
+pub mod embassy_boot;
+#[cfg(all(feature = "file", not(target_os = "none")))]
+pub mod file;
 #[cfg(feature = "mcuboot")]
 pub mod mcuboot;
 #[cfg(feature = "noop")]
 pub mod noop;
 mod restart;
 
+#[cfg(all(any(feature = "file", feature = "directory"), not(target_os = "none")))]
+pub use disk::{DiskError, PathFault};
 pub use restart::Restart;
+
+#[cfg(all(test, any(feature = "file", feature = "directory")))]
+#[path = "../tests/support/mod.rs"]
+mod support;

@@ -1,0 +1,249 @@
+//! Where things go: the root that no destination may leave, and the work folder.
+//!
+//! ```text
+//! work/incoming/   what a download is writing, and what is on its way out
+//! work/ready/      a complete download; `plan` says what it is
+//! work/journal     an install has begun; says what was there before
+//! ```
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::vec::Vec;
+
+use super::journal::Lines;
+use super::steps::look;
+use super::{Disk, DiskError, PathFault};
+
+#[derive(Debug)]
+pub(crate) struct Places {
+    root: PathBuf,
+    work: PathBuf,
+    pub(crate) disk: Disk,
+}
+
+/// A folder below the root, without symbolic links in its path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    base: PathBuf,
+    /// Folders below that are not there yet.
+    missing: Vec<OsString>,
+}
+
+impl Place {
+    pub(crate) fn path(&self) -> PathBuf {
+        let mut path = self.base.clone();
+        path.extend(&self.missing);
+        path
+    }
+
+    /// How many folders must be made.
+    pub(crate) fn missing(&self) -> usize {
+        self.missing.len()
+    }
+}
+
+/// Why a destination cannot be used.
+#[derive(Debug)]
+pub(crate) enum PlaceError {
+    Fault(PathFault),
+    Disk(DiskError),
+}
+
+/// The text of a payload file that holds one line.
+pub(crate) fn line(content: &[u8]) -> Result<&str, PathFault> {
+    let text = core::str::from_utf8(content).map_err(|_| PathFault::NotOneLine)?;
+    let text = text.trim_end_matches('\n');
+    if text.is_empty() || text.contains(|c: char| c.is_control()) {
+        return Err(PathFault::NotOneLine);
+    }
+    Ok(text)
+}
+
+/// A name without any path.
+pub(crate) fn name(text: &str) -> Result<&str, PathFault> {
+    let mut parts = Path::new(text).components();
+    match (parts.next(), parts.next()) {
+        (Some(Component::Normal(part)), None) if part == text => Ok(text),
+        (_, _) => Err(PathFault::NotAName),
+    }
+}
+
+impl Places {
+    pub(crate) fn new(work: PathBuf, root: PathBuf) -> Places {
+        Places {
+            root,
+            work,
+            disk: Disk::default(),
+        }
+    }
+
+    pub(crate) fn incoming(&self) -> PathBuf {
+        self.work.join("incoming")
+    }
+
+    pub(crate) fn ready(&self) -> PathBuf {
+        self.work.join("ready")
+    }
+
+    /// Finds a folder that an artifact names. All symbolic links on the way are resolved here, so later steps meet none.
+    pub(crate) fn resolve(&self, folder: &str) -> Result<Place, PlaceError> {
+        let folder = Path::new(folder);
+        if !folder.has_root() {
+            return Err(PlaceError::Fault(PathFault::NotAbsolute));
+        }
+        if folder.components().any(|part| part == Component::ParentDir) {
+            return Err(PlaceError::Fault(PathFault::Climbs));
+        }
+        let canonical = |path: &Path| {
+            fs::canonicalize(path).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => PlaceError::Fault(PathFault::NotAFolder),
+                _ => PlaceError::Disk(DiskError::at("look at", path)(error)),
+            })
+        };
+        let root = fs::canonicalize(&self.root)
+            .map_err(DiskError::at("look at", &self.root))
+            .map_err(PlaceError::Disk)?;
+        let mut missing = Vec::new();
+        let mut there = folder;
+        let base = loop {
+            match fs::symlink_metadata(there) {
+                Ok(_) => break canonical(there)?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                    return Err(PlaceError::Fault(PathFault::NotAFolder));
+                }
+                Err(error) => return Err(PlaceError::Disk(DiskError::at("look at", there)(error))),
+            }
+            match (there.file_name(), there.parent()) {
+                (Some(name), Some(parent)) => {
+                    missing.push(name.to_os_string());
+                    there = parent;
+                }
+                (_, _) => return Err(PlaceError::Fault(PathFault::NotAFolder)),
+            }
+        };
+        missing.reverse();
+        if !base.starts_with(&root) {
+            return Err(PlaceError::Fault(PathFault::OutsideRoot));
+        }
+        if !base.is_dir() {
+            return Err(PlaceError::Fault(PathFault::NotAFolder));
+        }
+        let place = Place { base, missing };
+        if place.path().starts_with(canonical(&self.work)?) {
+            return Err(PlaceError::Fault(PathFault::Work));
+        }
+        Ok(place)
+    }
+
+    /// Refuses to replace a folder that holds the root or the work folder.
+    pub(crate) fn may_replace(&self, folder: &Path) -> Result<(), PlaceError> {
+        let canonical = |path: &Path| {
+            fs::canonicalize(path)
+                .map_err(DiskError::at("look at", path))
+                .map_err(PlaceError::Disk)
+        };
+        if canonical(&self.root)?.starts_with(folder) {
+            return Err(PlaceError::Fault(PathFault::Root));
+        }
+        let work = canonical(&self.work)?;
+        if work.starts_with(folder) || folder.starts_with(work) {
+            return Err(PlaceError::Fault(PathFault::Work));
+        }
+        Ok(())
+    }
+
+    /// Makes the folders of a place that are missing.
+    pub(crate) fn make(&self, place: &Place) -> Result<PathBuf, DiskError> {
+        let mut path = place.base.clone();
+        for name in &place.missing {
+            let parent = path.clone();
+            path.push(name);
+            self.disk.make_folder(&path)?;
+            // Its mode is that of any new folder.
+            self.disk.sync_folder(&parent)?;
+        }
+        Ok(path)
+    }
+
+    /// Removes the last `count` folders of a path, as far as they are empty.
+    pub(crate) fn unmake(&self, path: &Path, count: usize) -> Result<(), DiskError> {
+        for folder in path.ancestors().take(count) {
+            if !self.disk.remove_empty_folder(folder)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// An empty folder `incoming`, and no earlier download.
+    pub(crate) fn begin_download(&self) -> Result<PathBuf, DiskError> {
+        self.disk.make_folders(&self.work)?;
+        self.drop_download()?;
+        let incoming = self.incoming();
+        self.disk.make_folder(&incoming)?;
+        Ok(incoming)
+    }
+
+    /// Makes what is in `incoming` the complete download, described by `plan`.
+    pub(crate) fn end_download(&self, plan: &Lines) -> Result<(), DiskError> {
+        let incoming = self.incoming();
+        self.disk.write(&incoming.join("plan"), plan.text().as_bytes())?;
+        self.disk.sync_folder(&incoming)?;
+        self.disk.rename(&incoming, &self.ready())?;
+        self.disk.sync_folder(&self.work)
+    }
+
+    /// Removes a download, complete or not.
+    pub(crate) fn drop_download(&self) -> Result<(), DiskError> {
+        let (incoming, ready) = (self.incoming(), self.ready());
+        self.disk.remove_tree(&incoming)?;
+        if look(&ready)?.is_some() {
+            // Moved first, so that half of one is never taken for a whole.
+            self.disk.rename(&ready, &incoming)?;
+            self.disk.sync_folder(&self.work)?;
+            self.disk.remove_tree(&incoming)?;
+        }
+        Ok(())
+    }
+
+    /// The plan of the complete download, if there is one.
+    pub(crate) fn plan(&self, title: &str) -> Result<Option<Lines>, DiskError> {
+        read(&self.ready().join("plan"), title)
+    }
+
+    pub(crate) fn journal(&self, title: &str) -> Result<Option<Lines>, DiskError> {
+        read(&self.work.join("journal"), title)
+    }
+
+    pub(crate) fn write_journal(&self, journal: &Lines) -> Result<(), DiskError> {
+        let (new, path) = (self.work.join("journal.new"), self.work.join("journal"));
+        self.disk.remove_file(&new)?;
+        self.disk.write(&new, journal.text().as_bytes())?;
+        self.disk.rename(&new, &path)?;
+        self.disk.sync_folder(&self.work)
+    }
+
+    pub(crate) fn drop_journal(&self) -> Result<(), DiskError> {
+        let (new, path) = (self.work.join("journal.new"), self.work.join("journal"));
+        if look(&new)?.is_some() {
+            self.disk.remove_file(&new)?;
+        }
+        if look(&path)?.is_some() {
+            self.disk.remove_file(&path)?;
+            self.disk.sync_folder(&self.work)?;
+        }
+        Ok(())
+    }
+}
+
+/// A file of lines; one that is not complete counts as none.
+fn read(path: &Path, title: &str) -> Result<Option<Lines>, DiskError> {
+    match fs::read(path) {
+        Ok(content) => Ok(Lines::parse(&content, title)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(DiskError::at("read", path)(error)),
+    }
+}

@@ -1,0 +1,481 @@
+//! `embassy-boot-image`: firmware updates through the bootloader [embassy-boot](::embassy_boot), for boards without MCUboot.
+//!
+//! Takes artifacts with one file: the raw binary image, as it is to lie at the start of ACTIVE (`objcopy -O binary`).
+//! Works over embassy-boot's own `FirmwareUpdater` and `FirmwareState`, 0.7, with its default erase value 0xff. Depends on
+//! [`mod@mender::update_module`], `embassy-boot`, `embedded-storage-async` and `sha2`.
+//!
+//! ```
+//! use embassy_boot::FirmwareUpdaterConfig;
+//! use embedded_storage_async::nor_flash::NorFlash;
+//! use mender_modules::embassy_boot::{EmbassyBoot, LayoutError};
+//! # fn sys_reset() {}
+//!
+//! /// The three partitions as the bootloader has them: for DFU and STATE there is `FirmwareUpdaterConfig::from_linkerfile`,
+//! /// for ACTIVE an `embassy_embedded_hal` partition from `__bootloader_active_start` to `__bootloader_active_end`.
+//! fn module(
+//!     config: FirmwareUpdaterConfig<impl NorFlash, impl NorFlash>,
+//!     active: impl NorFlash,
+//! ) -> Result<impl mender::UpdateModule, LayoutError> {
+//!     EmbassyBoot::<_, _, _, _>::new(config, active, || sys_reset())
+//! }
+//! ```
+//!
+//! For artifacts of another type give a type of your own that says it, see [`ImageType`].
+//!
+//! # What happens in flash
+//!
+//! | state | method | flash |
+//! |---|---|---|
+//! | download | [`write_dfu`](EmbassyBoot::write_dfu) | DFU: the image, then the *record* |
+//! | install | [`request_swap`](EmbassyBoot::request_swap) | STATE: "swap" |
+//! | (boot) | | the bootloader swaps all pages of ACTIVE with those of DFU, and counts the steps in STATE |
+//! | commit | [`confirm`](EmbassyBoot::confirm) | STATE: "boot" |
+//! | rollback | [`request_revert`](EmbassyBoot::request_revert) | usually nothing: an image under test reverts at the next boot |
+//! | failure, cleanup | [`discard`](EmbassyBoot::discard) | nothing, unless a swap is still requested: STATE "boot" |
+//!
+//! The record are the last 96 bytes of an area as long as ACTIVE, so an image has as many bytes less. It says how long the new
+//! image is, its SHA-256, and the SHA-256 of all of ACTIVE at the time of the download: of what the image replaces. It moves with
+//! the image. The bootloader knows nothing of it, and the first image, put there by a programmer, needs none.
+//!
+//! # Which image runs?
+//!
+//! The bootloader's state does not say: a power cut while a new image is confirmed leaves it running in the state
+//! "revert", a cut at the end of a revert leaves the old image in the state "boot". A version number compiled into the firmware would
+//! say who asks, but nothing that survives the restart says which version was expected, and two builds may have the same.
+//! So the module looks at what is there. Firmware runs in place, therefore *what is in ACTIVE is what runs*, and these
+//! facts about the bootloader leave no doubt about it:
+//!
+//! 1. When an application runs, no swap and no revert is half done.
+//! 2. Before a swap, and after a revert, the new image lies at the start of DFU, with its record behind it. So *DFU holds a
+//!    record and the image of which it gives the hash: the new image is not in ACTIVE, the old one runs*. (A swap leaves
+//!    the first page of DFU as it was; ACTIVE must have a second one, with the record.)
+//! 3. A swap moves the image and its record to ACTIVE, and all of what was there to DFU, one page further up. So *the hash of DFU
+//!    from its second page on is the one that the record in ACTIVE gives for its predecessor: the new image runs*, and
+//!    the old one is intact. Nothing but a swap makes this so. The record that a download writes to DFU is among these bytes, so an
+//!    earlier update is not taken for this one.
+//! 4. Neither: nothing complete was received, *the old one runs*; unless STATE says that a complete swap is under test: then the
+//!    old image in DFU is damaged, and there is no way back.
+//!
+//! Both images may be equal byte for byte; rules 2 and 3 hold all the same. What remains for STATE to say is what the *next* boot
+//! does, and that it alone decides:
+//!
+//! | what happened | STATE | DFU | ACTIVE's record | runs | the next boot |
+//! |---|---|---|---|---|---|
+//! | nothing received, or not completely | boot or revert | no image with record | none, or of an earlier update | old | stays |
+//! | reset before the request was complete | boot, or revert from before | new, with record | none, or earlier | old | stays |
+//! | request complete, no boot yet, or no such bootloader | swap, no steps | new, with record | none, or earlier | old | swaps |
+//! | swapped, under test | swap, all steps of the swap | old, one page up | new | new | reverts |
+//! | swapped, old image decayed | swap, all steps of the swap | neither | new | new | reverts to a broken image |
+//! | swapped, confirmed | boot | old, one page up | new | new | stays |
+//! | swapped, power lost while it was confirmed | revert or boot | old, one page up | new | new | stays |
+//! | confirmed, way back requested | swap, all steps of the swap | old, one page up | new | new | reverts |
+//! | reverted by the bootloader | revert | new, with record | none, or earlier | old | stays |
+//! | reverted, power lost at the end of it | boot | new, with record | none, or earlier | old | stays |
+//!
+//! An image confirmed while its commit is still to come (power lost just after it was confirmed, or firmware that confirms
+//! itself) makes [`check_swapped`](EmbassyBoot::check_swapped) fail. The rollback that follows brings the old image back all the same: it
+//! leaves STATE as it was before the confirmation, and the bootloader swaps back with the power-safe steps of its own.
+//!
+//! If the old image is damaged, the bootloader, which checks nothing, would revert to it. A rollback then keeps the new image and
+//! fails: the artifact name gets Mender's `_INCONSISTENT`, and the device stays alive.
+//!
+//! # Limits
+//!
+//! Partitions have to be the bootloader's own, with the same erase and write sizes. Nothing else may write to them during a
+//! deployment. If the old image in DFU decays while the new one is confirmed but not yet committed, rule 4 takes the new image
+//! for the old one. Signatures of images are not checked: let the client check the artifact's.
+//!
+//! Power cuts that embassy-boot itself does not survive, and no application can prevent: STATE's first word is torn into
+//! another valid one (with a write unit of one byte a single bit is enough), or an erase of STATE stops when the second word and the
+//! steps are erased and the first word is still whole. The bootloader also writes a torn step once more, which flash with error
+//! correction may refuse.
+
+mod error;
+mod layout;
+mod record;
+mod state;
+
+pub use error::{Error, OldRuns, Partition};
+pub use layout::LayoutError;
+
+use core::fmt;
+use core::marker::PhantomData;
+
+use ::embassy_boot::{AlignedBuffer, FirmwareState, FirmwareUpdater, FirmwareUpdaterConfig};
+use embedded_storage_async::nor_flash::NorFlash;
+use mender::update_module;
+use mender::update_module::{File, Payload};
+use sha2::{Digest, Sha256};
+
+use crate::Restart;
+use error::{flash, updater};
+use layout::Layout;
+use record::{Hash, Record};
+use state::{NewRuns, NextBoot, Running};
+
+/// The largest read or write unit that is supported; the units divide it. embassy-boot's own limit for alignment.
+const ALIGN: usize = 32;
+const ERASED: u8 = 0xff;
+
+/// The payload type of the artifacts that an [`EmbassyBoot`] takes.
+///
+/// ```
+/// use mender_modules::embassy_boot::{EmbassyBoot, ImageType};
+///
+/// /// Images for the radio, which has partitions and a bootloader of its own.
+/// #[derive(Debug)]
+/// enum RadioImage {}
+///
+/// impl ImageType for RadioImage {
+///     const NAME: &'static str = "radio-image";
+/// }
+///
+/// type Radio<A, D, S, R> = EmbassyBoot<A, D, S, R, RadioImage>;
+/// ```
+pub trait ImageType {
+    /// The payload type; not empty.
+    const NAME: &'static str;
+}
+
+/// `embassy-boot-image`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmbassyBootImage {}
+
+impl ImageType for EmbassyBootImage {
+    const NAME: &'static str = "embassy-boot-image";
+}
+
+/// The update module for images of embassy-boot: see the [module documentation](self).
+///
+/// `A`, `D` and `S` are the flash of the bootloader's partitions ACTIVE (only read), DFU and STATE, each with offset 0 at the
+/// start of its partition. `BUFFER` is the number of bytes written and read at once, a multiple of 32; it is part of this
+/// struct. All else is below 200 bytes beside the handles.
+///
+/// # Power loss and cancellation
+///
+/// Every method can be cut short at any point, by a loss of power or by dropping its future, and called again after
+/// the next start: it finishes the job. Wherever the cut is, a complete image boots; for the bootloader's own weak moments see
+/// "Limits" in the module documentation.
+#[update_module(
+    artifact_type = T::NAME,
+    requires_reboot,
+    supports_rollback,
+    on(
+        download = write_dfu,
+        install = request_swap,
+        reboot = restart,
+        verify_reboot = check_swapped,
+        commit = confirm,
+        rollback = request_revert,
+        rollback_reboot = restart_into_old,
+        rollback_verify_reboot = check_reverted,
+        failure | cleanup = discard,
+    )
+)]
+pub struct EmbassyBoot<A, D, S, R, T = EmbassyBootImage, const BUFFER: usize = 256>
+where
+    A: NorFlash,
+    D: NorFlash,
+    S: NorFlash,
+    R: Restart,
+    T: ImageType,
+{
+    layout: Layout,
+    active: A,
+    dfu: D,
+    state: S,
+    restart: R,
+    aligned: AlignedBuffer<ALIGN>,
+    buffer: AlignedBuffer<BUFFER>,
+    image_type: PhantomData<fn() -> T>,
+}
+
+impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFFER: usize> fmt::Debug
+    for EmbassyBoot<A, D, S, R, T, BUFFER>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbassyBoot")
+            .field("layout", &self.layout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFFER: usize>
+    EmbassyBoot<A, D, S, R, T, BUFFER>
+{
+    /// A module for these partitions.
+    ///
+    /// Does not compile with flash whose read or write unit does not divide 32 bytes, or with a `BUFFER` that is not a multiple
+    /// of 32.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError`]: embassy-boot cannot work with partitions of these lengths.
+    pub fn new(config: FirmwareUpdaterConfig<D, S>, active: A, restart: R) -> Result<Self, LayoutError> {
+        const {
+            assert!(
+                fits(A::READ_SIZE) && fits(D::READ_SIZE) && fits(S::READ_SIZE),
+                "the flash must have a read unit of 1, 2, 4, 8, 16 or 32 bytes"
+            );
+            assert!(
+                fits(D::WRITE_SIZE) && fits(S::WRITE_SIZE),
+                "the flash must have a write unit of 1, 2, 4, 8, 16 or 32 bytes"
+            );
+            assert!(
+                BUFFER > 0 && BUFFER.is_multiple_of(ALIGN),
+                "BUFFER must be a multiple of 32"
+            );
+        }
+        let page_len = A::ERASE_SIZE.max(D::ERASE_SIZE);
+        let (dfu, state) = (config.dfu, config.state);
+        let layout = Layout::new(
+            page_len,
+            active.capacity(),
+            dfu.capacity(),
+            state.capacity(),
+            S::WRITE_SIZE,
+        )?;
+        Ok(EmbassyBoot {
+            layout,
+            active,
+            dfu,
+            state,
+            restart,
+            aligned: AlignedBuffer([0; ALIGN]),
+            buffer: AlignedBuffer([0; BUFFER]),
+            image_type: PhantomData,
+        })
+    }
+
+    /// The longest image that can be installed, in bytes: ACTIVE less 96 for the record.
+    pub fn max_image_len(&self) -> u32 {
+        self.layout.record_offset()
+    }
+
+    /// Download: writes the payload's only file to DFU, verifies it by reading it back, and writes its record.
+    ///
+    /// The length is checked before anything is erased. Nothing is requested: a restart afterwards changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RunningUnconfirmed`], [`Error::NoFile`], [`Error::SecondFile`], [`Error::Empty`], [`Error::TooLarge`],
+    /// [`Error::Payload`], [`Error::NotKept`] or [`Error::Flash`]. What is in DFU then is inert.
+    pub async fn write_dfu(&mut self, payload: &mut Payload<'_>) -> Result<(), Error> {
+        let Some(mut file) = payload.next_file().await? else {
+            return Err(Error::NoFile);
+        };
+        match self.next_boot().await? {
+            NextBoot::Stays { .. } => {}
+            NextBoot::Swaps | NextBoot::Reverts => return Err(Error::RunningUnconfirmed),
+        }
+        let room = self.max_image_len();
+        let image_len = match u32::try_from(file.len()) {
+            Ok(0) => return Err(Error::Empty),
+            Ok(len) if len <= room => len,
+            Ok(_) | Err(_) => return Err(Error::TooLarge { len: file.len(), room }),
+        };
+        let active_len = self.layout.active_len;
+        let previous = self.hash_active(active_len).await?;
+        // The place of the record; the image's own is erased as it comes.
+        let part = Partition::Dfu;
+        let first = room - room % self.layout.page_len;
+        self.dfu.erase(first, active_len).await.map_err(flash(part))?;
+        let image = self.write_file(&mut file).await?;
+        if payload.next_file().await?.is_some() {
+            return Err(Error::SecondFile);
+        }
+        let kept = state::hash(part, &mut self.dfu, &mut self.buffer.0, 0, image_len).await?;
+        if kept != image {
+            return Err(Error::NotKept(part));
+        }
+        let record = Record {
+            image_len,
+            image,
+            previous,
+        };
+        let offset = self.layout.record_offset();
+        self.dfu.write(offset, &record.to_bytes()).await.map_err(flash(part))?;
+        match self.record_in_dfu().await? {
+            Some(kept) if kept == record => Ok(()),
+            Some(_) | None => Err(Error::NotKept(part)),
+        }
+    }
+
+    /// Writes one file to DFU and gives the hash of what came.
+    async fn write_file(&mut self, file: &mut File<'_, '_>) -> Result<Hash, Error> {
+        let mut hash = Sha256::new();
+        let config = FirmwareUpdaterConfig {
+            dfu: &mut self.dfu,
+            state: &mut self.state,
+        };
+        let unit = S::READ_SIZE.max(S::WRITE_SIZE);
+        let (aligned, _) = self.aligned.0.split_at_mut(unit);
+        // One for the whole file: it remembers which sector it has erased.
+        let mut dfu = FirmwareUpdater::new(config, aligned);
+        let buffer = &mut self.buffer.0;
+        let (mut written, mut have) = (0, 0);
+        while let Some(chunk) = file.next_chunk().await? {
+            hash.update(chunk);
+            let mut data = chunk;
+            while !data.is_empty() {
+                let (now, later) = data.split_at(data.len().min(BUFFER - have));
+                for (to, from) in buffer.iter_mut().skip(have).zip(now) {
+                    *to = *from;
+                }
+                have += now.len();
+                data = later;
+                if have == BUFFER {
+                    dfu.write_firmware(written, buffer)
+                        .await
+                        .map_err(updater(Partition::Dfu))?;
+                    written += BUFFER;
+                    have = 0;
+                }
+            }
+        }
+        let end = have.next_multiple_of(D::WRITE_SIZE);
+        if let Some(filling) = buffer.get_mut(have..end) {
+            filling.fill(ERASED);
+        }
+        if let Some(rest) = buffer.get(..end) {
+            dfu.write_firmware(written, rest)
+                .await
+                .map_err(updater(Partition::Dfu))?;
+        }
+        Ok(hash.finalize().into())
+    }
+
+    /// Install: verifies DFU once more and requests a swap for the next boot.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RunningUnconfirmed`], [`Error::NotReceived`], [`Error::NotKept`] or [`Error::Flash`]. Unless it is one of
+    /// the last two nothing was requested; [`discard`](EmbassyBoot::discard) withdraws in any case.
+    pub async fn request_swap(&mut self) -> Result<(), Error> {
+        let next = self.next_boot().await?;
+        if let NextBoot::Reverts = next {
+            return Err(Error::RunningUnconfirmed);
+        }
+        let record = self.received().await?.ok_or(Error::NotReceived)?;
+        if self.hash_active(self.layout.active_len).await? != record.previous {
+            return Err(Error::NotReceived);
+        }
+        match next {
+            NextBoot::Stays { .. } => self.mark_updated().await,
+            NextBoot::Swaps | NextBoot::Reverts => Ok(()),
+        }
+    }
+
+    /// Reboot: restarts the device.
+    ///
+    /// # Errors
+    ///
+    /// None; a device that does not restart is found out by the states that follow.
+    pub async fn restart(&mut self) -> Result<(), Error> {
+        self.restart.restart().await;
+        Ok(())
+    }
+
+    /// Verify_reboot: succeeds if the new image runs under test, so that it will be reverted if nobody confirms it, and both
+    /// images are intact.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OldRuns`], [`Error::AlreadyConfirmed`], [`Error::Damaged`], [`Error::CannotGoBack`] or [`Error::Flash`].
+    pub async fn check_swapped(&mut self) -> Result<(), Error> {
+        let record = match self.running().await? {
+            Running::New(NewRuns::UnderTest, record) => record,
+            Running::New(NewRuns::Kept, _) => return Err(Error::AlreadyConfirmed),
+            Running::Old(why) => return Err(Error::OldRuns(why)),
+            Running::WithoutWayBack => return Err(Error::CannotGoBack),
+        };
+        if self.hash_active(record.image_len).await? == record.image {
+            Ok(())
+        } else {
+            Err(Error::Damaged)
+        }
+    }
+
+    /// Commit: confirms the running image, so that the bootloader keeps it. The old one stays in DFU.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OldRuns`], [`Error::CannotGoBack`], [`Error::NotKept`] or [`Error::Flash`].
+    pub async fn confirm(&mut self) -> Result<(), Error> {
+        match self.running().await? {
+            Running::New(NewRuns::UnderTest | NewRuns::Kept, _) => self.mark_booted().await,
+            Running::Old(why) => Err(Error::OldRuns(why)),
+            Running::WithoutWayBack => Err(Error::CannotGoBack),
+        }
+    }
+
+    /// Rollback: sees to it that the next boot runs the old image.
+    ///
+    /// Under test: nothing to write, but the old image must be intact; if it is not, the new one is confirmed, because the
+    /// bootloader would revert to a broken image. Confirmed (power was lost around the commit): requests the way back.
+    /// Old image running: withdraws a request.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CannotGoBack`], [`Error::NotKept`] or [`Error::Flash`].
+    pub async fn request_revert(&mut self) -> Result<(), Error> {
+        match self.running().await? {
+            Running::New(NewRuns::UnderTest, _) => Ok(()),
+            Running::New(NewRuns::Kept, _) => self.mark_swapped().await,
+            Running::Old(OldRuns::Pending) => self.mark_booted().await,
+            Running::Old(OldRuns::NotReceived | OldRuns::NotRequested | OldRuns::Reverted) => Ok(()),
+            Running::WithoutWayBack => {
+                self.mark_booted().await?;
+                Err(Error::CannotGoBack)
+            }
+        }
+    }
+
+    /// Rollback_reboot: as [`request_revert`](EmbassyBoot::request_revert), should a boot since then have changed something, and
+    /// restarts the device.
+    ///
+    /// # Errors
+    ///
+    /// As [`request_revert`](EmbassyBoot::request_revert); there is no restart then.
+    pub async fn restart_into_old(&mut self) -> Result<(), Error> {
+        self.request_revert().await?;
+        self.restart().await
+    }
+
+    /// Rollback_verify_reboot: succeeds if the old image runs and no request waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NewRuns`], [`Error::OldRuns`] with [`OldRuns::Pending`], [`Error::CannotGoBack`] or [`Error::Flash`].
+    pub async fn check_reverted(&mut self) -> Result<(), Error> {
+        match self.running().await? {
+            Running::New(NewRuns::UnderTest | NewRuns::Kept, _) => Err(Error::NewRuns),
+            Running::Old(why @ OldRuns::Pending) => Err(Error::OldRuns(why)),
+            Running::Old(OldRuns::NotReceived | OldRuns::NotRequested | OldRuns::Reverted) => Ok(()),
+            Running::WithoutWayBack => Err(Error::CannotGoBack),
+        }
+    }
+
+    /// Failure and cleanup: withdraws a request that no boot has answered. Leaves everything else as it is; an image in DFU
+    /// without a request is inert.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotKept`] or [`Error::Flash`].
+    pub async fn discard(&mut self) -> Result<(), Error> {
+        match self.next_boot().await? {
+            NextBoot::Swaps => self.mark_booted().await,
+            NextBoot::Stays { .. } | NextBoot::Reverts => Ok(()),
+        }
+    }
+
+    fn firmware_state(&mut self) -> FirmwareState<'_, &mut S> {
+        let unit = S::READ_SIZE.max(S::WRITE_SIZE);
+        let (aligned, _) = self.aligned.0.split_at_mut(unit);
+        FirmwareState::new(&mut self.state, aligned)
+    }
+}
+
+const fn fits(unit: usize) -> bool {
+    unit.is_power_of_two() && unit <= ALIGN
+}

@@ -1,0 +1,8 @@
+//! The module `embassy-boot-image` on simulated flash with embassy-boot's own bootloader.
+
+mod device;
+mod power;
+mod refusals;
+mod running;
+#[path = "../support/mod.rs"]
+mod support;
