@@ -58,15 +58,28 @@ fn bootloader_forgets<const WRITE: usize>(board: &Board<WRITE, SECTOR>) -> bool 
         && trailers[1].swap_type != SwapType::Test
 }
 
-fn passes<const WRITE: usize>() {
-    let summary = ModuleTest::<_, WRITE, SECTOR>::on_chip(|board: &Board<WRITE, SECTOR>| module(board))
+fn test<const WRITE: usize>() -> ModuleTest<Module<WRITE, impl Restart>, WRITE, SECTOR> {
+    ModuleTest::<_, WRITE, SECTOR>::on_chip(|board: &Board<WRITE, SECTOR>| module(board))
         .sectors(32)
         .factory(|board| board.chip().patch(0, &image(V1)))
         .boot(|board| mcuboot().boot(board.chip()).map(drop))
         .observe(version)
         .artifact(|artifact| artifact.file("zephyr.signed.bin", &image(V2)))
         .excuse(bootloader_forgets)
-        .run();
+}
+
+/// Cuts within the page markers of the client's storage, which have to be written again over their remains.
+#[test]
+fn cuts_within_a_marker_of_the_storage() {
+    let events = test::<1>().play_one("the payload is damaged / cut 12 within 1012");
+    assert!(events.is_ok(), "{}", events.unwrap_err());
+    let two = "the server refuses the commit, a reset after failure / cut 107 before / cut 22 within 861";
+    let events = test::<8>().play_one(two);
+    assert!(events.is_ok(), "{}", events.unwrap_err());
+}
+
+fn passes<const WRITE: usize>() {
+    let summary = test::<WRITE>().run();
     println!("{summary}");
     assert!(summary.cuts > 900 && summary.resets > 1000, "{summary}");
     assert!(summary.excused * 100 <= summary.deployments, "{summary}");

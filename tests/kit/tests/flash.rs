@@ -256,3 +256,19 @@ fn a_cut_says_what_it_struck() {
     flash.erase_now(64..128).unwrap_err();
     assert_eq!(flash.cut_operation(), Some(Operation::Erase { offset: 64 }));
 }
+
+#[test]
+fn zeros_go_over_anything_where_that_is_allowed() {
+    let flash = Flash::new(2);
+    flash.allow_zeros_over(64..128);
+    for offset in [0, 64] {
+        flash.write_now(offset, &[1; 4]).unwrap();
+    }
+    assert_eq!(flash.write_now(0, &[0; 4]), Err(FlashError::NotErased { offset: 0 }));
+    assert_eq!(
+        flash.write_now(64, &[0, 0, 0, 1]),
+        Err(FlashError::NotErased { offset: 64 })
+    );
+    flash.write_now(64, &[0; 4]).unwrap();
+    assert!(flash.to_bytes().starts_with(&[1; 4]) && flash.to_bytes()[64..68] == [0; 4]);
+}

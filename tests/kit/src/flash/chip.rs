@@ -133,6 +133,8 @@ pub(super) struct Chip {
     other_operations: u64,
     /// The operation that the last scheduled cut struck.
     pub(super) cut_operation: Option<Operation>,
+    /// Where words of zeros may be written over anything.
+    pub(super) zeros_over: Range<u32>,
     /// Without power, asynchronous operations never return.
     pub(super) halts: bool,
     file: Option<File>,
@@ -157,6 +159,7 @@ impl Chip {
             power: Power::On { cut: None },
             other_operations: 0,
             cut_operation: None,
+            zeros_over: 0..0,
             halts: false,
             file: None,
         }
@@ -169,6 +172,7 @@ impl Chip {
             written: self.written.clone(),
             rewrites: self.rewrites,
             halts: self.halts,
+            zeros_over: self.zeros_over.clone(),
             ..Chip::new(self.write_len, self.sector_len, self.sector_erases.len())
         }
     }
@@ -314,7 +318,8 @@ impl Chip {
         match self.rewrites {
             Rewrites::Refuse => {
                 let words = range.start / self.write_len..range.end / self.write_len;
-                if let Some(word) = words.clone().find(|w| self.written[*w]) {
+                let zeros = self.zeros_over.contains(&offset) && data.iter().all(|byte| *byte == 0);
+                if let Some(word) = words.clone().find(|w| self.written[*w] && !zeros) {
                     let offset = (word * self.write_len) as u32;
                     return self.violation(FlashError::NotErased { offset });
                 }

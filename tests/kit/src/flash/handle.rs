@@ -65,6 +65,12 @@ impl<const WRITE: usize, const SECTOR: usize> SimFlash<WRITE, SECTOR> {
         self.chip().rewrites = rewrites;
     }
 
+    /// Chooses a range in which words of zeros may be written over anything in spite of [`Rewrites::Refuse`], as flash with
+    /// error correction allows. The client's storage needs this after a cut within one of its page markers.
+    pub fn allow_zeros_over(&self, range: Range<u32>) {
+        self.chip().zeros_over = range;
+    }
+
     /// A handle onto a range of the chip, in bytes; both ends at sector borders.
     pub fn partition(&self, range: Range<u32>) -> Partition<WRITE, SECTOR> {
         let aligned = |offset: u32| (offset as usize).is_multiple_of(SECTOR);

@@ -31,6 +31,8 @@ impl<const WRITE: usize, const SECTOR: usize> Board<WRITE, SECTOR> {
         let storage_sectors = STORAGE_LEN.div_ceil(SECTOR).max(2);
         let chip = SimFlash::new(module_sectors + storage_sectors);
         chip.set_halting(true);
+        // See the limits of the client's storage in its documentation; the module has to do without this.
+        chip.allow_zeros_over((module_sectors * SECTOR) as u32..chip.len() as u32);
         Board {
             files: Files::new(chip.power_supply()),
             chip,
