@@ -21,6 +21,10 @@ extern crate std;
 #[cfg(all(feature = "directory", not(target_os = "none")))]
 pub mod directory;
 #[cfg(all(any(feature = "file", feature = "directory"), not(target_os = "none")))]
+#[cfg_attr(
+    not(all(feature = "file", feature = "directory")),
+    allow(dead_code, unused_imports, reason = "each of the two modules uses a part")
+)]
 mod disk;
 #[cfg(feature = "embassy-boot")]
 pub mod embassy_boot;

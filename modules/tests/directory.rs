@@ -234,6 +234,10 @@ fn entries_that_are_refused() {
             raw().link("deep/a/b/up", "../../..").link("l", "deep/a/b/up/../.."),
             EntryFault::Link,
         ),
+        (
+            raw().link("d/up", "..").link("d/e/f/l", "../../up/.."),
+            EntryFault::Link,
+        ),
         (raw().hard_link("l", "x"), EntryFault::HardLink),
         (raw().hard_link("l", "/etc/passwd"), EntryFault::HardLink),
         (raw().hard_link("l", "../../x"), EntryFault::HardLink),
