@@ -6,14 +6,16 @@
 //!
 //! ```
 //! use embedded_storage_async::nor_flash::NorFlash;
-//! use mender_modules::mcuboot::{Layout, LayoutError, ZephyrImage};
+//! use mender_modules::mcuboot::{Layout, LayoutError, SwapMove, ZephyrImage};
 //! # fn sys_reset() {}
 //!
-//! const LAYOUT: Layout = Layout {
+//! const LAYOUT: Layout<SwapMove> = Layout {
+//!     mode: SwapMove,
 //!     primary_len: 0x40000,
 //!     secondary_len: 0x40000,
 //!     sector_len: 4096,
 //!     write_len: 4,
+//!     max_align: 8,
 //!     max_img_sectors: 128,
 //! }
 //! .checked();
@@ -94,94 +96,178 @@ mod error;
 mod flash;
 mod image;
 mod layout;
+mod mode;
+mod receive;
+mod request;
 mod state;
 mod trailer;
 
 pub use error::{Error, ImageFault, OldRuns};
+pub use image::{Image, Version};
 pub use layout::{Layout, LayoutError};
+pub use mode::{DirectXip, Mode, Overwrite, SwapMove, SwapOffset, SwapScratch};
+pub use request::Request;
+pub use trailer::{Flag, Magic};
 
 use core::fmt;
 
 use embedded_storage_async::nor_flash::{ErrorType, NorFlash};
-use mender::update_module::{CallbackState, Descriptor, Failure, File, Payload, States, UpdateModule};
+use mender::update_module;
+use mender::update_module::Payload;
 
 use crate::Restart;
-use flash::{WriteError, Writer};
-use image::{HEADER_LEN, Hash, Header, VerifyError};
+use image::Hash;
 use layout::MAX_ALIGN;
+use mode::sealed::Kind;
 use state::{NewRuns, Running};
-use trailer::{Cells, Flag, IMAGE_OK, MAGIC, MAGIC_AT, Magic, PERMANENT, SET, SWAP_INFO, TEST};
+use trailer::{Cell, TEST};
 
 /// The update module for MCUboot images: see the [module documentation](self).
 ///
 /// `P` and `S` are the flash of the primary and the secondary slot, each with offset 0 at the start of its slot; partitions
 /// of one chip, or two chips. `BUFFER` is the number of bytes read at once when an image is verified, a multiple
-/// of 8; it is part of this struct. All else is below 200 bytes, and no future holds more than one SHA-256 state.
+/// of 8; it is part of this struct. `M` is the bootloader's mode, which comes with the [`Layout`]. All else is below
+/// 200 bytes, and no future holds more than one SHA-256 state.
 ///
 /// # Power loss and cancellation
 ///
 /// Every method can be cut short at any point, by a loss of power or by dropping its future, and called again after
 /// the next start: it finishes the job. Wherever the cut is, an intact image can boot.
-pub struct ZephyrImage<P, S, R, const BUFFER: usize = 256> {
-    layout: Layout,
+#[update_module(
+    artifact_type = "zephyr-image",
+    requires_reboot,
+    supports_rollback = M::REVERTS,
+    on(
+        download = write_slot,
+        install = request_swap,
+        reboot | rollback_reboot = restart,
+        verify_reboot = check_swapped,
+        commit = confirm,
+        rollback = request_revert,
+        rollback_verify_reboot = check_reverted,
+        failure | cleanup = discard,
+    )
+)]
+pub struct ZephyrImage<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize = 256, M: Mode = SwapMove> {
+    layout: Layout<M>,
     primary: P,
     secondary: S,
     restart: R,
+    options: Options,
     /// What this run of the firmware has received; unknown after a restart.
     received: Option<Hash>,
     buffer: [u8; BUFFER],
 }
 
+#[derive(Clone, Copy, Debug, Default)]
+struct Options {
+    refuse_downgrades: bool,
+    refuse_same_image: bool,
+    compare_builds: bool,
+    address: Option<u32>,
+}
+
 /// What a method of [`ZephyrImage`] fails with.
 type Failed<P, S> = Error<<P as ErrorType>::Error, <S as ErrorType>::Error>;
 
-impl<P, S, R, const BUFFER: usize> fmt::Debug for ZephyrImage<P, S, R, BUFFER> {
+impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> fmt::Debug
+    for ZephyrImage<P, S, R, BUFFER, M>
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ZephyrImage")
             .field("layout", &self.layout)
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }
 
-impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize> ZephyrImage<P, S, R, BUFFER> {
+const fn is_unit(len: usize) -> bool {
+    matches!(len, 1 | 2 | 4 | 8 | 16 | MAX_ALIGN)
+}
+
+impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrImage<P, S, R, BUFFER, M> {
     /// A module for slots of this layout.
     ///
-    /// Does not compile with flash whose read or write unit is not 1, 2, 4 or 8 bytes, or with a `BUFFER` that is
+    /// Does not compile with flash whose read or write unit is not 1, 2, 4, 8, 16 or 32 bytes, or with a `BUFFER` that is
     /// not a multiple of 8.
     ///
     /// # Errors
     ///
     /// [`LayoutError`]: the layout contradicts itself or the flash.
-    pub fn new(layout: Layout, primary: P, secondary: S, restart: R) -> Result<Self, LayoutError> {
+    pub fn new(layout: Layout<M>, primary: P, secondary: S, restart: R) -> Result<Self, LayoutError> {
         const {
             assert!(
-                matches!(P::WRITE_SIZE, 1 | 2 | 4 | 8) && matches!(S::WRITE_SIZE, 1 | 2 | 4 | 8),
-                "the flash must have a write unit of 1, 2, 4 or 8 bytes: with a larger one BOOT_MAX_ALIGN is not 8"
+                is_unit(P::WRITE_SIZE) && is_unit(S::WRITE_SIZE),
+                "the flash must have a write unit of 1, 2, 4, 8, 16 or 32 bytes"
             );
             assert!(
-                matches!(P::READ_SIZE, 1 | 2 | 4 | 8) && matches!(S::READ_SIZE, 1 | 2 | 4 | 8),
-                "the flash must have a read unit of 1, 2, 4 or 8 bytes"
+                is_unit(P::READ_SIZE) && is_unit(S::READ_SIZE),
+                "the flash must have a read unit of 1, 2, 4, 8, 16 or 32 bytes"
             );
-            assert!(
-                BUFFER > 0 && BUFFER.is_multiple_of(MAX_ALIGN),
-                "BUFFER must be a multiple of 8"
-            );
+            assert!(BUFFER > 0 && BUFFER.is_multiple_of(8), "BUFFER must be a multiple of 8");
         }
         let layout = layout.try_checked()?;
         if primary.capacity() < layout.primary_len as usize || secondary.capacity() < layout.secondary_len as usize {
             return Err(LayoutError::FlashTooShort);
         }
-        if !(layout.sector_len as usize).is_multiple_of(S::ERASE_SIZE) {
+        let sector_len = layout.sector_len as usize;
+        // Slot 0 is erased in direct-xip only.
+        if !sector_len.is_multiple_of(S::ERASE_SIZE)
+            || (M::KIND == Kind::Xip && !sector_len.is_multiple_of(P::ERASE_SIZE))
+        {
             return Err(LayoutError::EraseSize);
+        }
+        if P::WRITE_SIZE.max(S::WRITE_SIZE) > layout.max_align as usize {
+            return Err(LayoutError::WriteSize);
         }
         Ok(ZephyrImage {
             layout,
             primary,
             secondary,
             restart,
+            options: Options::default(),
             received: None,
             buffer: [0; BUFFER],
         })
+    }
+
+    /// Refuses an image whose version, build number included, is lower than that of the running one, before anything is
+    /// erased.
+    ///
+    /// The deployment then fails, and the device keeps its software. Off unless asked for: a server may well want an
+    /// older release back.
+    #[must_use]
+    pub fn refusing_downgrades(mut self) -> Self {
+        self.options.refuse_downgrades = true;
+        self
+    }
+
+    /// Refuses the very image that runs, byte for byte, with [`Error::SameImage`].
+    ///
+    /// The file is compared with slot 0 while it comes; nothing is erased or written until it differs. The deployment
+    /// *fails* if it does not: artifact name and provides stay what they were, because a success would promise a
+    /// restart into what the artifact holds. Without this option the same image is installed again, with a restart, and
+    /// the deployment succeeds.
+    #[must_use]
+    pub fn refusing_same_image(mut self) -> Self {
+        self.options.refuse_same_image = true;
+        self
+    }
+
+    /// Direct-xip: counts the build number when versions are compared, as a bootloader built with
+    /// `MCUBOOT_VERSION_CMP_USE_BUILD_NUMBER` does.
+    #[must_use]
+    pub fn comparing_build_numbers(mut self) -> Self {
+        self.options.compare_builds = true;
+        self
+    }
+
+    /// Refuses images that say they are linked for another place in flash than this (imgtool's `--rom-fixed`): the slot that
+    /// the new image will run from, slot 1 in direct-xip, else slot 0.
+    #[must_use]
+    pub fn at_address(mut self, flash_address: u32) -> Self {
+        self.options.address = Some(flash_address);
+        self
     }
 
     /// Download: writes the payload's only file to slot 1, verifies it by reading it back, and marks it as received.
@@ -190,8 +276,9 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize> ZephyrImage<P, S
     ///
     /// # Errors
     ///
-    /// [`Error::RunningUnconfirmed`], [`Error::NoFile`], [`Error::SecondFile`], [`Error::Image`], [`Error::Payload`], [`Error::NotKept`]
-    /// or the flash's. What is in slot 1 then is inert.
+    /// [`Error::RunningUnconfirmed`], [`Error::NoFile`], [`Error::SecondFile`], [`Error::Image`], [`Error::Downgrade`],
+    /// [`Error::NotNewer`], [`Error::SameImage`], [`Error::Payload`], [`Error::NotKept`] or the flash's. What is in slot
+    /// 1 then is inert.
     pub async fn write_slot(&mut self, payload: &mut Payload<'_>) -> Result<(), Failed<P, S>> {
         self.received = None;
         let Some(mut file) = payload.next_file().await? else {
@@ -202,61 +289,24 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize> ZephyrImage<P, S
         if payload.next_file().await?.is_some() {
             return Err(Error::SecondFile);
         }
-        let hash = self.verify_secondary(len).await?.map_err(Error::Image)?;
-        let mark = self.layout.secondary_cells_offset() + SWAP_INFO;
-        flash::write_cell(&mut self.secondary, mark, TEST)
-            .await
-            .map_err(Error::SecondaryFlash)?;
-        if self.secondary_cells().await?.swap_info() != TEST {
-            return Err(Error::NotKept { slot: 1 });
+        let image = self
+            .verify_secondary(self.layout.image_offset(), len)
+            .await?
+            .map_err(Error::Image)?;
+        if M::KIND != Kind::Xip {
+            let mark = self.layout.secondary_cells_offset() + Cell::SwapInfo.offset(self.layout.max_align);
+            flash::write_cell(&mut self.secondary, mark, TEST)
+                .await
+                .map_err(Error::SecondaryFlash)?;
+            if self.secondary_cells().await?.swap_info() != TEST {
+                return Err(Error::NotKept { slot: 1 });
+            }
         }
-        self.received = Some(hash);
+        self.received = Some(image.hash);
         Ok(())
     }
 
-    /// Writes one file to slot 1 and gives its length.
-    async fn write_file(&mut self, file: &mut File<'_, '_>) -> Result<u32, Failed<P, S>> {
-        let room = self.layout.max_image_len();
-        let file_len = match u32::try_from(file.len()) {
-            Ok(len) if len <= room => len,
-            Ok(_) | Err(_) => return Err(Error::Image(ImageFault::TooLarge { len: file.len(), room })),
-        };
-
-        // Chunks may be of any length, so the header may come in pieces.
-        let mut header = [0; HEADER_LEN];
-        let mut have = 0;
-        let last_sector = self.layout.secondary_last_sector();
-        let mut writer = Writer::new(&mut self.secondary, self.layout.sector_len, room);
-        while let Some(chunk) = file.next_chunk().await? {
-            let mut data = chunk;
-            if have < HEADER_LEN {
-                let (now, later) = data.split_at(data.len().min(HEADER_LEN - have));
-                for (to, from) in header.iter_mut().skip(have).zip(now) {
-                    *to = *from;
-                }
-                have += now.len();
-                data = later;
-                if have < HEADER_LEN {
-                    continue;
-                }
-                let parts = Header::check(&header, room).map_err(Error::Image)?;
-                if parts.least_len() > file_len {
-                    return Err(Error::Image(ImageFault::Truncated));
-                }
-                // First of all a request that may still be there: it must not meet another image.
-                writer.erase_sector(last_sector).await.map_err(write_failed)?;
-                writer.push(&header).await.map_err(write_failed)?;
-            }
-            writer.push(data).await.map_err(write_failed)?;
-        }
-        if have < HEADER_LEN {
-            return Err(Error::Image(ImageFault::NotAnImage));
-        }
-        writer.flush().await.map_err(write_failed)?;
-        Ok(file_len)
-    }
-
-    /// Install: verifies slot 1 once more and requests a test swap for the next boot.
+    /// Install: verifies slot 1 once more and requests it for the next boot, as a test where the mode knows tests.
     ///
     /// # Errors
     ///
@@ -270,15 +320,20 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize> ZephyrImage<P, S
             Magic::Unset => false,
             Magic::Bad => return Err(Error::NotReceived),
         };
+        let marked = match M::KIND {
+            Kind::Move | Kind::Offset | Kind::Scratch | Kind::Overwrite => cells.swap_info() == TEST,
+            // There is no place for a mark: only the run of the firmware that received the image knows.
+            Kind::Xip => self.received.is_some() && cells.swap_info() == trailer::ERASED,
+        };
         // Any other cell that is not erased would make another request of it.
-        if cells.swap_info() != TEST || !cells.flags_are_blank() {
+        if !marked || !cells.flags_are_blank() {
             return Err(Error::NotReceived);
         }
-        let hash = self
-            .verify_secondary(self.layout.max_image_len())
+        let image = self
+            .verify_secondary(self.layout.image_offset(), self.layout.max_image_len())
             .await?
             .map_err(Error::Damaged)?;
-        if self.received.is_some_and(|received| received != hash) {
+        if self.received.is_some_and(|received| received != image.hash) {
             return Err(Error::Damaged(ImageFault::WrongHash));
         }
         if requested {
@@ -297,58 +352,56 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize> ZephyrImage<P, S
         Ok(())
     }
 
-    /// Verify_reboot: succeeds if the new image runs under test, so that it will be reverted if nobody confirms it, and
-    /// the old one is intact.
+    /// Verify_reboot: succeeds if the new image runs and waits for its confirmation; in modes that revert, also the old
+    /// one must be intact.
     ///
     /// # Errors
     ///
     /// [`Error::OldRuns`], [`Error::AlreadyConfirmed`], [`Error::Unconfirmable`], [`Error::CannotGoBack`] or the flash's.
     pub async fn check_swapped(&mut self) -> Result<(), Failed<P, S>> {
         match self.running().await? {
-            Running::New(NewRuns::UnderTest) => self.require_way_back().await,
+            Running::New(NewRuns::UnderTest) if M::REVERTS => self.require_way_back().await.map(drop),
+            Running::New(NewRuns::UnderTest) => Ok(()),
             Running::New(NewRuns::Confirmed) => Err(Error::AlreadyConfirmed),
             Running::New(NewRuns::Unconfirmable) => Err(Error::Unconfirmable),
             Running::Old(why) => Err(Error::OldRuns(why)),
         }
     }
 
-    /// Commit: confirms the running image, so that the bootloader keeps it. The old one stays in slot 1.
+    /// Commit: confirms the running image, so that the bootloader keeps it. The old one stays in slot 1, unless it was
+    /// overwritten.
     ///
     /// # Errors
     ///
     /// [`Error::OldRuns`], [`Error::Unconfirmable`], [`Error::NotKept`] or the flash's.
     pub async fn confirm(&mut self) -> Result<(), Failed<P, S>> {
         match self.running().await? {
-            Running::New(NewRuns::UnderTest) => {}
-            Running::New(NewRuns::Confirmed) => return Ok(()),
-            Running::New(NewRuns::Unconfirmable) => return Err(Error::Unconfirmable),
-            Running::Old(why) => return Err(Error::OldRuns(why)),
-        }
-        let image_ok = self.layout.primary_cells_offset() + IMAGE_OK;
-        flash::write_cell(&mut self.primary, image_ok, SET)
-            .await
-            .map_err(Error::PrimaryFlash)?;
-        match self.primary_cells().await?.image_ok() {
-            Flag::Set => Ok(()),
-            Flag::Unset | Flag::Bad => Err(Error::NotKept { slot: 0 }),
+            Running::New(NewRuns::UnderTest) => self.confirm_running().await,
+            Running::New(NewRuns::Confirmed) => Ok(()),
+            Running::New(NewRuns::Unconfirmable) => Err(Error::Unconfirmable),
+            Running::Old(why) => Err(Error::OldRuns(why)),
         }
     }
 
     /// Rollback: sees to it that the next boot runs the old image.
     ///
     /// Under test: nothing to write, but the old image must be intact. Confirmed (power was lost around the commit):
-    /// requests a permanent swap back. Old image running: withdraws a request.
+    /// requests the way back. Old image running: withdraws a request.
     ///
     /// # Errors
     ///
-    /// [`Error::CannotGoBack`], [`Error::NotKept`] or the flash's.
+    /// [`Error::CannotGoBack`], [`Error::NoWayBack`], [`Error::NotKept`] or the flash's.
     pub async fn request_revert(&mut self) -> Result<(), Failed<P, S>> {
         match self.running().await? {
-            Running::New(NewRuns::UnderTest) => self.require_way_back().await,
-            Running::New(NewRuns::Confirmed | NewRuns::Unconfirmable) => self.request_swap_back().await,
+            Running::New(NewRuns::UnderTest) if M::REVERTS => self.require_way_back().await.map(drop),
+            Running::New(NewRuns::UnderTest | NewRuns::Confirmed | NewRuns::Unconfirmable) => {
+                self.request_way_back().await
+            }
             Running::Old(OldRuns::Pending) => self.withdraw().await,
             // Without a magic there is no request; the mark stays, so that the states to come know what runs.
-            Running::Old(OldRuns::NotRequested | OldRuns::Refused | OldRuns::Reverted | OldRuns::NotSwapped) => Ok(()),
+            Running::Old(
+                OldRuns::NotRequested | OldRuns::Refused | OldRuns::Erased | OldRuns::Reverted | OldRuns::NotSwapped,
+            ) => Ok(()),
         }
     }
 
@@ -361,7 +414,9 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize> ZephyrImage<P, S
         match self.running().await? {
             Running::New(NewRuns::UnderTest | NewRuns::Confirmed | NewRuns::Unconfirmable) => Err(Error::NewRuns),
             Running::Old(why @ OldRuns::Pending) => Err(Error::OldRuns(why)),
-            Running::Old(OldRuns::NotRequested | OldRuns::Refused | OldRuns::Reverted | OldRuns::NotSwapped) => Ok(()),
+            Running::Old(
+                OldRuns::NotRequested | OldRuns::Refused | OldRuns::Erased | OldRuns::Reverted | OldRuns::NotSwapped,
+            ) => Ok(()),
         }
     }
 
@@ -373,52 +428,15 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize> ZephyrImage<P, S
     /// The flash's.
     pub async fn discard(&mut self) -> Result<(), Failed<P, S>> {
         self.received = None;
-        if self.secondary_cells().await?.swap_info() == TEST {
-            self.withdraw().await
-        } else {
-            Ok(())
-        }
-    }
-}
-
-fn write_failed<P, S>(error: WriteError<S>) -> Error<P, S> {
-    match error {
-        WriteError::Flash(error) => Error::SecondaryFlash(error),
-        WriteError::TooLarge(fault) => Error::Image(fault),
-    }
-}
-
-impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize> UpdateModule for ZephyrImage<P, S, R, BUFFER> {
-    const DESCRIPTOR: Descriptor = Descriptor {
-        artifact_type: "zephyr-image",
-        requires_reboot: true,
-        supports_rollback: true,
-        states: States::NONE
-            .with(CallbackState::Install)
-            .with(CallbackState::Reboot)
-            .with(CallbackState::VerifyReboot)
-            .with(CallbackState::Commit)
-            .with(CallbackState::Cleanup)
-            .with(CallbackState::Rollback)
-            .with(CallbackState::RollbackReboot)
-            .with(CallbackState::RollbackVerifyReboot)
-            .with(CallbackState::Failure),
-    };
-
-    async fn download(&mut self, payload: &mut Payload<'_>) -> Result<(), Failure> {
-        self.write_slot(payload).await.map_err(Failure::new)
-    }
-
-    async fn call(&mut self, state: CallbackState) -> Result<(), Failure> {
-        match state {
-            CallbackState::Install => self.request_swap().await,
-            CallbackState::Reboot | CallbackState::RollbackReboot => self.restart().await,
-            CallbackState::VerifyReboot => self.check_swapped().await,
-            CallbackState::Commit => self.confirm().await,
-            CallbackState::Rollback => self.request_revert().await,
-            CallbackState::RollbackVerifyReboot => self.check_reverted().await,
-            CallbackState::Failure | CallbackState::Cleanup => self.discard().await,
-        }
-        .map_err(Failure::new)
+        let never_ran = match M::KIND {
+            Kind::Move | Kind::Offset | Kind::Scratch | Kind::Overwrite => {
+                self.secondary_cells().await?.swap_info() == TEST
+            }
+            Kind::Xip => matches!(
+                self.running().await?,
+                Running::Old(OldRuns::Pending | OldRuns::NotRequested)
+            ),
+        };
+        if never_ran { self.withdraw().await } else { Ok(()) }
     }
 }

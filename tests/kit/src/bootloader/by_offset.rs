@@ -138,7 +138,7 @@ impl<const WRITE: usize, const SECTOR: usize> Run<'_, WRITE, SECTOR> {
             let from0 = if entries >= 1 { &slot1[..] } else { slot0 };
             (from0, if entries >= 2 { slot0 } else { &slot1[SECTOR..] })
         };
-        let used = [from0, from1].map(|image| header_used::<SECTOR>(image));
+        let used = [from0, from1].map(header_used::<SECTOR>);
         self.exchange_offset(sectors, entries, used)
     }
 

@@ -42,7 +42,7 @@ impl Mcuboot {
         };
         for offset in (0..len).step_by(SECTOR) {
             let end = len.min(offset + sector_len);
-            run.copy(slot1.start + offset..slot1.start + end, slot0.start + offset)?;
+            run.copy_written(slot1.start + offset..slot1.start + end, slot0.start + offset)?;
         }
         if fast {
             run.write_magic(slot0.end)?;

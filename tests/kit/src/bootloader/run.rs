@@ -61,6 +61,22 @@ impl<const WRITE: usize, const SECTOR: usize> Run<'_, WRITE, SECTOR> {
         self.flash.write_now(to, &bytes)
     }
 
+    /// Copies only what is not erased, so that the cells of a trailer among it can be written later: an erased unit
+    /// that is written again holds no other content, but counts as written on this chip.
+    pub(super) fn copy_written(&self, from: Range<u32>, to: u32) -> Result<(), FlashError> {
+        let bytes = read(self.flash, &from)?;
+        let units: Vec<&[u8]> = bytes.chunks(WRITE).collect();
+        let mut offset = to;
+        for run in units.chunk_by(|a, b| is_blank(a) == is_blank(b)) {
+            let run = run.concat();
+            if !is_blank(&run) {
+                self.flash.write_now(offset, &run)?;
+            }
+            offset += run.len() as u32;
+        }
+        Ok(())
+    }
+
     /// Writes one entry of the swap status that begins at this offset.
     pub(super) fn write_status(&self, status_offset: u32, entry: u32, value: u8) -> Result<(), FlashError> {
         let mut unit = [0xff; WRITE];
@@ -80,4 +96,8 @@ impl<const WRITE: usize, const SECTOR: usize> Run<'_, WRITE, SECTOR> {
         bytes.extend_from_slice(&magic(self.boot.max_align));
         self.flash.write_now(area_end - area, &bytes)
     }
+}
+
+fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(|b| *b == 0xff)
 }
