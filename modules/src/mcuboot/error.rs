@@ -91,6 +91,8 @@ pub enum OldRuns {
     Reverted,
     /// Slot 0 shows no trace of a test swap.
     NotSwapped,
+    /// The new image was swapped back, but power was lost on the way so that the bootloader would swap again.
+    Unsettled,
 }
 
 impl Display for OldRuns {
@@ -101,6 +103,7 @@ impl Display for OldRuns {
             OldRuns::Refused => "the bootloader refused the new one; check its signature",
             OldRuns::Erased => "the bootloader erased the new one: refused, or not confirmed in time",
             OldRuns::Reverted => "the new one was reverted",
+            OldRuns::Unsettled => "the way back is not settled",
             OldRuns::NotSwapped => "the slots were not swapped",
         })
     }

@@ -23,7 +23,7 @@ const PROTECTED_TLV_MAGIC: u16 = 0x6908;
 const TLV_INFO_LEN: u32 = 4;
 const TLV_ENTRY_LEN: u32 = 4;
 const TLV_SHA256: u16 = 0x10;
-const HASH_LEN: u32 = 32;
+pub(super) const HASH_LEN: u32 = 32;
 
 pub(super) type Hash = [u8; HASH_LEN as usize];
 
@@ -71,27 +71,12 @@ pub(super) struct Header {
 impl Header {
     /// Checks all that the header alone can tell: it belongs to an image that may boot and fits into `room` bytes.
     pub(super) fn check(bytes: &[u8; HEADER_LEN], room: u32) -> Result<Header, ImageFault> {
-        let mut words = bytes.chunks_exact(4).map(|word| match word {
-            [a, b, c, d] => u32::from_le_bytes([*a, *b, *c, *d]),
-            // chunks_exact hands out nothing else.
-            _ => 0,
-        });
-        let mut word = || words.next().unwrap_or(0);
-        if word() != MAGIC {
+        let [magic, load_address, lens, body_len, flags, version, build, _] = words(bytes);
+        if magic != MAGIC {
             return Err(ImageFault::NotAnImage);
         }
-        let load_address = word();
-        let lens = word();
         let (header_len, protected_len) = (lens & 0xffff, lens >> 16);
-        let body_len = word();
-        let flags = word();
-        let [major, minor, low, high] = word().to_le_bytes();
-        let version = Version {
-            major,
-            minor,
-            revision: u16::from_le_bytes([low, high]),
-            build: word(),
-        };
+        let version = version_of(version, build);
         if header_len < HEADER_LEN as u32 {
             return Err(ImageFault::HeaderLen);
         }
@@ -129,6 +114,31 @@ impl Header {
     pub(super) fn least_len(&self) -> u32 {
         self.hashed_len.saturating_add(TLV_INFO_LEN + TLV_ENTRY_LEN + HASH_LEN)
     }
+}
+
+/// The header's 32-bit words.
+fn words(header: &[u8; HEADER_LEN]) -> [u32; HEADER_LEN / 4] {
+    let mut words = [0; HEADER_LEN / 4];
+    for (word, bytes) in words.iter_mut().zip(header.as_chunks::<4>().0) {
+        *word = u32::from_le_bytes(*bytes);
+    }
+    words
+}
+
+fn version_of(word: u32, build: u32) -> Version {
+    let [major, minor, low, high] = word.to_le_bytes();
+    Version {
+        major,
+        minor,
+        revision: u16::from_le_bytes([low, high]),
+        build,
+    }
+}
+
+/// The version in a header, if it is one at all.
+pub(super) fn version(header: &[u8; HEADER_LEN]) -> Option<Version> {
+    let [magic, _, _, _, _, low, build, _] = words(header);
+    (magic == MAGIC).then(|| version_of(low, build))
 }
 
 /// Why the image in a slot could not be verified.
@@ -180,6 +190,14 @@ pub(super) async fn verify<F: NorFlash>(
     } else {
         Err(ImageFault::WrongHash.into())
     }
+}
+
+/// The hash and the length that the image at the start of a slot states.
+pub(super) async fn stated<F: NorFlash>(slot: &mut F, room: u32) -> Result<(Hash, u32), VerifyError<F::Error>> {
+    let mut header = [0; HEADER_LEN];
+    flash::read(slot, 0, &mut header).await.map_err(VerifyError::Flash)?;
+    let header = Header::check(&header, room)?;
+    stated_hash(slot, 0, &header, room).await
 }
 
 /// Walks through the TLVs to the SHA-256, and to the end of the image.

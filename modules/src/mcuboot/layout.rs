@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-use super::mode::Mode;
 use super::mode::sealed::Kind;
+use super::mode::{Mode, SwapMove};
 use super::trailer::cells_len;
 
 /// The largest `BOOT_MAX_ALIGN`, and so the largest write unit.
@@ -45,8 +45,8 @@ const MAGIC_LEN: u64 = 16;
 /// .checked();
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout<M> {
-    /// The bootloader's mode: [`SwapMove`](super::SwapMove), [`SwapOffset`](super::SwapOffset),
+pub struct Layout<M = SwapMove> {
+    /// The bootloader's mode: [`SwapMove`], [`SwapOffset`](super::SwapOffset),
     /// [`SwapScratch`](super::SwapScratch), [`Overwrite`](super::Overwrite) or [`DirectXip`](super::DirectXip).
     pub mode: M,
     /// Length of slot 0, from which firmware runs. Direct-xip: of the slot that this firmware runs from.
@@ -232,6 +232,30 @@ impl<M: Mode> Layout<M> {
         match M::KIND {
             Kind::Offset => self.sector_len,
             Kind::Move | Kind::Scratch | Kind::Overwrite | Kind::Xip => 0,
+        }
+    }
+
+    /// Start of the sector of slot 1 below the trailer, where the note goes; `None` in modes without one.
+    pub(super) const fn note_offset(&self) -> Option<u32> {
+        let cells = cells_len(self.max_align) as u64 + self.max_align as u64;
+        let trailer = match M::KIND {
+            Kind::Move | Kind::Scratch => self.status_len(3) + cells,
+            Kind::Offset => self.status_len(2) + cells + self.max_align as u64,
+            Kind::Overwrite | Kind::Xip => return None,
+        };
+        let sectors = trailer.div_ceil(self.sector_len as u64) + 1;
+        match (self.secondary_len as u64).checked_sub(sectors * self.sector_len as u64) {
+            // Below the slot's length.
+            Some(offset) => Some(offset as u32),
+            None => None,
+        }
+    }
+
+    /// End of the sectors of slot 1 that a swap of an image of this length touches, the trailer's aside.
+    pub(super) const fn image_end(&self, len: u32) -> u32 {
+        match len.checked_next_multiple_of(self.sector_len) {
+            Some(end) => end.saturating_add(self.image_offset()),
+            None => u32::MAX,
         }
     }
 

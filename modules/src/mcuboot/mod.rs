@@ -95,8 +95,10 @@
 mod error;
 mod flash;
 mod image;
+mod inspect;
 mod layout;
 mod mode;
+mod note;
 mod receive;
 mod request;
 mod state;
@@ -104,6 +106,7 @@ mod trailer;
 
 pub use error::{Error, ImageFault, OldRuns};
 pub use image::{Image, Version};
+pub use inspect::{Content, Inspection, NextBoot, SlotState, SwapInfo};
 pub use layout::{Layout, LayoutError};
 pub use mode::{DirectXip, Mode, Overwrite, SwapMove, SwapOffset, SwapScratch};
 pub use request::Request;
@@ -293,6 +296,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
             .verify_secondary(self.layout.image_offset(), len)
             .await?
             .map_err(Error::Image)?;
+        self.write_note(&image).await?;
         if M::KIND != Kind::Xip {
             let mark = self.layout.secondary_cells_offset() + Cell::SwapInfo.offset(self.layout.max_align);
             flash::write_cell(&mut self.secondary, mark, TEST)
@@ -398,6 +402,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
                 self.request_way_back().await
             }
             Running::Old(OldRuns::Pending) => self.withdraw().await,
+            Running::Old(OldRuns::Unsettled) => self.confirm_running().await,
             // Without a magic there is no request; the mark stays, so that the states to come know what runs.
             Running::Old(
                 OldRuns::NotRequested | OldRuns::Refused | OldRuns::Erased | OldRuns::Reverted | OldRuns::NotSwapped,
@@ -414,6 +419,8 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
         match self.running().await? {
             Running::New(NewRuns::UnderTest | NewRuns::Confirmed | NewRuns::Unconfirmable) => Err(Error::NewRuns),
             Running::Old(why @ OldRuns::Pending) => Err(Error::OldRuns(why)),
+            // Without this the next boot would bring the new image back.
+            Running::Old(OldRuns::Unsettled) => self.confirm_running().await,
             Running::Old(
                 OldRuns::NotRequested | OldRuns::Refused | OldRuns::Erased | OldRuns::Reverted | OldRuns::NotSwapped,
             ) => Ok(()),
@@ -429,9 +436,9 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     pub async fn discard(&mut self) -> Result<(), Failed<P, S>> {
         self.received = None;
         let never_ran = match M::KIND {
-            Kind::Move | Kind::Offset | Kind::Scratch | Kind::Overwrite => {
-                self.secondary_cells().await?.swap_info() == TEST
-            }
+            Kind::Move | Kind::Offset | Kind::Scratch => self.secondary_cells().await?.swap_info() == TEST,
+            // Nothing in slot 1 is of use any more, not even what a torn erase left of a request.
+            Kind::Overwrite => !self.secondary_cells().await?.is_blank(),
             Kind::Xip => matches!(
                 self.running().await?,
                 Running::Old(OldRuns::Pending | OldRuns::NotRequested)

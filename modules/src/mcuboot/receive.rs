@@ -69,6 +69,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
             // A header there would be taken for an image in the wrong place.
             self.secondary.erase(0, start).await.map_err(Error::SecondaryFlash)?;
         }
+        self.erase_note(file_len).await?;
         let target = Target {
             start,
             room,

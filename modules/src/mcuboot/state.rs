@@ -45,7 +45,26 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
             }));
         }
         let primary = self.primary_cells().await?;
-        let new = match (primary.magic(), primary.copy_done(), primary.image_ok()) {
+        let state = (primary.magic(), primary.copy_done(), primary.image_ok());
+        match self.note_is_of_primary().await? {
+            Some(true) => {
+                return Ok(Running::New(match state {
+                    (Magic::Good, Flag::Set, Flag::Unset) => NewRuns::UnderTest,
+                    (Magic::Good, _, Flag::Set) => NewRuns::Confirmed,
+                    (Magic::Good | Magic::Unset | Magic::Bad, _, _) => NewRuns::Unconfirmable,
+                }));
+            }
+            Some(false) => {
+                return Ok(Running::Old(match (state, primary.swap_info()) {
+                    ((Magic::Good, Flag::Set, Flag::Unset), _) => OldRuns::Unsettled,
+                    ((Magic::Good, _, _), PERMANENT | REVERT) => OldRuns::Reverted,
+                    ((Magic::Good, _, _), TEST) => OldRuns::Refused,
+                    ((Magic::Good | Magic::Unset | Magic::Bad, _, _), _) => OldRuns::NotSwapped,
+                }));
+            }
+            None => {}
+        }
+        let new = match state {
             (Magic::Good, Flag::Set, Flag::Unset) => return Ok(Running::New(NewRuns::UnderTest)),
             (Magic::Good, Flag::Set | Flag::Bad, Flag::Set) => NewRuns::Confirmed,
             (Magic::Good, Flag::Set | Flag::Bad, Flag::Bad) | (Magic::Good, Flag::Bad, Flag::Unset) => {

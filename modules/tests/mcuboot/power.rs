@@ -88,48 +88,16 @@ impl<const WRITE: usize, M: TestMode> Deployment<'_, WRITE, M> {
         }
     }
 
-    /// Power was cut where MCUboot itself forgets that it was going back. See "Limits" in the module's documentation.
+    /// Power was cut where MCUboot itself loses the old image on its way back. See "Limits" in the module's documentation.
     ///
-    /// Move and offset: the erase of slot 1's trailer, which holds the request, is torn so that the cell that makes it one
-    /// to go back reads as erased while all of the magic is still there: it has become the request of a test. Scratch: slot 0's
-    /// trailer, which asks for the revert, is gone, and its copy in the scratch area too, after two cuts.
-    fn bootloader_forgets(&self) -> bool {
-        let (slot0, slot1) = (self.device.trailer(0), self.device.trailer(1));
-        let way_back = matches!(slot0.swap_type, SwapType::Permanent | SwapType::Revert)
-            && slot0.magic == Magic::Good
-            && slot0.copy_done == Flag::Unset;
-        let asks_for_test =
-            slot1.magic == Magic::Good && slot1.image_ok == Flag::Unset && slot1.swap_type != SwapType::Test;
-        let going_back = matches!(
-            self.stored,
-            Stored::Rollback | Stored::RollbackVerify | Stored::Verify | Stored::Commit
-        );
-        match self.device.boot.mode() {
-            Mode::Move => way_back && asks_for_test,
-            Mode::Offset => {
-                (way_back && asks_for_test && slot1.copy_done != Flag::Set)
-                    || (going_back && self.runs == V2 && self.lost_all_trailers())
-            }
-            Mode::Scratch { .. } => going_back && self.runs == V2 && self.lost_all_trailers(),
-            Mode::Overwrite { .. } | Mode::DirectXip => false,
-        }
-    }
-
-    /// No magic is left that would say what is under way.
-    fn lost_all_trailers(&self) -> bool {
-        let area = match self.device.boot.mode() {
-            Mode::Scratch { scratch } => {
-                let bytes = self.device.flash.to_bytes();
-                self.device
-                    .boot
-                    .trailer(&bytes[scratch.start as usize..scratch.end as usize])
-                    .magic
-            }
-            _ => Magic::Unset,
-        };
-        [self.device.trailer(0).magic, self.device.trailer(1).magic, area]
-            .iter()
-            .all(|magic| *magic != Magic::Good)
+    /// Swap using offset: the erase of slot 1's trailer, which holds the request, is torn so that copy_done reads as erased
+    /// while all of the magic is still there. The request has become one of a test, with an image in the wrong place.
+    fn bootloader_loses_the_old_image(&self) -> bool {
+        let slot1 = self.device.trailer(1);
+        *self.device.boot.mode() == Mode::Offset
+            && slot1.magic == Magic::Good
+            && (slot1.image_ok, slot1.copy_done) == (Flag::Unset, Flag::Unset)
+            && slot1.swap_type != SwapType::Test
     }
 
     /// Boots until nothing cuts it.
@@ -152,7 +120,7 @@ impl<const WRITE: usize, M: TestMode> Deployment<'_, WRITE, M> {
                     }
                     return;
                 }
-                Err(FlashError::PowerLost) if self.bootloader_forgets() => return,
+                Err(FlashError::PowerLost) if self.bootloader_loses_the_old_image() => return,
                 Err(FlashError::PowerLost) => self.log.push("boot: cut".into()),
                 Err(error) => panic!("{error}: {:#?}", self.log),
             }
@@ -184,7 +152,7 @@ impl<const WRITE: usize, M: TestMode> Deployment<'_, WRITE, M> {
         for _ in 0..40 {
             match self.firmware() {
                 Some(End::Done { success }) => return Some(success),
-                Some(End::Boot) | None if self.bootloader_forgets() => return None,
+                Some(End::Boot) | None if self.bootloader_loses_the_old_image() => return None,
                 Some(End::Boot) | None => self.boot(),
             }
         }
@@ -319,7 +287,16 @@ fn deploy<const WRITE: usize, M: TestMode>(
     let operations = device.flash.operations();
     let case = format!("{case}: {log:#?}");
     assert!(!inconsistent || (!M::REVERTS && !success), "{case}");
-    assert_eq!(device.flash.violations(), [], "{case}");
+    // bootutil sets copy_done in a cell that a torn erase has left unfit to be written, and does not mind.
+    let mut violations = device.flash.violations();
+    if *device.boot.mode() == Mode::DirectXip {
+        let max_align = device.boot.max_align();
+        let from_end = 16u32.next_multiple_of(max_align) + 2 * max_align;
+        let (slot0, slot1) = (device.boot.layout().slot0.end, device.boot.layout().slot1.end);
+        let cells = [slot0, slot1].map(|end| FlashError::NotErased { offset: end - from_end });
+        violations.retain(|violation| !cells.contains(violation));
+    }
+    assert_eq!(violations, [], "{case}");
     assert!(device.is_settled() || inconsistent, "a request is left: {case}");
     let wanted = if success {
         V2
