@@ -273,6 +273,12 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
         self
     }
 
+    /// Gives the flash of the primary and the secondary slot back.
+    #[must_use]
+    pub fn release(self) -> (P, S) {
+        (self.primary, self.secondary)
+    }
+
     /// Download: writes the payload's only file to slot 1, verifies it by reading it back, and marks it as received.
     ///
     /// The header is checked before anything is erased. Nothing is requested: a restart afterwards changes nothing.
