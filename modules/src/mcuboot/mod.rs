@@ -1,18 +1,19 @@
 //! `zephyr-image`: firmware updates through the MCUboot bootloader, as mender-mcu's module of that name.
 //!
-//! For MCUboot in its mode "swap using move" with `BOOT_MAX_ALIGN` = 8 (write units of 1 to 8 bytes) and one image pair.
-//! Takes artifacts with one file, an image signed with imgtool without `--pad`. Depends on
-//! [`mod@mender::update_module`], `embedded-storage-async` and `sha2`.
+//! For all of MCUboot's modes with one image pair ([`SwapMove`], [`SwapOffset`], [`SwapScratch`], [`Overwrite`] fast or not,
+//! [`DirectXip`] with revert), write units of 1 to 32 bytes, `BOOT_MAX_ALIGN` 8, 16 and 32, sectors of equal length. Takes
+//! artifacts with one file, an image signed with imgtool without `--pad`. Depends on [`mod@mender::update_module`],
+//! `embedded-storage-async` and `sha2`.
 //!
 //! ```
 //! use embedded_storage_async::nor_flash::NorFlash;
-//! use mender_modules::mcuboot::{Layout, LayoutError, SwapMove, ZephyrImage};
+//! use mender_modules::mcuboot::{Layout, LayoutError, SwapOffset, ZephyrImage};
 //! # fn sys_reset() {}
 //!
-//! const LAYOUT: Layout<SwapMove> = Layout {
-//!     mode: SwapMove,
+//! const LAYOUT: Layout<SwapOffset> = Layout {
+//!     mode: SwapOffset,
 //!     primary_len: 0x40000,
-//!     secondary_len: 0x40000,
+//!     secondary_len: 0x41000,
 //!     sector_len: 4096,
 //!     write_len: 4,
 //!     max_align: 8,
@@ -24,47 +25,64 @@
 //!     slot0: impl NorFlash,
 //!     slot1: impl NorFlash,
 //! ) -> Result<impl mender::UpdateModule, LayoutError> {
-//!     ZephyrImage::<_, _, _>::new(LAYOUT, slot0, slot1, || sys_reset())
+//!     let module = ZephyrImage::<_, _, _, 256, _>::new(LAYOUT, slot0, slot1, || sys_reset())?;
+//!     Ok(module.refusing_downgrades())
 //! }
 //! ```
+//!
+//! # Modes
+//!
+//! | mode | new image goes to | after a test boot the old one is | rollback |
+//! |---|---|---|---|
+//! | [`SwapMove`], [`SwapScratch`] | start of slot 1 | there | yes |
+//! | [`SwapOffset`] | second sector of slot 1 | at the start of slot 1 | yes |
+//! | [`Overwrite`] | start of slot 1 | gone | no: the descriptor says so, and a failure after the restart is reported as inconsistent |
+//! | [`DirectXip`] | start of the slot that does not run | in its slot | yes |
 //!
 //! # What happens in flash
 //!
 //! | state | method | flash |
 //! |---|---|---|
-//! | download | [`write_slot`](ZephyrImage::write_slot) | slot 1: erase its last sector (an old request goes first), the image, the *mark* |
+//! | download | [`write_slot`](ZephyrImage::write_slot) | slot 1: erase its last sector (an old request goes first), with offset also the first; the image, the *note*, the *mark* |
 //! | install | [`request_swap`](ZephyrImage::request_swap) | slot 1: the trailer's magic |
 //! | (boot) | | the bootloader swaps, and erases the whole trailer of slot 1 |
 //! | commit | [`confirm`](ZephyrImage::confirm) | slot 0: image_ok |
 //! | rollback | [`request_revert`](ZephyrImage::request_revert) | usually nothing: an image under test reverts at the next boot |
 //! | failure, cleanup | [`discard`](ZephyrImage::discard) | nothing, unless the new image was never swapped: its header and its mark are erased |
 //!
-//! A request consists of the cell swap_info and of the magic that makes it one. The magic is written last and alone,
-//! so that a power cut can neither make a request of half of one, nor a permanent one of a test (MCUboot's own order has
-//! such a window). The swap_info is written earlier, at the end of the download: without the magic it means nothing to
-//! the bootloader, but it is the *mark* that the next section needs. A pending request is byte for byte that of
-//! `boot_set_pending(0)`.
+//! Each sector that the image covers is erased just before its first byte is written, none of slot 1 twice. Up to the restart
+//! an update costs the sectors of the image, one for the trailer, one for the note (swap modes) and one for the first sector (offset).
+//!
+//! A request consists of the cell swap_info and of the magic that makes it one (direct-xip: the magic alone). The magic is
+//! written last and alone, so that a power cut can neither make a request of half of one, nor a permanent one of a test
+//! (MCUboot's own order has such a window). The swap_info is written earlier, at the end of the download: without the magic it
+//! means nothing to the bootloader, but it is the *mark* that the next section needs. A pending request is byte for byte that of
+//! `boot_set_pending(0)` or, in direct-xip, `boot_set_next(slot, false, false)`.
 //!
 //! # Which image runs?
 //!
-//! After a restart nothing is known but the flash, and it is not enough to look at one place: the trailer of slot 0 looks
-//! the same after this update was confirmed and before it began, when the update before was confirmed. These facts
-//! about the bootloader decide it:
+//! After a restart nothing is known but the flash, and it is not enough to look at one trailer: that of slot 0 looks
+//! the same after this update was confirmed and before it began, when the update before was confirmed.
 //!
-//! 1. Every swap starts by erasing the trailer of slot 1, before the first byte of an image moves, and no swap is left
-//!    half done when an application runs. So *the mark is there: this image was never swapped, the old one runs*.
-//!    The mark is one byte, 0x02; torn bytes of other values used here (0x03) cannot read as 0x02, because bits that stay
-//!    set are never cleared.
-//! 2. A finished test swap leaves magic, copy_done and swap_info "test" in slot 0. The mark is missing only if
+//! ## Swap modes
+//!
+//! 1. Every finished swap has erased the trailer of slot 1, and no swap is left half done when an application runs. So
+//!    *the mark is there: this image was never swapped, the old one runs*. The mark is one byte, 0x02; torn bytes of
+//!    other values used here (0x03) cannot read as 0x02, because bits that stay set are never cleared.
+//! 2. The *note* holds the new image's SHA-256, in the sector of slot 1 below the trailer, which no swap touches. If it
+//!    is there, *the new image runs if, and only if, slot 0's image states that hash*. Trailers only say how firmly it
+//!    runs. There is no note if one of the two images reaches into its sector (with offset and slots of equal use the
+//!    largest ones do), if both are the same, or once the bootloader has erased the slot. Then the rules below decide.
+//! 3. A finished test swap leaves magic, copy_done and swap_info "test" in slot 0. The mark is missing only if
 //!    there was a swap since the download, or if the module itself has erased it, and then it has erased the header in slot 1
-//!    before. So without a mark, *slot 0 says "test" and slot 1 holds an intact image: the new one runs*, and the old one is
-//!    in slot 1. It reverts by itself at the next boot if, and only if, image_ok is erased.
-//! 3. A revert leaves swap_info "revert" (or "permanent", if power was lost within it), the way back of
-//!    [`request_revert`](ZephyrImage::request_revert) "permanent". So *slot 0 says one of these: the old one runs*.
-//! 4. A refused image is erased by the bootloader, header first. So *no intact image in slot 1: the old one runs*.
-//! 5. Slot 0 without such a trailer was never swapped: *the old one runs*.
+//!    before. So without a mark, *slot 0 says "test" and the start of slot 1 holds an intact image: the new one runs*, and the
+//!    old one is in slot 1. It reverts by itself at the next boot if, and only if, image_ok is erased.
+//! 4. A revert leaves swap_info "revert" (or "permanent", if power was lost within it), the way back of
+//!    [`request_revert`](ZephyrImage::request_revert) "permanent" or "revert". So *slot 0 says one of these: the old one runs*.
+//! 5. A refused image is erased by the bootloader, header first. So *no intact image in slot 1: the old one runs*.
+//! 6. Slot 0 without such a trailer was never swapped: *the old one runs*.
 //!
-//! The download refuses to start while the running image is under test. This keeps rule 2 sound, and the only
+//! The download refuses to start while the running image is under test. This keeps rule 3 sound, and the only
 //! image to go back to from being overwritten.
 //!
 //! | what happened | mark in slot 1 | slot 0: swap_info, image_ok | image in slot 1 | runs |
@@ -76,20 +94,50 @@
 //! | swapped, confirmation torn by a power cut | no | test, neither | old | new, neither confirmed nor reverting |
 //! | confirmed, way back requested | no | test, set | old | new, until the next boot |
 //! | reverted by the bootloader | no | revert or permanent, set | new | old |
-//! | went back after a confirmation | no | permanent, set | new | old |
+//! | went back after a confirmation | no | permanent or revert, set | new | old |
 //! | refused by the bootloader, or withdrawn by the module | no | any but under test | none | old |
 //!
+//! ## Overwrite-only
+//!
+//! Before the download erases anything, an unconfirmed image in slot 0 is confirmed, which has no effect in this mode. The
+//! bootloader leaves a new image unconfirmed. So *slot 0 has a magic and image_ok is erased: the new one runs*. Else
+//! *an intact image in slot 1 waits, and the old one runs*. Else the image was confirmed already if the rest of slot 1 is still
+//! what slot 0 holds, and refused if not: the bootloader erases the first and the last sector of what it has copied, and all of what
+//! it refuses.
+//!
+//! ## Direct-xip
+//!
+//! The firmware knows its slot. *Its trailer has a magic and image_ok is erased: it is the new image, under test*. If it is
+//! confirmed, the other slot tells: *an intact, confirmed image there is the old one*, because an image confirms only itself and
+//! does so while it runs; anything else there is the new image, waiting, refused or reverted.
+//!
+//! # The way back
+//!
 //! An image confirmed while its commit is still to come (power lost just after it was confirmed, or firmware that confirms
-//! itself) makes [`check_swapped`](ZephyrImage::check_swapped) fail, as in mender-mcu; the rollback that follows
-//! requests a permanent swap, so the old image comes back all the same.
+//! itself) makes [`check_swapped`](ZephyrImage::check_swapped) fail, as in mender-mcu; the rollback that follows brings
+//! the old image back all the same, while it is intact: by a permanent request (move, scratch), by a request to revert
+//! (offset: slot 1 with copy_done set; a permanent request would have the bootloader erase the slot, as the old image is at
+//! its start), or by erasing the trailer of the running image, which the bootloader then erases as a whole (direct-xip).
+//! If a power cut makes the bootloader forget a revert, [`check_reverted`](ZephyrImage::check_reverted) asks again.
 //!
 //! # Limits
 //!
-//! Nothing else may write to slot 1 or the trailers during a deployment. If the old image in slot 1 decays while the
-//! new one is confirmed but not yet committed, rule 4 takes the new image for the old one.
-//! On its way back to the old image MCUboot erases a permanent request in slot 1. If power is lost in that erase so that
-//! the cell image_ok reads as erased while the 16 bytes of the magic beside it are still whole, it has become the request
-//! of a test, and the boot after next runs the new image again. The application cannot see or prevent this.
+//! Nothing else may write to slot 1 or the trailers during a deployment.
+//!
+//! Without a note (rule 2), three things go unnoticed: if the old image in slot 1 decays while the new one is confirmed but not yet
+//! committed, rule 5 takes the new image for the old one. If the bootloader, on its way back, loses power in the erase of a
+//! permanent request so that the cell image_ok reads as erased while the 16 bytes of the magic beside it are still whole, the
+//! request has become one of a test, and the boot after next runs the new image again. If it loses power twice within a revert
+//! so that no trailer is left, the new image stays.
+//!
+//! Swap using offset, note or not: if the bootloader, on its way back, loses power in the erase of slot 1's trailer so that
+//! copy_done reads as erased while the magic is still whole, it takes the old image for one in the wrong place and erases the slot.
+//! The application cannot prevent this.
+//!
+//! An image that reaches into the sector of the trailer (scratch, direct-xip) can be installed and reverted, but once it is confirmed
+//! the way back needs a trailer that nobody has begun to write (scratch) or is closed (direct-xip):
+//! [`ImageFault::SharesTrailer`].
+//!
 //! The signature is the bootloader's business: a module that checked it would need its key.
 
 mod error;
@@ -115,8 +163,7 @@ pub use trailer::{Flag, Magic};
 use core::fmt;
 
 use embedded_storage_async::nor_flash::{ErrorType, NorFlash};
-use mender::update_module;
-use mender::update_module::Payload;
+use mender::update_module::{CallbackState, Descriptor, Failure, Payload, States, UpdateModule};
 
 use crate::Restart;
 use image::Hash;
@@ -136,21 +183,6 @@ use trailer::{Cell, TEST};
 ///
 /// Every method can be cut short at any point, by a loss of power or by dropping its future, and called again after
 /// the next start: it finishes the job. Wherever the cut is, an intact image can boot.
-#[update_module(
-    artifact_type = "zephyr-image",
-    requires_reboot,
-    supports_rollback = M::REVERTS,
-    on(
-        download = write_slot,
-        install = request_swap,
-        reboot | rollback_reboot = restart,
-        verify_reboot = check_swapped,
-        commit = confirm,
-        rollback = request_revert,
-        rollback_verify_reboot = check_reverted,
-        failure | cleanup = discard,
-    )
-)]
 pub struct ZephyrImage<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize = 256, M: Mode = SwapMove> {
     layout: Layout<M>,
     primary: P,
@@ -418,11 +450,19 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
 
     /// Rollback_verify_reboot: succeeds if the old image runs and no request waits.
     ///
+    /// If the new one still runs and would stay, because a power cut made the bootloader forget what it was asked, asks
+    /// it again, for the restart that follows a failure here.
+    ///
     /// # Errors
     ///
-    /// [`Error::NewRuns`], [`Error::OldRuns`] with [`OldRuns::Pending`], or the flash's.
+    /// [`Error::NewRuns`], [`Error::OldRuns`] with [`OldRuns::Pending`], [`Error::CannotGoBack`], [`Error::NotKept`] or the
+    /// flash's.
     pub async fn check_reverted(&mut self) -> Result<(), Failed<P, S>> {
         match self.running().await? {
+            Running::New(NewRuns::Confirmed | NewRuns::Unconfirmable) if M::REVERTS => {
+                self.request_way_back().await?;
+                Err(Error::NewRuns)
+            }
             Running::New(NewRuns::UnderTest | NewRuns::Confirmed | NewRuns::Unconfirmable) => Err(Error::NewRuns),
             Running::Old(why @ OldRuns::Pending) => Err(Error::OldRuns(why)),
             // Without this the next boot would bring the new image back.
@@ -451,5 +491,51 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
             ),
         };
         if never_ran { self.withdraw().await } else { Ok(()) }
+    }
+}
+
+/// The table by hand: the attribute takes no states of a rollback from a module that does not support one, and which
+/// it is depends on the mode here.
+impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> UpdateModule
+    for ZephyrImage<P, S, R, BUFFER, M>
+{
+    const DESCRIPTOR: Descriptor = Descriptor {
+        artifact_type: "zephyr-image",
+        requires_reboot: true,
+        supports_rollback: M::REVERTS,
+        states: {
+            let states = States::NONE
+                .with(CallbackState::Install)
+                .with(CallbackState::Reboot)
+                .with(CallbackState::VerifyReboot)
+                .with(CallbackState::Commit)
+                .with(CallbackState::Cleanup)
+                .with(CallbackState::Failure);
+            if M::REVERTS {
+                states
+                    .with(CallbackState::Rollback)
+                    .with(CallbackState::RollbackReboot)
+                    .with(CallbackState::RollbackVerifyReboot)
+            } else {
+                states
+            }
+        },
+    };
+
+    async fn download(&mut self, payload: &mut Payload<'_>) -> Result<(), Failure> {
+        self.write_slot(payload).await.map_err(Failure::new)
+    }
+
+    async fn call(&mut self, state: CallbackState) -> Result<(), Failure> {
+        match state {
+            CallbackState::Install => self.request_swap().await,
+            CallbackState::Reboot | CallbackState::RollbackReboot => self.restart().await,
+            CallbackState::VerifyReboot => self.check_swapped().await,
+            CallbackState::Commit => self.confirm().await,
+            CallbackState::Rollback => self.request_revert().await,
+            CallbackState::RollbackVerifyReboot => self.check_reverted().await,
+            CallbackState::Failure | CallbackState::Cleanup => self.discard().await,
+        }
+        .map_err(Failure::new)
     }
 }

@@ -16,7 +16,7 @@ fn vectors() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/mcuboot")
 }
 
-fn file(name: &str) -> Vec<u8> {
+pub fn file(name: &str) -> Vec<u8> {
     let path = vectors().join(name);
     let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
     if !name.ends_with(".gz") {
@@ -33,11 +33,11 @@ fn state(folder: &str, name: &str) -> Vec<u8> {
     file(&format!("{folder}/{name}.bin.gz"))
 }
 
-fn json(name: &str) -> serde_json::Value {
+pub fn json(name: &str) -> serde_json::Value {
     serde_json::from_slice(&file(name)).unwrap()
 }
 
-fn device<const WRITE: usize, M: TestMode>(folder: &str, name: &str) -> Device<WRITE, 4096, M> {
+pub fn device<const WRITE: usize, M: TestMode>(folder: &str, name: &str) -> Device<WRITE, 4096, M> {
     let layout = json(&format!("{folder}/layout.json"));
     let number = |value: &serde_json::Value| value.as_u64().unwrap() as u32;
     let area = |name: &str| {
@@ -283,7 +283,7 @@ fn requests<const WRITE: usize, M: TestMode>(folder: &str) -> usize {
     seen
 }
 
-fn folder_has(folder: &str, name: &str) -> bool {
+pub fn folder_has(folder: &str, name: &str) -> bool {
     vectors().join(format!("{folder}/{name}.bin.gz")).exists()
 }
 

@@ -2,7 +2,9 @@
 
 mod device;
 mod golden;
+mod modes;
 mod power;
 mod refusals;
 mod running;
+mod traps;
 mod writing;
