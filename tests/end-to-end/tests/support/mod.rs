@@ -8,7 +8,7 @@ use mender::client::{Client, Config, Resources};
 use mender::storage::{FlashRange, FlashScratch, FlashStorage};
 use mender::update_module;
 use mender::update_module::{Failure, Payload};
-use mender_modules::mcuboot::{Layout, ZephyrImage};
+use mender_modules::mcuboot::{Layout, SwapMove, ZephyrImage};
 use mender_testkit::artifact::ArtifactWriter;
 use mender_testkit::bootloader::{Layout as BootLayout, Mcuboot};
 use mender_testkit::device::{ResetLine, SeededRng, SimDevice};
@@ -26,11 +26,13 @@ const SLOT1: std::ops::Range<u32> = 0x2_2000..0x4_2000;
 pub const MAC: &str = "02:00:5e:10:00:01";
 pub const DEVICE_TYPE: &str = "sim-board";
 
-const LAYOUT: Layout = Layout {
+const LAYOUT: Layout<SwapMove> = Layout {
+    mode: SwapMove,
     primary_len: SLOT0.end - SLOT0.start,
     secondary_len: SLOT1.end - SLOT1.start,
     sector_len: SECTOR as u32,
     write_len: WRITE as u32,
+    max_align: 8,
     max_img_sectors: 128,
 }
 .checked();
