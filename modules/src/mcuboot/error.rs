@@ -4,6 +4,8 @@ use core::fmt::{self, Debug, Display};
 
 use mender::update_module::PayloadError;
 
+use super::image::Version;
+
 /// What is wrong with an image: in the file that came, or in slot 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImageFault {
@@ -30,6 +32,17 @@ pub enum ImageFault {
     NoHash,
     /// The SHA-256 of the image is not the one in its TLV.
     WrongHash,
+    /// The image is linked for another place in flash than the slot that it would run from.
+    WrongAddress {
+        /// The address in its header.
+        linked: u32,
+        /// Address of the slot.
+        slot: u32,
+    },
+    /// The image reaches into the sector with the trailer, which therefore cannot be erased to write another request.
+    SharesTrailer,
+    /// Direct-xip: the slot has no trailer that says the image is confirmed, so the bootloader would erase it.
+    NotConfirmed,
 }
 
 impl Display for ImageFault {
@@ -49,6 +62,14 @@ impl Display for ImageFault {
             ImageFault::Tlv => f.write_str("the image's TLVs are malformed: sign it again"),
             ImageFault::NoHash => f.write_str("the image has no SHA-256 TLV: sign it with imgtool"),
             ImageFault::WrongHash => f.write_str("the image's SHA-256 is wrong"),
+            ImageFault::WrongAddress { linked, slot } => {
+                write!(
+                    f,
+                    "the image is linked for {linked:#x}, the slot is at {slot:#x}: use the other build"
+                )
+            }
+            ImageFault::SharesTrailer => f.write_str("the image shares a sector with the trailer"),
+            ImageFault::NotConfirmed => f.write_str("the image is not confirmed, the bootloader would erase it"),
         }
     }
 }
@@ -64,10 +85,14 @@ pub enum OldRuns {
     Pending,
     /// The bootloader refused the new image (signature, dependency, damage) and erased it, or the module withdrew it.
     Refused,
+    /// Direct-xip: the bootloader erased the new image, because it refused it or because it was not confirmed in time.
+    Erased,
     /// The new image ran and was swapped back.
     Reverted,
     /// Slot 0 shows no trace of a test swap.
     NotSwapped,
+    /// The new image was swapped back, but power was lost on the way so that the bootloader would swap again.
+    Unsettled,
 }
 
 impl Display for OldRuns {
@@ -76,7 +101,9 @@ impl Display for OldRuns {
             OldRuns::NotRequested => "the swap was not requested",
             OldRuns::Pending => "no restart yet, or the bootloader ignores the request",
             OldRuns::Refused => "the bootloader refused the new one; check its signature",
+            OldRuns::Erased => "the bootloader erased the new one: refused, or not confirmed in time",
             OldRuns::Reverted => "the new one was reverted",
+            OldRuns::Unsettled => "the way back is not settled",
             OldRuns::NotSwapped => "the slots were not swapped",
         })
     }
@@ -96,6 +123,22 @@ pub enum Error<P, S> {
     Image(ImageFault),
     /// The running image is under test: slot 1 holds the only image to go back to and must not be overwritten.
     RunningUnconfirmed,
+    /// The image is older than the running one, and downgrades are refused.
+    Downgrade {
+        /// Version of the running image.
+        running: Version,
+        /// Version of the image that came.
+        offered: Version,
+    },
+    /// Direct-xip: the image is not newer than the running one, so the bootloader would never choose it.
+    NotNewer {
+        /// Version of the running image.
+        running: Version,
+        /// Version of the image that came.
+        offered: Version,
+    },
+    /// The image is, byte for byte, the one that runs, and such an update is refused.
+    SameImage,
     /// Slot 1 does not hold an image that was received completely.
     NotReceived,
     /// The image in slot 1 is not the one that was received, or damaged.
@@ -113,6 +156,8 @@ pub enum Error<P, S> {
     Unconfirmable,
     /// The new image runs, and the old one in slot 1 is gone or damaged.
     CannotGoBack(ImageFault),
+    /// Overwrite-only: there is no old image to go back to.
+    NoWayBack,
     /// The new image still runs after the rollback.
     NewRuns,
     /// The flash of slot 0 failed.
@@ -131,6 +176,11 @@ impl<P: Debug, S: Debug> Display for Error<P, S> {
             Error::RunningUnconfirmed => {
                 f.write_str("the running image is under test: confirm it, or restart to revert it")
             }
+            Error::Downgrade { running, offered } => write!(f, "{running} runs, and the older {offered} is refused"),
+            Error::NotNewer { running, offered } => {
+                write!(f, "{offered} is not newer than {running}: it would never run")
+            }
+            Error::SameImage => f.write_str("this very image runs already"),
             Error::NotReceived => f.write_str("slot 1 holds no complete image of this module: deploy again"),
             Error::Damaged(fault) => write!(f, "slot 1 changed since the download: {fault}"),
             Error::NotKept { slot } => write!(f, "slot {slot} does not keep what is written: check flash and layout"),
@@ -140,6 +190,7 @@ impl<P: Debug, S: Debug> Display for Error<P, S> {
             }
             Error::Unconfirmable => f.write_str("the trailer of slot 0 is damaged: the image cannot be confirmed"),
             Error::CannotGoBack(fault) => write!(f, "cannot go back, the old image is lost: {fault}"),
+            Error::NoWayBack => f.write_str("cannot go back: the bootloader overwrites the old image"),
             Error::NewRuns => f.write_str("the new image still runs after the rollback"),
             Error::PrimaryFlash(error) => write!(f, "flash of slot 0: {error:?}"),
             Error::SecondaryFlash(error) => write!(f, "flash of slot 1: {error:?}"),

@@ -8,8 +8,8 @@ use super::error::ImageFault;
 use super::layout::MAX_ALIGN;
 use super::trailer::ERASED;
 
-/// Reads `out.len()` bytes at any offset. Needs a read unit that divides [`MAX_ALIGN`], and a readable range up to
-/// the next multiple of it.
+/// Reads `out.len()` bytes at any offset. Needs a read unit of at most [`MAX_ALIGN`], and a readable range up to the
+/// next multiple of it.
 pub(super) async fn read<F: NorFlash>(slot: &mut F, offset: u32, out: &mut [u8]) -> Result<(), F::Error> {
     let unit = F::READ_SIZE;
     if unit <= 1 {
@@ -43,8 +43,7 @@ pub(super) async fn read<F: NorFlash>(slot: &mut F, offset: u32, out: &mut [u8])
     Ok(())
 }
 
-/// Writes one cell: the value, filled up with erased bytes to the write unit. `offset` is a multiple of
-/// [`MAX_ALIGN`].
+/// Writes one cell: the value, filled up with erased bytes to the write unit. `offset` is a multiple of the unit.
 pub(super) async fn write_cell<F: NorFlash>(slot: &mut F, offset: u32, value: u8) -> Result<(), F::Error> {
     let mut cell = [ERASED; MAX_ALIGN];
     if let Some(first) = cell.first_mut() {
@@ -56,13 +55,23 @@ pub(super) async fn write_cell<F: NorFlash>(slot: &mut F, offset: u32, value: u8
     }
 }
 
-/// Writes a stream to the start of a slot: erases each sector just before its first byte is written, and no sector
-/// twice. Holds back less than one write unit.
+/// Where a [`Writer`] may write.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target {
+    /// Start of the stream in the slot: at a sector border.
+    pub(super) start: u32,
+    /// Largest length of the stream.
+    pub(super) room: u32,
+    pub(super) sector_len: u32,
+    /// This sector, given by its start, has been erased already.
+    pub(super) erased_sector: u32,
+}
+
+/// Writes a stream to a slot: erases each sector just before its first byte is written, and no sector twice. Holds
+/// back less than one write unit.
 pub(super) struct Writer<'a, F> {
     slot: &'a mut F,
-    sector_len: u32,
-    /// Largest length of the stream.
-    room: u32,
+    target: Target,
     /// All before is in flash; a multiple of the write unit.
     written: u32,
     /// All before was erased; a multiple of the sector length.
@@ -78,13 +87,12 @@ pub(super) enum WriteError<E> {
 }
 
 impl<'a, F: NorFlash> Writer<'a, F> {
-    pub(super) fn new(slot: &'a mut F, sector_len: u32, room: u32) -> Writer<'a, F> {
+    pub(super) fn new(slot: &'a mut F, target: Target) -> Writer<'a, F> {
         Writer {
             slot,
-            sector_len,
-            room,
-            written: 0,
-            erased: 0,
+            target,
+            written: target.start,
+            erased: target.start,
             rest: [ERASED; MAX_ALIGN],
             rest_len: 0,
         }
@@ -128,12 +136,6 @@ impl<'a, F: NorFlash> Writer<'a, F> {
         Ok(())
     }
 
-    /// Erases a sector outside of the stream.
-    pub(super) async fn erase_sector(&mut self, offset: u32) -> Result<(), WriteError<F::Error>> {
-        let end = offset.saturating_add(self.sector_len);
-        self.slot.erase(offset, end).await.map_err(WriteError::Flash)
-    }
-
     /// Keeps less than a write unit for later.
     fn keep(&mut self, data: &[u8]) {
         for (to, from) in self.rest.iter_mut().skip(self.rest_len).zip(data) {
@@ -144,16 +146,27 @@ impl<'a, F: NorFlash> Writer<'a, F> {
 
     /// The place of the next `len` bytes, erased.
     async fn advance(&mut self, len: usize) -> Result<Range<u32>, WriteError<F::Error>> {
+        let Target {
+            start,
+            room,
+            sector_len,
+            erased_sector,
+        } = self.target;
         let end = u64::from(self.written) + len as u64;
-        let room = self.room;
+        // The last unit may stick out by its filling.
+        let limit = u64::from(start) + u64::from(room.next_multiple_of(F::WRITE_SIZE as u32));
         let end = match u32::try_from(end) {
-            // The last unit may stick out by its filling.
-            Ok(end) if end <= room.next_multiple_of(MAX_ALIGN as u32) => end,
-            Ok(_) | Err(_) => return Err(WriteError::TooLarge(ImageFault::TooLarge { len: end, room })),
+            Ok(offset) if end <= limit => offset,
+            Ok(_) | Err(_) => {
+                let len = end.saturating_sub(u64::from(start));
+                return Err(WriteError::TooLarge(ImageFault::TooLarge { len, room }));
+            }
         };
         while self.erased < end {
-            let next = self.erased.saturating_add(self.sector_len);
-            self.slot.erase(self.erased, next).await.map_err(WriteError::Flash)?;
+            let next = self.erased.saturating_add(sector_len);
+            if self.erased != erased_sector {
+                self.slot.erase(self.erased, next).await.map_err(WriteError::Flash)?;
+            }
             self.erased = next;
         }
         Ok(self.written..end)

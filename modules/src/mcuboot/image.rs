@@ -2,6 +2,8 @@
 //!
 //! MCUboot's `docs/design.md`, "Image format", and `image_validate.c` for what the bootloader demands.
 
+use core::fmt;
+
 use embedded_storage_async::nor_flash::NorFlash;
 use sha2::{Digest, Sha256};
 
@@ -10,8 +12,10 @@ use super::flash;
 
 pub(super) const HEADER_LEN: usize = 32;
 /// The first four bytes of an image.
-const MAGIC: u32 = 0x96f3_b83d;
+pub(super) const MAGIC: u32 = 0x96f3_b83d;
 const FLAG_NON_BOOTABLE: u32 = 0x10;
+/// The load address is the place in flash that the image was linked for.
+const FLAG_ROM_FIXED: u32 = 0x100;
 /// Encrypted (AES-128, AES-256) or compressed (LZMA1, LZMA2).
 const FLAGS_ENCODED: u32 = 0x4 | 0x8 | 0x200 | 0x400;
 const TLV_MAGIC: u16 = 0x6907;
@@ -19,13 +23,45 @@ const PROTECTED_TLV_MAGIC: u16 = 0x6908;
 const TLV_INFO_LEN: u32 = 4;
 const TLV_ENTRY_LEN: u32 = 4;
 const TLV_SHA256: u16 = 0x10;
-const HASH_LEN: u32 = 32;
+pub(super) const HASH_LEN: u32 = 32;
 
 pub(super) type Hash = [u8; HASH_LEN as usize];
+
+/// The version in an image's header; compared from left to right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// First number.
+    pub major: u8,
+    /// Second number.
+    pub minor: u8,
+    /// Third number.
+    pub revision: u16,
+    /// The number after `+`.
+    pub build: u32,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}+{}", self.major, self.minor, self.revision, self.build)
+    }
+}
+
+/// An intact image, as found in flash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// The version in its header.
+    pub version: Version,
+    /// Its SHA-256, which is right.
+    pub hash: [u8; 32],
+    /// Length in bytes, header and all TLVs included.
+    pub len: u32,
+}
 
 /// Where the parts of an image are, after its header has been checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
+    pub(super) version: Version,
+    rom_address: Option<u32>,
     protected_offset: u32,
     protected_len: u32,
     /// The hash covers all before; here the unprotected TLVs begin.
@@ -35,20 +71,12 @@ pub(super) struct Header {
 impl Header {
     /// Checks all that the header alone can tell: it belongs to an image that may boot and fits into `room` bytes.
     pub(super) fn check(bytes: &[u8; HEADER_LEN], room: u32) -> Result<Header, ImageFault> {
-        let mut words = bytes.chunks_exact(4).map(|word| match word {
-            [a, b, c, d] => u32::from_le_bytes([*a, *b, *c, *d]),
-            // chunks_exact hands out nothing else.
-            _ => 0,
-        });
-        let mut word = || words.next().unwrap_or(0);
-        if word() != MAGIC {
+        let [magic, load_address, lens, body_len, flags, version, build, _] = words(bytes);
+        if magic != MAGIC {
             return Err(ImageFault::NotAnImage);
         }
-        let _load_addr = word();
-        let lens = word();
         let (header_len, protected_len) = (lens & 0xffff, lens >> 16);
-        let body_len = word();
-        let flags = word();
+        let version = version_of(version, build);
         if header_len < HEADER_LEN as u32 {
             return Err(ImageFault::HeaderLen);
         }
@@ -66,16 +94,51 @@ impl Header {
         // No sum below exceeds least_len, which is at most `room`.
         let hashed_len = u32::try_from(hashed_len).map_err(|_| ImageFault::TooLarge { len: least_len, room })?;
         Ok(Header {
+            version,
+            rom_address: (flags & FLAG_ROM_FIXED != 0).then_some(load_address),
             protected_offset: hashed_len.saturating_sub(protected_len),
             protected_len,
             hashed_len,
         })
     }
 
+    /// Refuses an image that says it was linked for another place in flash.
+    pub(super) fn check_address(&self, slot: Option<u32>) -> Result<(), ImageFault> {
+        match (self.rom_address, slot) {
+            (Some(linked), Some(slot)) if linked != slot => Err(ImageFault::WrongAddress { linked, slot }),
+            (Some(_) | None, _) => Ok(()),
+        }
+    }
+
     /// The shortest file that can hold the image.
     pub(super) fn least_len(&self) -> u32 {
         self.hashed_len.saturating_add(TLV_INFO_LEN + TLV_ENTRY_LEN + HASH_LEN)
     }
+}
+
+/// The header's 32-bit words.
+fn words(header: &[u8; HEADER_LEN]) -> [u32; HEADER_LEN / 4] {
+    let mut words = [0; HEADER_LEN / 4];
+    for (word, bytes) in words.iter_mut().zip(header.as_chunks::<4>().0) {
+        *word = u32::from_le_bytes(*bytes);
+    }
+    words
+}
+
+fn version_of(word: u32, build: u32) -> Version {
+    let [major, minor, low, high] = word.to_le_bytes();
+    Version {
+        major,
+        minor,
+        revision: u16::from_le_bytes([low, high]),
+        build,
+    }
+}
+
+/// The version in a header, if it is one at all.
+pub(super) fn version(header: &[u8; HEADER_LEN]) -> Option<Version> {
+    let [magic, _, _, _, _, low, build, _] = words(header);
+    (magic == MAGIC).then(|| version_of(low, build))
 }
 
 /// Why the image in a slot could not be verified.
@@ -90,17 +153,20 @@ impl<E> From<ImageFault> for VerifyError<E> {
     }
 }
 
-/// Reads the image at the start of a slot and checks it as the bootloader will, except for its signature.
-/// Gives its SHA-256. `room` is the largest length that the image may have.
+/// Reads the image at `start` in a slot and checks it as the bootloader will, except for its signature. `room` is the
+/// largest length that the image may have.
 pub(super) async fn verify<F: NorFlash>(
     slot: &mut F,
+    start: u32,
     room: u32,
     buffer: &mut [u8],
-) -> Result<Hash, VerifyError<F::Error>> {
+) -> Result<Image, VerifyError<F::Error>> {
     let mut header = [0; HEADER_LEN];
-    flash::read(slot, 0, &mut header).await.map_err(VerifyError::Flash)?;
+    flash::read(slot, start, &mut header)
+        .await
+        .map_err(VerifyError::Flash)?;
     let header = Header::check(&header, room)?;
-    let stated = stated_hash(slot, &header, room).await?;
+    let (stated, len) = stated_hash(slot, start, &header, room).await?;
 
     let mut hash = Sha256::new();
     let mut offset = 0u32;
@@ -108,27 +174,47 @@ pub(super) async fn verify<F: NorFlash>(
         let left = usize::try_from(header.hashed_len - offset).unwrap_or(usize::MAX);
         let len = left.min(buffer.len());
         let Some(piece) = buffer.get_mut(..len) else { break };
-        flash::read(slot, offset, piece).await.map_err(VerifyError::Flash)?;
+        flash::read(slot, start.saturating_add(offset), piece)
+            .await
+            .map_err(VerifyError::Flash)?;
         hash.update(&*piece);
         offset = offset.saturating_add(len as u32);
     }
     let hash: Hash = hash.finalize().into();
     if hash == stated {
-        Ok(hash)
+        Ok(Image {
+            version: header.version,
+            hash,
+            len,
+        })
     } else {
         Err(ImageFault::WrongHash.into())
     }
 }
 
-/// Walks through the TLVs to the SHA-256.
-async fn stated_hash<F: NorFlash>(slot: &mut F, header: &Header, room: u32) -> Result<Hash, VerifyError<F::Error>> {
+/// The hash and the length that the image at the start of a slot states.
+pub(super) async fn stated<F: NorFlash>(slot: &mut F, room: u32) -> Result<(Hash, u32), VerifyError<F::Error>> {
+    let mut header = [0; HEADER_LEN];
+    flash::read(slot, 0, &mut header).await.map_err(VerifyError::Flash)?;
+    let header = Header::check(&header, room)?;
+    stated_hash(slot, 0, &header, room).await
+}
+
+/// Walks through the TLVs to the SHA-256, and to the end of the image.
+async fn stated_hash<F: NorFlash>(
+    slot: &mut F,
+    start: u32,
+    header: &Header,
+    room: u32,
+) -> Result<(Hash, u32), VerifyError<F::Error>> {
+    let at = |offset: u32| start.saturating_add(offset);
     if header.protected_len > 0 {
-        let (magic, total) = two_words(slot, header.protected_offset).await?;
+        let (magic, total) = two_words(slot, at(header.protected_offset)).await?;
         if magic != PROTECTED_TLV_MAGIC || u32::from(total) != header.protected_len {
             return Err(ImageFault::Tlv.into());
         }
     }
-    let (magic, total) = two_words(slot, header.hashed_len).await?;
+    let (magic, total) = two_words(slot, at(header.hashed_len)).await?;
     let end = header.hashed_len.saturating_add(u32::from(total));
     if magic != TLV_MAGIC || u32::from(total) < TLV_INFO_LEN {
         return Err(ImageFault::Tlv.into());
@@ -139,7 +225,7 @@ async fn stated_hash<F: NorFlash>(slot: &mut F, header: &Header, room: u32) -> R
     let mut offset = header.hashed_len.saturating_add(TLV_INFO_LEN);
     let mut found = None;
     while offset < end {
-        let (kind, len) = two_words(slot, offset).await?;
+        let (kind, len) = two_words(slot, at(offset)).await?;
         let value = offset.saturating_add(TLV_ENTRY_LEN);
         let next = value.saturating_add(u32::from(len));
         if next > end {
@@ -150,12 +236,17 @@ async fn stated_hash<F: NorFlash>(slot: &mut F, header: &Header, room: u32) -> R
                 return Err(ImageFault::Tlv.into());
             }
             let mut hash = Hash::default();
-            flash::read(slot, value, &mut hash).await.map_err(VerifyError::Flash)?;
+            flash::read(slot, at(value), &mut hash)
+                .await
+                .map_err(VerifyError::Flash)?;
             found = Some(hash);
         }
         offset = next;
     }
-    found.ok_or(VerifyError::Fault(ImageFault::NoHash))
+    match found {
+        Some(hash) => Ok((hash, end)),
+        None => Err(ImageFault::NoHash.into()),
+    }
 }
 
 /// Two little-endian 16-bit words, as TLV areas and entries begin.

@@ -2,29 +2,28 @@
 
 use core::fmt;
 
-/// `BOOT_MAX_ALIGN` of the bootloader: each cell of the trailer has so many bytes.
-pub(super) const MAX_ALIGN: usize = 8;
-/// Length of the trailer's magic.
-pub(super) const MAGIC_LEN: usize = 16;
-/// What the application uses of a trailer: swap_info, copy_done, image_ok, magic.
-pub(super) const CELLS_LEN: usize = 3 * MAX_ALIGN + MAGIC_LEN;
-/// Status entries per sector of swap using move: one for the move, two for the exchange.
-const STATUS_PER_SECTOR: u64 = 3;
-/// The four cells above the status (swap_size too) and the magic.
-const STATUS_END: u64 = 4 * MAX_ALIGN as u64 + MAGIC_LEN as u64;
+use super::mode::sealed::Kind;
+use super::mode::{Mode, SwapMove};
+use super::trailer::cells_len;
 
-/// The two slots of MCUboot in its mode "swap using move", as the bootloader is built.
+/// The largest `BOOT_MAX_ALIGN`, and so the largest write unit.
+pub(super) const MAX_ALIGN: usize = 32;
+const MAGIC_LEN: u64 = 16;
+
+/// The two slots of MCUboot, as the bootloader is built.
 ///
 /// All lengths in bytes. Checked when it is made, so a wrong number fails to compile in a constant:
 ///
 /// ```
-/// use mender_modules::mcuboot::Layout;
+/// use mender_modules::mcuboot::{Layout, SwapMove};
 ///
-/// const LAYOUT: Layout = Layout {
+/// const LAYOUT: Layout<SwapMove> = Layout {
+///     mode: SwapMove,
 ///     primary_len: 0x40000,
 ///     secondary_len: 0x40000,
 ///     sector_len: 4096,
 ///     write_len: 4,
+///     max_align: 8,
 ///     max_img_sectors: 128,
 /// }
 /// .checked();
@@ -33,27 +32,36 @@ const STATUS_END: u64 = 4 * MAX_ALIGN as u64 + MAGIC_LEN as u64;
 /// ```
 ///
 /// ```compile_fail
-/// # use mender_modules::mcuboot::Layout;
-/// const LAYOUT: Layout = Layout {
+/// # use mender_modules::mcuboot::{Layout, SwapMove};
+/// const LAYOUT: Layout<SwapMove> = Layout {
+///     mode: SwapMove,
 ///     primary_len: 0x40000,
 ///     secondary_len: 0x20000, // not as long as the primary slot
 ///     sector_len: 4096,
 ///     write_len: 4,
+///     max_align: 8,
 ///     max_img_sectors: 128,
 /// }
 /// .checked();
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
-    /// Length of slot 0, from which firmware runs.
+pub struct Layout<M = SwapMove> {
+    /// The bootloader's mode: [`SwapMove`], [`SwapOffset`](super::SwapOffset),
+    /// [`SwapScratch`](super::SwapScratch), [`Overwrite`](super::Overwrite) or [`DirectXip`](super::DirectXip).
+    pub mode: M,
+    /// Length of slot 0, from which firmware runs. Direct-xip: of the slot that this firmware runs from.
     pub primary_len: u32,
-    /// Length of slot 1: as slot 0, or one sector less.
+    /// Length of slot 1. Swap using move: as slot 0, or one sector less. Offset: as slot 0, or one sector more.
+    /// Scratch: as slot 0. Otherwise any number of sectors.
     pub secondary_len: u32,
-    /// Length of a sector as the bootloader sees it; a multiple of what the flash driver erases at once.
+    /// Length of a sector as the bootloader sees it, the same in both slots; a multiple of what the flash driver
+    /// erases at once.
     pub sector_len: u32,
-    /// The bootloader's write unit (imgtool's `--align`): 1, 2, 4 or 8. With a larger one MCUboot is built with
-    /// a larger `BOOT_MAX_ALIGN`, and its trailers look different.
+    /// The bootloader's write unit (imgtool's `--align`): 1, 2, 4, 8, 16 or 32, and not more than `max_align`.
     pub write_len: u32,
+    /// The bootloader's `BOOT_MAX_ALIGN` (imgtool's `--max-align`): 8, 16 or 32. Usually the write unit, but at
+    /// least 8. If it is not the bootloader's, the trailer's magic is another, and no request is ever seen.
+    pub max_align: u32,
     /// The bootloader's `MCUBOOT_MAX_IMG_SECTORS` (Zephyr: `CONFIG_BOOT_MAX_IMG_SECTORS`).
     pub max_img_sectors: u32,
 }
@@ -61,15 +69,17 @@ pub struct Layout {
 /// Why a [`Layout`] cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayoutError {
-    /// The write unit is not 1, 2, 4 or 8.
+    /// The write unit is not 1, 2, 4, 8, 16 or 32.
     WriteLen,
-    /// The sector length is 0, not a multiple of 8, or so small that the trailer's cells do not fit into one.
+    /// `BOOT_MAX_ALIGN` is not 8, 16 or 32, or less than the write unit.
+    MaxAlign,
+    /// The sector length is 0, not a multiple of `BOOT_MAX_ALIGN`, or so small that the trailer's cells do not fit into one.
     SectorLen,
     /// A slot is not a whole number of sectors.
     PartOfSector,
-    /// Slot 1 is neither as long as slot 0 nor one sector shorter.
+    /// The lengths of the slots do not go together in this mode.
     SlotsDiffer,
-    /// Slot 0 has more sectors than the bootloader was built for.
+    /// A slot has more sectors than the bootloader was built for.
     TooManySectors,
     /// The trailer leaves no room for an image.
     NoRoom,
@@ -77,19 +87,25 @@ pub enum LayoutError {
     FlashTooShort,
     /// The sector length is not a multiple of what a flash handle erases at once.
     EraseSize,
+    /// A flash handle's write unit is larger than `BOOT_MAX_ALIGN`.
+    WriteSize,
 }
 
 impl LayoutError {
     const fn text(self) -> &'static str {
         match self {
-            LayoutError::WriteLen => "write_len must be 1, 2, 4 or 8",
-            LayoutError::SectorLen => "sector_len must be a multiple of 8 and at least 40",
+            LayoutError::WriteLen => "write_len must be 1, 2, 4, 8, 16 or 32",
+            LayoutError::MaxAlign => "max_align must be 8, 16 or 32, and at least write_len",
+            LayoutError::SectorLen => "sector_len must be a multiple of max_align and hold the trailer's cells",
             LayoutError::PartOfSector => "a slot must be a whole number of sectors",
-            LayoutError::SlotsDiffer => "slot 1 must be as long as slot 0 or one sector shorter",
-            LayoutError::TooManySectors => "slot 0 has more sectors than max_img_sectors",
+            LayoutError::SlotsDiffer => {
+                "slot 1 must be as long as slot 0 (or one sector shorter with move, longer with offset)"
+            }
+            LayoutError::TooManySectors => "a slot has more sectors than max_img_sectors",
             LayoutError::NoRoom => "the slots have no room for an image beside the trailer",
             LayoutError::FlashTooShort => "a flash handle is shorter than its slot",
             LayoutError::EraseSize => "sector_len must be a multiple of the flash's erase size",
+            LayoutError::WriteSize => "the flash's write size must not be larger than max_align",
         }
     }
 }
@@ -102,14 +118,14 @@ impl fmt::Display for LayoutError {
 
 impl core::error::Error for LayoutError {}
 
-impl Layout {
+impl<M: Mode> Layout<M> {
     /// The layout itself if its numbers fit together.
     ///
     /// # Panics
     ///
     /// If they do not; in a constant that is a compile error. [`try_checked`](Layout::try_checked) returns an error instead.
     #[must_use]
-    pub const fn checked(self) -> Layout {
+    pub const fn checked(self) -> Layout<M> {
         match self.try_checked() {
             Ok(layout) => layout,
             Err(error) => panic!("{}", error.text()),
@@ -120,22 +136,47 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// [`LayoutError`], but not its last two, which depend on the flash.
-    pub const fn try_checked(self) -> Result<Layout, LayoutError> {
-        if !matches!(self.write_len, 1 | 2 | 4 | 8) {
+    /// [`LayoutError`], but not its last three, which depend on the flash.
+    pub const fn try_checked(self) -> Result<Layout<M>, LayoutError> {
+        if !matches!(self.write_len, 1 | 2 | 4 | 8 | 16 | 32) {
             return Err(LayoutError::WriteLen);
         }
-        if self.sector_len < CELLS_LEN as u32 || !self.sector_len.is_multiple_of(MAX_ALIGN as u32) {
+        if !matches!(self.max_align, 8 | 16 | 32) || self.write_len > self.max_align {
+            return Err(LayoutError::MaxAlign);
+        }
+        if self.sector_len < cells_len(self.max_align) || !self.sector_len.is_multiple_of(self.max_align) {
             return Err(LayoutError::SectorLen);
         }
         if !self.primary_len.is_multiple_of(self.sector_len) || !self.secondary_len.is_multiple_of(self.sector_len) {
             return Err(LayoutError::PartOfSector);
         }
-        match self.primary_len.checked_sub(self.secondary_len) {
-            Some(rest) if rest == 0 || rest == self.sector_len => {}
-            Some(_) | None => return Err(LayoutError::SlotsDiffer),
+        let (shorter, longer) = (
+            self.primary_len.saturating_sub(self.secondary_len),
+            self.secondary_len.saturating_sub(self.primary_len),
+        );
+        let (most_shorter, most_longer) = match M::KIND {
+            Kind::Move => (self.sector_len, 0),
+            Kind::Offset => (0, self.sector_len),
+            Kind::Scratch => (0, 0),
+            Kind::Overwrite | Kind::Xip => (u32::MAX, u32::MAX),
+        };
+        // Both are whole sectors.
+        if shorter > most_shorter || longer > most_longer {
+            return Err(LayoutError::SlotsDiffer);
         }
-        if self.primary_len / self.sector_len > self.max_img_sectors {
+        let longest = match M::KIND {
+            Kind::Xip => 0,
+            // The spare sector of slot 1 does not count.
+            Kind::Move | Kind::Offset => self.primary_len,
+            Kind::Scratch | Kind::Overwrite => {
+                if self.primary_len > self.secondary_len {
+                    self.primary_len
+                } else {
+                    self.secondary_len
+                }
+            }
+        };
+        if longest / self.sector_len > self.max_img_sectors {
             return Err(LayoutError::TooManySectors);
         }
         if self.max_image_len() == 0 {
@@ -144,37 +185,99 @@ impl Layout {
         Ok(self)
     }
 
-    /// The largest image, header and all TLVs included, that the bootloader swaps: both slots less the trailer in
-    /// whole sectors, and slot 0 less one sector more, by which everything moves. imgtool does not count this one
-    /// and signs images that the bootloader then refuses.
+    /// The largest image, header and all TLVs included, that the bootloader takes.
+    ///
+    /// Swap using move and offset: both slots less the trailer in whole sectors, and less one sector by which images move.
+    /// imgtool does not count this one and signs images that the bootloader then refuses. Scratch: a slot less the trailer, and
+    /// less what the scratch area needs for its own. Overwrite-only and direct-xip: up to the trailer's cells.
     pub const fn max_image_len(&self) -> u32 {
-        if self.sector_len == 0 {
+        if self.sector_len == 0 || self.max_align == 0 {
             return 0;
         }
-        let trailer = self.max_img_sectors as u64 * STATUS_PER_SECTOR * self.write_len as u64 + STATUS_END;
-        let trailer = trailer.next_multiple_of(self.sector_len as u64);
-        let moved = self.primary_len.saturating_sub(self.sector_len);
-        let room = if moved < self.secondary_len {
-            moved
-        } else {
-            self.secondary_len
+        let sector_len = self.sector_len as u64;
+        let (primary_len, secondary_len) = (self.primary_len as u64, self.secondary_len as u64);
+        let cells = cells_len(self.max_align) as u64 + self.max_align as u64;
+        let room = match M::KIND {
+            Kind::Move => {
+                let trailer = self.status_len(3) + cells;
+                least(primary_len.saturating_sub(sector_len), secondary_len)
+                    .saturating_sub(trailer.next_multiple_of(sector_len))
+            }
+            Kind::Offset => {
+                let trailer = self.status_len(2) + cells + self.max_align as u64;
+                least(primary_len, secondary_len.saturating_sub(sector_len))
+                    .saturating_sub(trailer.next_multiple_of(sector_len))
+            }
+            Kind::Scratch => {
+                let end = least(primary_len, secondary_len).saturating_sub(self.status_len(3) + cells);
+                // The last data share the scratch area with a trailer for one step of the swap.
+                let beside = end.next_multiple_of(sector_len) - end;
+                end.saturating_sub((3 * self.write_len as u64 + cells).saturating_sub(beside))
+            }
+            Kind::Overwrite | Kind::Xip => {
+                least(primary_len, secondary_len).saturating_sub(cells_len(self.max_align) as u64)
+            }
         };
-        // At most `room`, so it fits.
-        (room as u64).saturating_sub(trailer) as u32
+        // At most the length of a slot, so it fits.
+        room as u32
+    }
+
+    /// Length of the swap status with so many entries per sector.
+    const fn status_len(&self, entries: u64) -> u64 {
+        self.max_img_sectors as u64 * entries * self.write_len as u64
+    }
+
+    /// Where a new image starts in slot 1.
+    pub(super) const fn image_offset(&self) -> u32 {
+        match M::KIND {
+            Kind::Offset => self.sector_len,
+            Kind::Move | Kind::Scratch | Kind::Overwrite | Kind::Xip => 0,
+        }
+    }
+
+    /// Start of the sector of slot 1 below the trailer, where the note goes; `None` in modes without one.
+    pub(super) const fn note_offset(&self) -> Option<u32> {
+        let cells = cells_len(self.max_align) as u64 + self.max_align as u64;
+        let trailer = match M::KIND {
+            Kind::Move | Kind::Scratch => self.status_len(3) + cells,
+            Kind::Offset => self.status_len(2) + cells + self.max_align as u64,
+            Kind::Overwrite | Kind::Xip => return None,
+        };
+        let sectors = trailer.div_ceil(self.sector_len as u64) + 1;
+        match (self.secondary_len as u64).checked_sub(sectors * self.sector_len as u64) {
+            // Below the slot's length.
+            Some(offset) => Some(offset as u32),
+            None => None,
+        }
+    }
+
+    /// End of the sectors of slot 1 that a swap of an image of this length touches, the trailer's aside.
+    pub(super) const fn image_end(&self, len: u32) -> u32 {
+        match len.checked_next_multiple_of(self.sector_len) {
+            Some(end) => end.saturating_add(self.image_offset()),
+            None => u32::MAX,
+        }
     }
 
     /// Where the cells of slot 1's trailer begin.
     pub(super) const fn secondary_cells_offset(&self) -> u32 {
-        self.secondary_len.saturating_sub(CELLS_LEN as u32)
+        self.secondary_len.saturating_sub(cells_len(self.max_align))
     }
 
     /// Where the cells of slot 0's trailer begin.
     pub(super) const fn primary_cells_offset(&self) -> u32 {
-        self.primary_len.saturating_sub(CELLS_LEN as u32)
+        self.primary_len.saturating_sub(cells_len(self.max_align))
     }
 
     /// Start of slot 1's last sector, which holds all the cells that count.
     pub(super) const fn secondary_last_sector(&self) -> u32 {
         self.secondary_len.saturating_sub(self.sector_len)
     }
+}
+
+const _: () =
+    assert!(cells_len(MAX_ALIGN as u32) as u64 == 3 * MAX_ALIGN as u64 + MAGIC_LEN.next_multiple_of(MAX_ALIGN as u64));
+
+const fn least(a: u64, b: u64) -> u64 {
+    if a < b { a } else { b }
 }

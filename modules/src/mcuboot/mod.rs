@@ -1,19 +1,22 @@
 //! `zephyr-image`: firmware updates through the MCUboot bootloader, as mender-mcu's module of that name.
 //!
-//! For MCUboot in its mode "swap using move" with `BOOT_MAX_ALIGN` = 8 (write units of 1 to 8 bytes) and one image pair.
-//! Takes artifacts with one file, an image signed with imgtool without `--pad`. Depends on
-//! [`mod@mender::update_module`], `embedded-storage-async` and `sha2`.
+//! For all of MCUboot's modes with one image pair ([`SwapMove`], [`SwapOffset`], [`SwapScratch`], [`Overwrite`] fast or not,
+//! [`DirectXip`] with revert), write units of 1 to 32 bytes, `BOOT_MAX_ALIGN` 8, 16 and 32, sectors of equal length. Takes
+//! artifacts with one file, an image signed with imgtool without `--pad`. Depends on [`mod@mender::update_module`],
+//! `embedded-storage-async` and `sha2`.
 //!
 //! ```
 //! use embedded_storage_async::nor_flash::NorFlash;
-//! use mender_modules::mcuboot::{Layout, LayoutError, ZephyrImage};
+//! use mender_modules::mcuboot::{Layout, LayoutError, SwapOffset, ZephyrImage};
 //! # fn sys_reset() {}
 //!
-//! const LAYOUT: Layout = Layout {
+//! const LAYOUT: Layout<SwapOffset> = Layout {
+//!     mode: SwapOffset,
 //!     primary_len: 0x40000,
-//!     secondary_len: 0x40000,
+//!     secondary_len: 0x41000,
 //!     sector_len: 4096,
 //!     write_len: 4,
+//!     max_align: 8,
 //!     max_img_sectors: 128,
 //! }
 //! .checked();
@@ -22,47 +25,64 @@
 //!     slot0: impl NorFlash,
 //!     slot1: impl NorFlash,
 //! ) -> Result<impl mender::UpdateModule, LayoutError> {
-//!     ZephyrImage::<_, _, _>::new(LAYOUT, slot0, slot1, || sys_reset())
+//!     let module = ZephyrImage::<_, _, _, 256, _>::new(LAYOUT, slot0, slot1, || sys_reset())?;
+//!     Ok(module.refusing_downgrades())
 //! }
 //! ```
+//!
+//! # Modes
+//!
+//! | mode | new image goes to | after a test boot the old one is | rollback |
+//! |---|---|---|---|
+//! | [`SwapMove`], [`SwapScratch`] | start of slot 1 | there | yes |
+//! | [`SwapOffset`] | second sector of slot 1 | at the start of slot 1 | yes |
+//! | [`Overwrite`] | start of slot 1 | gone | no: the descriptor says so, and a failure after the restart is reported as inconsistent |
+//! | [`DirectXip`] | start of the slot that does not run | in its slot | yes |
 //!
 //! # What happens in flash
 //!
 //! | state | method | flash |
 //! |---|---|---|
-//! | download | [`write_slot`](ZephyrImage::write_slot) | slot 1: erase its last sector (an old request goes first), the image, the *mark* |
+//! | download | [`write_slot`](ZephyrImage::write_slot) | slot 1: erase its last sector (an old request goes first), with offset also the first; the image, the *note*, the *mark* |
 //! | install | [`request_swap`](ZephyrImage::request_swap) | slot 1: the trailer's magic |
 //! | (boot) | | the bootloader swaps, and erases the whole trailer of slot 1 |
 //! | commit | [`confirm`](ZephyrImage::confirm) | slot 0: image_ok |
 //! | rollback | [`request_revert`](ZephyrImage::request_revert) | usually nothing: an image under test reverts at the next boot |
 //! | failure, cleanup | [`discard`](ZephyrImage::discard) | nothing, unless the new image was never swapped: its header and its mark are erased |
 //!
-//! A request consists of the cell swap_info and of the magic that makes it one. The magic is written last and alone,
-//! so that a power cut can neither make a request of half of one, nor a permanent one of a test (MCUboot's own order has
-//! such a window). The swap_info is written earlier, at the end of the download: without the magic it means nothing to
-//! the bootloader, but it is the *mark* that the next section needs. A pending request is byte for byte that of
-//! `boot_set_pending(0)`.
+//! Each sector that the image covers is erased just before its first byte is written, none of slot 1 twice. Up to the restart
+//! an update costs the sectors of the image, one for the trailer, one for the note (swap modes) and one for the first sector (offset).
+//!
+//! A request consists of the cell swap_info and of the magic that makes it one (direct-xip: the magic alone). The magic is
+//! written last and alone, so that a power cut can neither make a request of half of one, nor a permanent one of a test
+//! (MCUboot's own order has such a window). The swap_info is written earlier, at the end of the download: without the magic it
+//! means nothing to the bootloader, but it is the *mark* that the next section needs. A pending request is byte for byte that of
+//! `boot_set_pending(0)` or, in direct-xip, `boot_set_next(slot, false, false)`.
 //!
 //! # Which image runs?
 //!
-//! After a restart nothing is known but the flash, and it is not enough to look at one place: the trailer of slot 0 looks
-//! the same after this update was confirmed and before it began, when the update before was confirmed. These facts
-//! about the bootloader decide it:
+//! After a restart nothing is known but the flash, and it is not enough to look at one trailer: that of slot 0 looks
+//! the same after this update was confirmed and before it began, when the update before was confirmed.
 //!
-//! 1. Every swap starts by erasing the trailer of slot 1, before the first byte of an image moves, and no swap is left
-//!    half done when an application runs. So *the mark is there: this image was never swapped, the old one runs*.
-//!    The mark is one byte, 0x02; torn bytes of other values used here (0x03) cannot read as 0x02, because bits that stay
-//!    set are never cleared.
-//! 2. A finished test swap leaves magic, copy_done and swap_info "test" in slot 0. The mark is missing only if
+//! ## Swap modes
+//!
+//! 1. Every finished swap has erased the trailer of slot 1, and no swap is left half done when an application runs. So
+//!    *the mark is there: this image was never swapped, the old one runs*. The mark is one byte, 0x02; torn bytes of
+//!    other values used here (0x03) cannot read as 0x02, because bits that stay set are never cleared.
+//! 2. The *note* holds the new image's SHA-256, in the sector of slot 1 below the trailer, which no swap touches. If it
+//!    is there, *the new image runs if, and only if, slot 0's image states that hash*. Trailers only say how firmly it
+//!    runs. There is no note if one of the two images reaches into its sector (with offset and slots of equal use the
+//!    largest ones do), if both are the same, or once the bootloader has erased the slot. Then the rules below decide.
+//! 3. A finished test swap leaves magic, copy_done and swap_info "test" in slot 0. The mark is missing only if
 //!    there was a swap since the download, or if the module itself has erased it, and then it has erased the header in slot 1
-//!    before. So without a mark, *slot 0 says "test" and slot 1 holds an intact image: the new one runs*, and the old one is
-//!    in slot 1. It reverts by itself at the next boot if, and only if, image_ok is erased.
-//! 3. A revert leaves swap_info "revert" (or "permanent", if power was lost within it), the way back of
-//!    [`request_revert`](ZephyrImage::request_revert) "permanent". So *slot 0 says one of these: the old one runs*.
-//! 4. A refused image is erased by the bootloader, header first. So *no intact image in slot 1: the old one runs*.
-//! 5. Slot 0 without such a trailer was never swapped: *the old one runs*.
+//!    before. So without a mark, *slot 0 says "test" and the start of slot 1 holds an intact image: the new one runs*, and the
+//!    old one is in slot 1. It reverts by itself at the next boot if, and only if, image_ok is erased.
+//! 4. A revert leaves swap_info "revert" (or "permanent", if power was lost within it), the way back of
+//!    [`request_revert`](ZephyrImage::request_revert) "permanent" or "revert". So *slot 0 says one of these: the old one runs*.
+//! 5. A refused image is erased by the bootloader, header first. So *no intact image in slot 1: the old one runs*.
+//! 6. Slot 0 without such a trailer was never swapped: *the old one runs*.
 //!
-//! The download refuses to start while the running image is under test. This keeps rule 2 sound, and the only
+//! The download refuses to start while the running image is under test. This keeps rule 3 sound, and the only
 //! image to go back to from being overwritten.
 //!
 //! | what happened | mark in slot 1 | slot 0: swap_info, image_ok | image in slot 1 | runs |
@@ -74,114 +94,221 @@
 //! | swapped, confirmation torn by a power cut | no | test, neither | old | new, neither confirmed nor reverting |
 //! | confirmed, way back requested | no | test, set | old | new, until the next boot |
 //! | reverted by the bootloader | no | revert or permanent, set | new | old |
-//! | went back after a confirmation | no | permanent, set | new | old |
+//! | went back after a confirmation | no | permanent or revert, set | new | old |
 //! | refused by the bootloader, or withdrawn by the module | no | any but under test | none | old |
 //!
+//! ## Overwrite-only
+//!
+//! Before the download erases anything, an unconfirmed image in slot 0 is confirmed, which has no effect in this mode. The
+//! bootloader leaves a new image unconfirmed. So *slot 0 has a magic and image_ok is erased: the new one runs*. Else
+//! *an intact image in slot 1 waits, and the old one runs*. Else the image was confirmed already if the rest of slot 1 is still
+//! what slot 0 holds, and refused if not: the bootloader erases the first and the last sector of what it has copied, and all of what
+//! it refuses.
+//!
+//! ## Direct-xip
+//!
+//! The firmware knows its slot. *Its trailer has a magic and image_ok is erased: it is the new image, under test*. If it is
+//! confirmed, the other slot tells: *an intact, confirmed image there is the old one*, because an image confirms only itself and
+//! does so while it runs; anything else there is the new image, waiting, refused or reverted.
+//!
+//! # The way back
+//!
 //! An image confirmed while its commit is still to come (power lost just after it was confirmed, or firmware that confirms
-//! itself) makes [`check_swapped`](ZephyrImage::check_swapped) fail, as in mender-mcu; the rollback that follows
-//! requests a permanent swap, so the old image comes back all the same.
+//! itself) makes [`check_swapped`](ZephyrImage::check_swapped) fail, as in mender-mcu; the rollback that follows brings
+//! the old image back all the same, while it is intact: by a permanent request (move, scratch), by a request to revert
+//! (offset: slot 1 with copy_done set; a permanent request would have the bootloader erase the slot, as the old image is at
+//! its start), or by erasing the trailer of the running image, which the bootloader then erases as a whole (direct-xip).
+//! If a power cut makes the bootloader forget a revert, [`check_reverted`](ZephyrImage::check_reverted) asks again.
 //!
 //! # Limits
 //!
-//! Nothing else may write to slot 1 or the trailers during a deployment. If the old image in slot 1 decays while the
-//! new one is confirmed but not yet committed, rule 4 takes the new image for the old one.
-//! On its way back to the old image MCUboot erases a permanent request in slot 1. If power is lost in that erase so that
-//! the cell image_ok reads as erased while the 16 bytes of the magic beside it are still whole, it has become the request
-//! of a test, and the boot after next runs the new image again. The application cannot see or prevent this.
+//! Nothing else may write to slot 1 or the trailers during a deployment.
+//!
+//! Without a note (rule 2), three things go unnoticed: if the old image in slot 1 decays while the new one is confirmed but not yet
+//! committed, rule 5 takes the new image for the old one. If the bootloader, on its way back, loses power in the erase of a
+//! permanent request so that the cell image_ok reads as erased while the 16 bytes of the magic beside it are still whole, the
+//! request has become one of a test, and the boot after next runs the new image again. If it loses power twice within a revert
+//! so that no trailer is left, the new image stays.
+//!
+//! Swap using offset, note or not: if the bootloader, on its way back, loses power in the erase of slot 1's trailer so that
+//! copy_done reads as erased while the magic is still whole, it takes the old image for one in the wrong place and erases the slot.
+//! The application cannot prevent this.
+//!
+//! An image that reaches into the sector of the trailer (scratch, direct-xip) can be installed and reverted, but once it is confirmed
+//! the way back needs a trailer that nobody has begun to write (scratch) or is closed (direct-xip):
+//! [`ImageFault::SharesTrailer`].
+//!
 //! The signature is the bootloader's business: a module that checked it would need its key.
 
 mod error;
 mod flash;
 mod image;
+mod inspect;
 mod layout;
+mod mode;
+mod note;
+mod receive;
+mod request;
 mod state;
 mod trailer;
 
 pub use error::{Error, ImageFault, OldRuns};
+pub use image::{Image, Version};
+pub use inspect::{Content, Inspection, NextBoot, SlotState, SwapInfo};
 pub use layout::{Layout, LayoutError};
+pub use mode::{DirectXip, Mode, Overwrite, SwapMove, SwapOffset, SwapScratch};
+pub use request::Request;
+pub use trailer::{Flag, Magic};
 
 use core::fmt;
 
 use embedded_storage_async::nor_flash::{ErrorType, NorFlash};
-use mender::update_module::{CallbackState, Descriptor, Failure, File, Payload, States, UpdateModule};
+use mender::update_module::{CallbackState, Descriptor, Failure, Payload, States, UpdateModule};
 
 use crate::Restart;
-use flash::{WriteError, Writer};
-use image::{HEADER_LEN, Hash, Header, VerifyError};
+use image::Hash;
 use layout::MAX_ALIGN;
+use mode::sealed::Kind;
 use state::{NewRuns, Running};
-use trailer::{Cells, Flag, IMAGE_OK, MAGIC, MAGIC_AT, Magic, PERMANENT, SET, SWAP_INFO, TEST};
+use trailer::{Cell, TEST};
 
 /// The update module for MCUboot images: see the [module documentation](self).
 ///
 /// `P` and `S` are the flash of the primary and the secondary slot, each with offset 0 at the start of its slot; partitions
 /// of one chip, or two chips. `BUFFER` is the number of bytes read at once when an image is verified, a multiple
-/// of 8; it is part of this struct. All else is below 200 bytes, and no future holds more than one SHA-256 state.
+/// of 8; it is part of this struct. `M` is the bootloader's mode, which comes with the [`Layout`]. All else is below
+/// 200 bytes, and no future holds more than one SHA-256 state.
 ///
 /// # Power loss and cancellation
 ///
 /// Every method can be cut short at any point, by a loss of power or by dropping its future, and called again after
 /// the next start: it finishes the job. Wherever the cut is, an intact image can boot.
-pub struct ZephyrImage<P, S, R, const BUFFER: usize = 256> {
-    layout: Layout,
+pub struct ZephyrImage<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize = 256, M: Mode = SwapMove> {
+    layout: Layout<M>,
     primary: P,
     secondary: S,
     restart: R,
+    options: Options,
     /// What this run of the firmware has received; unknown after a restart.
     received: Option<Hash>,
     buffer: [u8; BUFFER],
 }
 
+#[derive(Clone, Copy, Debug, Default)]
+struct Options {
+    refuse_downgrades: bool,
+    refuse_same_image: bool,
+    compare_builds: bool,
+    address: Option<u32>,
+}
+
 /// What a method of [`ZephyrImage`] fails with.
 type Failed<P, S> = Error<<P as ErrorType>::Error, <S as ErrorType>::Error>;
 
-impl<P, S, R, const BUFFER: usize> fmt::Debug for ZephyrImage<P, S, R, BUFFER> {
+impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> fmt::Debug
+    for ZephyrImage<P, S, R, BUFFER, M>
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ZephyrImage")
             .field("layout", &self.layout)
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }
 
-impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize> ZephyrImage<P, S, R, BUFFER> {
+const fn is_unit(len: usize) -> bool {
+    matches!(len, 1 | 2 | 4 | 8 | 16 | MAX_ALIGN)
+}
+
+impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrImage<P, S, R, BUFFER, M> {
     /// A module for slots of this layout.
     ///
-    /// Does not compile with flash whose read or write unit is not 1, 2, 4 or 8 bytes, or with a `BUFFER` that is
+    /// Does not compile with flash whose read or write unit is not 1, 2, 4, 8, 16 or 32 bytes, or with a `BUFFER` that is
     /// not a multiple of 8.
     ///
     /// # Errors
     ///
     /// [`LayoutError`]: the layout contradicts itself or the flash.
-    pub fn new(layout: Layout, primary: P, secondary: S, restart: R) -> Result<Self, LayoutError> {
+    pub fn new(layout: Layout<M>, primary: P, secondary: S, restart: R) -> Result<Self, LayoutError> {
         const {
             assert!(
-                matches!(P::WRITE_SIZE, 1 | 2 | 4 | 8) && matches!(S::WRITE_SIZE, 1 | 2 | 4 | 8),
-                "the flash must have a write unit of 1, 2, 4 or 8 bytes: with a larger one BOOT_MAX_ALIGN is not 8"
+                is_unit(P::WRITE_SIZE) && is_unit(S::WRITE_SIZE),
+                "the flash must have a write unit of 1, 2, 4, 8, 16 or 32 bytes"
             );
             assert!(
-                matches!(P::READ_SIZE, 1 | 2 | 4 | 8) && matches!(S::READ_SIZE, 1 | 2 | 4 | 8),
-                "the flash must have a read unit of 1, 2, 4 or 8 bytes"
+                is_unit(P::READ_SIZE) && is_unit(S::READ_SIZE),
+                "the flash must have a read unit of 1, 2, 4, 8, 16 or 32 bytes"
             );
-            assert!(
-                BUFFER > 0 && BUFFER.is_multiple_of(MAX_ALIGN),
-                "BUFFER must be a multiple of 8"
-            );
+            assert!(BUFFER > 0 && BUFFER.is_multiple_of(8), "BUFFER must be a multiple of 8");
         }
         let layout = layout.try_checked()?;
         if primary.capacity() < layout.primary_len as usize || secondary.capacity() < layout.secondary_len as usize {
             return Err(LayoutError::FlashTooShort);
         }
-        if !(layout.sector_len as usize).is_multiple_of(S::ERASE_SIZE) {
+        let sector_len = layout.sector_len as usize;
+        // Slot 0 is erased in direct-xip only.
+        if !sector_len.is_multiple_of(S::ERASE_SIZE)
+            || (M::KIND == Kind::Xip && !sector_len.is_multiple_of(P::ERASE_SIZE))
+        {
             return Err(LayoutError::EraseSize);
+        }
+        if P::WRITE_SIZE.max(S::WRITE_SIZE) > layout.max_align as usize {
+            return Err(LayoutError::WriteSize);
         }
         Ok(ZephyrImage {
             layout,
             primary,
             secondary,
             restart,
+            options: Options::default(),
             received: None,
             buffer: [0; BUFFER],
         })
+    }
+
+    /// Refuses an image whose version, build number included, is lower than that of the running one, before anything is
+    /// erased.
+    ///
+    /// The deployment then fails, and the device keeps its software. Off unless asked for: a server may well want an
+    /// older release back.
+    #[must_use]
+    pub fn refusing_downgrades(mut self) -> Self {
+        self.options.refuse_downgrades = true;
+        self
+    }
+
+    /// Refuses the very image that runs, byte for byte, with [`Error::SameImage`].
+    ///
+    /// The file is compared with slot 0 while it comes; nothing is erased or written until it differs. The deployment
+    /// *fails* if it does not: artifact name and provides stay what they were, because a success would promise a
+    /// restart into what the artifact holds. Without this option the same image is installed again, with a restart, and
+    /// the deployment succeeds.
+    #[must_use]
+    pub fn refusing_same_image(mut self) -> Self {
+        self.options.refuse_same_image = true;
+        self
+    }
+
+    /// Direct-xip: counts the build number when versions are compared, as a bootloader built with
+    /// `MCUBOOT_VERSION_CMP_USE_BUILD_NUMBER` does.
+    #[must_use]
+    pub fn comparing_build_numbers(mut self) -> Self {
+        self.options.compare_builds = true;
+        self
+    }
+
+    /// Refuses images that say they are linked for another place in flash than this (imgtool's `--rom-fixed`): the slot that
+    /// the new image will run from, slot 1 in direct-xip, else slot 0.
+    #[must_use]
+    pub fn at_address(mut self, flash_address: u32) -> Self {
+        self.options.address = Some(flash_address);
+        self
+    }
+
+    /// Gives the flash of the primary and the secondary slot back.
+    #[must_use]
+    pub fn release(self) -> (P, S) {
+        (self.primary, self.secondary)
     }
 
     /// Download: writes the payload's only file to slot 1, verifies it by reading it back, and marks it as received.
@@ -190,8 +317,9 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize> ZephyrImage<P, S
     ///
     /// # Errors
     ///
-    /// [`Error::RunningUnconfirmed`], [`Error::NoFile`], [`Error::SecondFile`], [`Error::Image`], [`Error::Payload`], [`Error::NotKept`]
-    /// or the flash's. What is in slot 1 then is inert.
+    /// [`Error::RunningUnconfirmed`], [`Error::NoFile`], [`Error::SecondFile`], [`Error::Image`], [`Error::Downgrade`],
+    /// [`Error::NotNewer`], [`Error::SameImage`], [`Error::Payload`], [`Error::NotKept`] or the flash's. What is in slot
+    /// 1 then is inert.
     pub async fn write_slot(&mut self, payload: &mut Payload<'_>) -> Result<(), Failed<P, S>> {
         self.received = None;
         let Some(mut file) = payload.next_file().await? else {
@@ -202,61 +330,25 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize> ZephyrImage<P, S
         if payload.next_file().await?.is_some() {
             return Err(Error::SecondFile);
         }
-        let hash = self.verify_secondary(len).await?.map_err(Error::Image)?;
-        let mark = self.layout.secondary_cells_offset() + SWAP_INFO;
-        flash::write_cell(&mut self.secondary, mark, TEST)
-            .await
-            .map_err(Error::SecondaryFlash)?;
-        if self.secondary_cells().await?.swap_info() != TEST {
-            return Err(Error::NotKept { slot: 1 });
+        let image = self
+            .verify_secondary(self.layout.image_offset(), len)
+            .await?
+            .map_err(Error::Image)?;
+        self.write_note(&image).await?;
+        if M::KIND != Kind::Xip {
+            let mark = self.layout.secondary_cells_offset() + Cell::SwapInfo.offset(self.layout.max_align);
+            flash::write_cell(&mut self.secondary, mark, TEST)
+                .await
+                .map_err(Error::SecondaryFlash)?;
+            if self.secondary_cells().await?.swap_info() != TEST {
+                return Err(Error::NotKept { slot: 1 });
+            }
         }
-        self.received = Some(hash);
+        self.received = Some(image.hash);
         Ok(())
     }
 
-    /// Writes one file to slot 1 and gives its length.
-    async fn write_file(&mut self, file: &mut File<'_, '_>) -> Result<u32, Failed<P, S>> {
-        let room = self.layout.max_image_len();
-        let file_len = match u32::try_from(file.len()) {
-            Ok(len) if len <= room => len,
-            Ok(_) | Err(_) => return Err(Error::Image(ImageFault::TooLarge { len: file.len(), room })),
-        };
-
-        // Chunks may be of any length, so the header may come in pieces.
-        let mut header = [0; HEADER_LEN];
-        let mut have = 0;
-        let last_sector = self.layout.secondary_last_sector();
-        let mut writer = Writer::new(&mut self.secondary, self.layout.sector_len, room);
-        while let Some(chunk) = file.next_chunk().await? {
-            let mut data = chunk;
-            if have < HEADER_LEN {
-                let (now, later) = data.split_at(data.len().min(HEADER_LEN - have));
-                for (to, from) in header.iter_mut().skip(have).zip(now) {
-                    *to = *from;
-                }
-                have += now.len();
-                data = later;
-                if have < HEADER_LEN {
-                    continue;
-                }
-                let parts = Header::check(&header, room).map_err(Error::Image)?;
-                if parts.least_len() > file_len {
-                    return Err(Error::Image(ImageFault::Truncated));
-                }
-                // First of all a request that may still be there: it must not meet another image.
-                writer.erase_sector(last_sector).await.map_err(write_failed)?;
-                writer.push(&header).await.map_err(write_failed)?;
-            }
-            writer.push(data).await.map_err(write_failed)?;
-        }
-        if have < HEADER_LEN {
-            return Err(Error::Image(ImageFault::NotAnImage));
-        }
-        writer.flush().await.map_err(write_failed)?;
-        Ok(file_len)
-    }
-
-    /// Install: verifies slot 1 once more and requests a test swap for the next boot.
+    /// Install: verifies slot 1 once more and requests it for the next boot, as a test where the mode knows tests.
     ///
     /// # Errors
     ///
@@ -270,15 +362,20 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize> ZephyrImage<P, S
             Magic::Unset => false,
             Magic::Bad => return Err(Error::NotReceived),
         };
+        let marked = match M::KIND {
+            Kind::Move | Kind::Offset | Kind::Scratch | Kind::Overwrite => cells.swap_info() == TEST,
+            // There is no place for a mark: only the run of the firmware that received the image knows.
+            Kind::Xip => self.received.is_some() && cells.swap_info() == trailer::ERASED,
+        };
         // Any other cell that is not erased would make another request of it.
-        if cells.swap_info() != TEST || !cells.flags_are_blank() {
+        if !marked || !cells.flags_are_blank() {
             return Err(Error::NotReceived);
         }
-        let hash = self
-            .verify_secondary(self.layout.max_image_len())
+        let image = self
+            .verify_secondary(self.layout.image_offset(), self.layout.max_image_len())
             .await?
             .map_err(Error::Damaged)?;
-        if self.received.is_some_and(|received| received != hash) {
+        if self.received.is_some_and(|received| received != image.hash) {
             return Err(Error::Damaged(ImageFault::WrongHash));
         }
         if requested {
@@ -297,71 +394,82 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize> ZephyrImage<P, S
         Ok(())
     }
 
-    /// Verify_reboot: succeeds if the new image runs under test, so that it will be reverted if nobody confirms it, and
-    /// the old one is intact.
+    /// Verify_reboot: succeeds if the new image runs and waits for its confirmation; in modes that revert, also the old
+    /// one must be intact.
     ///
     /// # Errors
     ///
     /// [`Error::OldRuns`], [`Error::AlreadyConfirmed`], [`Error::Unconfirmable`], [`Error::CannotGoBack`] or the flash's.
     pub async fn check_swapped(&mut self) -> Result<(), Failed<P, S>> {
         match self.running().await? {
-            Running::New(NewRuns::UnderTest) => self.require_way_back().await,
+            Running::New(NewRuns::UnderTest) if M::REVERTS => self.require_way_back().await.map(drop),
+            Running::New(NewRuns::UnderTest) => Ok(()),
             Running::New(NewRuns::Confirmed) => Err(Error::AlreadyConfirmed),
             Running::New(NewRuns::Unconfirmable) => Err(Error::Unconfirmable),
             Running::Old(why) => Err(Error::OldRuns(why)),
         }
     }
 
-    /// Commit: confirms the running image, so that the bootloader keeps it. The old one stays in slot 1.
+    /// Commit: confirms the running image, so that the bootloader keeps it. The old one stays in slot 1, unless it was
+    /// overwritten.
     ///
     /// # Errors
     ///
     /// [`Error::OldRuns`], [`Error::Unconfirmable`], [`Error::NotKept`] or the flash's.
     pub async fn confirm(&mut self) -> Result<(), Failed<P, S>> {
         match self.running().await? {
-            Running::New(NewRuns::UnderTest) => {}
-            Running::New(NewRuns::Confirmed) => return Ok(()),
-            Running::New(NewRuns::Unconfirmable) => return Err(Error::Unconfirmable),
-            Running::Old(why) => return Err(Error::OldRuns(why)),
-        }
-        let image_ok = self.layout.primary_cells_offset() + IMAGE_OK;
-        flash::write_cell(&mut self.primary, image_ok, SET)
-            .await
-            .map_err(Error::PrimaryFlash)?;
-        match self.primary_cells().await?.image_ok() {
-            Flag::Set => Ok(()),
-            Flag::Unset | Flag::Bad => Err(Error::NotKept { slot: 0 }),
+            Running::New(NewRuns::UnderTest) => self.confirm_running().await,
+            Running::New(NewRuns::Confirmed) => Ok(()),
+            Running::New(NewRuns::Unconfirmable) => Err(Error::Unconfirmable),
+            Running::Old(why) => Err(Error::OldRuns(why)),
         }
     }
 
     /// Rollback: sees to it that the next boot runs the old image.
     ///
     /// Under test: nothing to write, but the old image must be intact. Confirmed (power was lost around the commit):
-    /// requests a permanent swap back. Old image running: withdraws a request.
+    /// requests the way back. Old image running: withdraws a request.
     ///
     /// # Errors
     ///
-    /// [`Error::CannotGoBack`], [`Error::NotKept`] or the flash's.
+    /// [`Error::CannotGoBack`], [`Error::NoWayBack`], [`Error::NotKept`] or the flash's.
     pub async fn request_revert(&mut self) -> Result<(), Failed<P, S>> {
         match self.running().await? {
-            Running::New(NewRuns::UnderTest) => self.require_way_back().await,
-            Running::New(NewRuns::Confirmed | NewRuns::Unconfirmable) => self.request_swap_back().await,
+            Running::New(NewRuns::UnderTest) if M::REVERTS => self.require_way_back().await.map(drop),
+            Running::New(NewRuns::UnderTest | NewRuns::Confirmed | NewRuns::Unconfirmable) => {
+                self.request_way_back().await
+            }
             Running::Old(OldRuns::Pending) => self.withdraw().await,
+            Running::Old(OldRuns::Unsettled) => self.confirm_running().await,
             // Without a magic there is no request; the mark stays, so that the states to come know what runs.
-            Running::Old(OldRuns::NotRequested | OldRuns::Refused | OldRuns::Reverted | OldRuns::NotSwapped) => Ok(()),
+            Running::Old(
+                OldRuns::NotRequested | OldRuns::Refused | OldRuns::Erased | OldRuns::Reverted | OldRuns::NotSwapped,
+            ) => Ok(()),
         }
     }
 
     /// Rollback_verify_reboot: succeeds if the old image runs and no request waits.
     ///
+    /// If the new one still runs and would stay, because a power cut made the bootloader forget what it was asked, asks
+    /// it again, for the restart that follows a failure here.
+    ///
     /// # Errors
     ///
-    /// [`Error::NewRuns`], [`Error::OldRuns`] with [`OldRuns::Pending`], or the flash's.
+    /// [`Error::NewRuns`], [`Error::OldRuns`] with [`OldRuns::Pending`], [`Error::CannotGoBack`], [`Error::NotKept`] or the
+    /// flash's.
     pub async fn check_reverted(&mut self) -> Result<(), Failed<P, S>> {
         match self.running().await? {
+            Running::New(NewRuns::Confirmed | NewRuns::Unconfirmable) if M::REVERTS => {
+                self.request_way_back().await?;
+                Err(Error::NewRuns)
+            }
             Running::New(NewRuns::UnderTest | NewRuns::Confirmed | NewRuns::Unconfirmable) => Err(Error::NewRuns),
             Running::Old(why @ OldRuns::Pending) => Err(Error::OldRuns(why)),
-            Running::Old(OldRuns::NotRequested | OldRuns::Refused | OldRuns::Reverted | OldRuns::NotSwapped) => Ok(()),
+            // Without this the next boot would bring the new image back.
+            Running::Old(OldRuns::Unsettled) => self.confirm_running().await,
+            Running::Old(
+                OldRuns::NotRequested | OldRuns::Refused | OldRuns::Erased | OldRuns::Reverted | OldRuns::NotSwapped,
+            ) => Ok(()),
         }
     }
 
@@ -373,36 +481,45 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize> ZephyrImage<P, S
     /// The flash's.
     pub async fn discard(&mut self) -> Result<(), Failed<P, S>> {
         self.received = None;
-        if self.secondary_cells().await?.swap_info() == TEST {
-            self.withdraw().await
-        } else {
-            Ok(())
-        }
+        let never_ran = match M::KIND {
+            Kind::Move | Kind::Offset | Kind::Scratch => self.secondary_cells().await?.swap_info() == TEST,
+            // Nothing in slot 1 is of use any more, not even what a torn erase left of a request.
+            Kind::Overwrite => !self.secondary_cells().await?.is_blank(),
+            Kind::Xip => matches!(
+                self.running().await?,
+                Running::Old(OldRuns::Pending | OldRuns::NotRequested)
+            ),
+        };
+        if never_ran { self.withdraw().await } else { Ok(()) }
     }
 }
 
-fn write_failed<P, S>(error: WriteError<S>) -> Error<P, S> {
-    match error {
-        WriteError::Flash(error) => Error::SecondaryFlash(error),
-        WriteError::TooLarge(fault) => Error::Image(fault),
-    }
-}
-
-impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize> UpdateModule for ZephyrImage<P, S, R, BUFFER> {
+/// The table by hand: the attribute takes no states of a rollback from a module that does not support one, and which
+/// it is depends on the mode here.
+impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> UpdateModule
+    for ZephyrImage<P, S, R, BUFFER, M>
+{
     const DESCRIPTOR: Descriptor = Descriptor {
         artifact_type: "zephyr-image",
         requires_reboot: true,
-        supports_rollback: true,
-        states: States::NONE
-            .with(CallbackState::Install)
-            .with(CallbackState::Reboot)
-            .with(CallbackState::VerifyReboot)
-            .with(CallbackState::Commit)
-            .with(CallbackState::Cleanup)
-            .with(CallbackState::Rollback)
-            .with(CallbackState::RollbackReboot)
-            .with(CallbackState::RollbackVerifyReboot)
-            .with(CallbackState::Failure),
+        supports_rollback: M::REVERTS,
+        states: {
+            let states = States::NONE
+                .with(CallbackState::Install)
+                .with(CallbackState::Reboot)
+                .with(CallbackState::VerifyReboot)
+                .with(CallbackState::Commit)
+                .with(CallbackState::Cleanup)
+                .with(CallbackState::Failure);
+            if M::REVERTS {
+                states
+                    .with(CallbackState::Rollback)
+                    .with(CallbackState::RollbackReboot)
+                    .with(CallbackState::RollbackVerifyReboot)
+            } else {
+                states
+            }
+        },
     };
 
     async fn download(&mut self, payload: &mut Payload<'_>) -> Result<(), Failure> {

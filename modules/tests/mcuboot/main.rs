@@ -3,7 +3,9 @@
 mod deployments;
 mod device;
 mod golden;
+mod modes;
 mod power;
 mod refusals;
 mod running;
+mod traps;
 mod writing;

@@ -243,7 +243,11 @@ fn wrong_layouts_are_typed_errors() {
     let good = Device::<8, 4096>::blank().layout();
     assert_eq!(good.try_checked(), Ok(good));
     let cases = [
-        (Layout { write_len: 16, ..good }, LayoutError::WriteLen),
+        (Layout { write_len: 16, ..good }, LayoutError::MaxAlign),
+        (Layout { max_align: 4, ..good }, LayoutError::MaxAlign),
+        (Layout { max_align: 64, ..good }, LayoutError::MaxAlign),
+        (Layout { write_len: 3, ..good }, LayoutError::WriteLen),
+        (Layout { write_len: 64, ..good }, LayoutError::WriteLen),
         (Layout { write_len: 0, ..good }, LayoutError::WriteLen),
         (Layout { sector_len: 0, ..good }, LayoutError::SectorLen),
         (Layout { sector_len: 32, ..good }, LayoutError::SectorLen),

@@ -175,7 +175,7 @@ fn refused_by_the_bootloader() {
     for device in received(true) {
         let device = Small {
             boot: device.boot.clone().refusing(V2),
-            ..device
+            ..device.clone()
         };
         let boot = device.boots();
         assert!(boot.refused);

@@ -5,7 +5,7 @@ use mender::UpdateModule;
 use mender::update_module::{CallbackState, Payload};
 use mender_modules::mcuboot::ZephyrImage;
 use mender_testkit::flash::{FlashError, Partition};
-use mender_testkit::image::ImageBuilder;
+use mender_testkit::image::{ImageBuilder, ImageInfo};
 use mender_testkit::payload::MemoryPayload;
 use pollster::block_on;
 use proptest::prelude::*;
@@ -22,20 +22,28 @@ fn any_chunk_length<const WRITE: usize>() {
         download(&mut device.module(), source).unwrap();
         let slot = device.slot(1);
         assert!(slot[..file.len()] == file, "chunks of {chunk_len}, unit {WRITE}");
-        assert!(slot[file.len()..slot.len() - 40].iter().all(|b| *b == 0xff));
+        // The note is in the sector below the trailer's.
+        let note = slot.len() - 2 * 4096;
+        assert!(slot[file.len()..note].iter().all(|b| *b == 0xff));
+        assert_eq!(slot[note..note + 16], *b"mender new image");
+        assert_eq!(slot[note + 16..note + 48], ImageInfo::parse(&file).unwrap().hash);
+        assert!(slot[note + 48..slot.len() - 40].iter().all(|b| *b == 0xff));
         assert_eq!(device.flash.violations(), []);
         let counters = device.flash.counters();
-        assert_eq!(counters.erases, 4, "three sectors of data and the trailer's");
+        assert_eq!(
+            counters.erases, 5,
+            "three sectors of data, the note's and the trailer's"
+        );
         let padded = file.len().next_multiple_of(WRITE);
         assert_eq!(
             counters.bytes_written as usize,
-            padded + WRITE,
-            "every byte once, and the mark"
+            padded + 48 + WRITE,
+            "every byte once, the note and the mark"
         );
         if chunk_len >= 4096 {
             let chunks = file.len().div_ceil(chunk_len) as u64;
             assert!(
-                counters.writes <= 2 * chunks + 4,
+                counters.writes <= 2 * chunks + 5,
                 "{} writes: runs go out whole",
                 counters.writes
             );
@@ -85,7 +93,7 @@ fn an_update_erases_no_sector_twice() {
     assert!(before_boot.iter().all(|n| *n <= 1), "{before_boot:?}");
     assert_eq!(
         before_boot.iter().sum::<u32>(),
-        image(V2).len().div_ceil(512) as u32 + 1
+        image(V2).len().div_ceil(512) as u32 + 2
     );
     assert_eq!(device.boots().ran, Some(V2));
     device.flash.reset_counters();

@@ -1,40 +1,79 @@
-//! A model of MCUboot (swap using move, `BOOT_MAX_ALIGN` = 8, equal sectors) on the simulated flash.
+//! A model of MCUboot on the simulated flash: its swap modes, overwrite-only, and direct-xip with revert.
 //!
 //! Behaves as MCUboot does, in the decision of the two trailers, in what it demands of an image (header, sizes,
-//! SHA-256; no signature), in what it does to a bad one, and in the flash content after a swap, byte for byte. The
+//! SHA-256; no signature), in what it does to a bad one, and in the flash content after a boot, byte for byte. The
 //! golden states in `tests/vectors/mcuboot` come from the real `bootutil` and hold it to that. It works through writes
-//! and erases of the simulated chip, so power can be cut within a swap; the next [`Mcuboot::boot`] finishes it from
-//! the swap status in slot 0, as the real one does.
+//! and erases of the simulated chip, so power can be cut within a boot; the next [`Mcuboot::boot`] goes on
+//! from what is in flash, as the real one does.
 //!
-//! Differences: a sector is copied by one write, so the number of operations is smaller than MCUboot's.
+//! Differences: all sectors have the same length, and a sector is copied by one write, so the number of operations is
+//! smaller than MCUboot's.
+//!
+//! | file | what |
+//! |---|---|
+//! | `by_move.rs`, `by_offset.rs`, `by_scratch.rs` | the swap modes |
+//! | `overwrite.rs`, `xip.rs` | the others |
+//! | `check.rs` | images in slot 1 |
+//! | `run.rs` | writes that all swaps have in common |
+//! | `trailer.rs` | cells, decoding, the decision |
 //!
 //! Depends on [`flash`](crate::flash) and [`image`](crate::image).
 
-mod swap;
+mod by_move;
+mod by_offset;
+mod by_scratch;
+mod check;
+mod overwrite;
+mod run;
 mod trailer;
+mod xip;
 
 use std::ops::Range;
 
-pub use trailer::{Flag, MAGIC, Magic, SwapType, Trailer, decide};
+pub use trailer::{Flag, MAGIC, Magic, SwapType, Trailer, decide, decide_offset, magic};
 
 use crate::flash::{FlashError, SimFlash};
-use crate::image::{FLAG_NON_BOOTABLE, FLAGS_COMPRESSED, FLAGS_ENCRYPTED, ImageInfo, Sizes, Version, header_version};
+use crate::image::Version;
+use trailer::Cells;
 
 /// Where the slots are on the chip.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// Slot 0, the one that is executed. Whole sectors.
+    /// Slot 0. Whole sectors.
     pub slot0: Range<u32>,
-    /// Slot 1. As many sectors, or one less.
+    /// Slot 1. Whole sectors; how many depends on the mode.
     pub slot1: Range<u32>,
     /// MCUboot's `BOOT_MAX_IMG_SECTORS`.
     pub max_img_sectors: u32,
+}
+
+/// How the bootloader brings a new image to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Swap using move. Slot 1 has as many sectors as slot 0, or one less.
+    Move,
+    /// Swap using offset. Slot 1 has as many sectors as slot 0, or one more.
+    Offset,
+    /// Swap using scratch. The slots have the same length.
+    Scratch {
+        /// The scratch area; at least one sector.
+        scratch: Range<u32>,
+    },
+    /// Slot 1 is copied over slot 0.
+    Overwrite {
+        /// Only the image is copied, not the whole slot. What Zephyr builds.
+        fast: bool,
+    },
+    /// The slot with the higher version is executed where it is; with `MCUBOOT_DIRECT_XIP_REVERT`.
+    DirectXip,
 }
 
 /// The bootloader of a chip.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mcuboot {
     layout: Layout,
+    mode: Mode,
+    max_align: u32,
     refused: Vec<Version>,
 }
 
@@ -43,6 +82,8 @@ pub struct Mcuboot {
 pub struct BootOutcome {
     /// Version of the image that runs now, or `None` if nothing can boot.
     pub ran: Option<Version>,
+    /// The slot that it runs from; 0 in all modes but direct-xip.
+    pub slot: u8,
     /// The swap that this boot started (or repeated from its start) and finished.
     pub swapped: SwapType,
     /// An interrupted swap of an earlier boot was finished.
@@ -51,23 +92,36 @@ pub struct BootOutcome {
     pub refused: bool,
 }
 
-enum Slot1 {
-    Good,
-    /// Nothing that is meant to boot: no header at all, or the non-bootable flag.
-    NotBootable,
-    Bad,
-}
-
 impl Mcuboot {
-    /// A bootloader for this layout.
+    /// A bootloader for this layout, with swap using move and `BOOT_MAX_ALIGN` = 8.
     pub fn new(layout: Layout) -> Mcuboot {
         Mcuboot {
             layout,
+            mode: Mode::Move,
+            max_align: 8,
             refused: Vec::new(),
         }
     }
 
-    /// Makes the bootloader refuse images of this version in slot 1, as if their signature were wrong.
+    /// Another mode.
+    #[must_use]
+    pub fn with_mode(mut self, mode: Mode) -> Mcuboot {
+        self.mode = mode;
+        self
+    }
+
+    /// Another `BOOT_MAX_ALIGN`: 8, 16 or 32.
+    #[must_use]
+    pub fn with_max_align(mut self, max_align: u32) -> Mcuboot {
+        assert!(
+            matches!(max_align, 8 | 16 | 32),
+            "BOOT_MAX_ALIGN is 8, 16 or 32, not {max_align}"
+        );
+        self.max_align = max_align;
+        self
+    }
+
+    /// Makes the bootloader refuse images of this version, as if their signature were wrong.
     #[must_use]
     pub fn refusing(mut self, version: Version) -> Mcuboot {
         self.refused.push(version);
@@ -79,20 +133,72 @@ impl Mcuboot {
         &self.layout
     }
 
-    /// Length of the trailer for this write unit: swap status, four cells, magic.
+    /// The mode.
+    pub fn mode(&self) -> &Mode {
+        &self.mode
+    }
+
+    /// `BOOT_MAX_ALIGN`.
+    pub fn max_align(&self) -> u32 {
+        self.max_align
+    }
+
+    /// Decodes the trailer in a slot's content, with this bootloader's `BOOT_MAX_ALIGN`.
+    pub fn trailer(&self, slot: &[u8]) -> Trailer {
+        Trailer::read_aligned(slot, self.max_align)
+    }
+
+    /// What follows from two trailers before the images are looked at. Direct-xip does not decide in this way: always
+    /// [`SwapType::None`].
+    pub fn decide(&self, slot0: &Trailer, slot1: &Trailer) -> SwapType {
+        match self.mode {
+            Mode::Move | Mode::Scratch { .. } | Mode::Overwrite { .. } => decide(slot0, slot1),
+            Mode::Offset => decide_offset(slot0, slot1),
+            Mode::DirectXip => SwapType::None,
+        }
+    }
+
+    fn cells(&self) -> Cells {
+        Cells {
+            max_align: self.max_align,
+            tlv_sizes_cell: self.mode == Mode::Offset,
+        }
+    }
+
+    /// Swap status entries per sector.
+    fn states_per_sector(&self) -> u32 {
+        if self.mode == Mode::Offset { 2 } else { 3 }
+    }
+
+    /// Length of the trailer for this write unit: swap status, cells, magic.
     fn trailer_len(&self, write_len: u32) -> u32 {
-        self.layout.max_img_sectors * 3 * write_len + 4 * 8 + 16
+        self.layout.max_img_sectors * self.states_per_sector() * write_len + self.cells().swap_size()
     }
 
     /// The largest image, header and TLVs included, for this write unit and sector size.
     pub fn max_image_len(&self, write_len: u32, sector_len: u32) -> u32 {
         let slot0 = self.layout.slot0.end - self.layout.slot0.start;
         let slot1 = self.layout.slot1.end - self.layout.slot1.start;
-        let room = (slot0 - sector_len).min(slot1);
-        room.saturating_sub(self.trailer_len(write_len).next_multiple_of(sector_len))
+        let trailer = self.trailer_len(write_len);
+        let room = match self.mode {
+            Mode::Move => (slot0 - sector_len)
+                .min(slot1)
+                .checked_sub(trailer.next_multiple_of(sector_len)),
+            Mode::Offset => slot0
+                .min(slot1 - sector_len)
+                .checked_sub(trailer.next_multiple_of(sector_len)),
+            Mode::Scratch { .. } => slot0.checked_sub(trailer).and_then(|end| {
+                // The last data share the scratch area with a trailer for one step of the swap.
+                let beside = end.next_multiple_of(sector_len) - end;
+                let needed = self.states_per_sector() * write_len + self.cells().swap_size();
+                end.checked_sub(needed.saturating_sub(beside))
+            }),
+            Mode::Overwrite { .. } | Mode::DirectXip => slot0.min(slot1).checked_sub(self.cells().swap_info()),
+        };
+        room.unwrap_or(0)
     }
 
-    /// Boots: finishes an interrupted swap, or decides on a new one and performs it, then checks slot 0.
+    /// Boots: finishes what was interrupted, or decides on something new and performs it, then checks what is to run.
     ///
     /// # Errors
     ///
@@ -102,73 +208,33 @@ impl Mcuboot {
         &self,
         flash: &SimFlash<WRITE, SECTOR>,
     ) -> Result<BootOutcome, FlashError> {
-        const {
-            assert!(
-                WRITE <= 8 && 8 % WRITE == 0,
-                "BOOT_MAX_ALIGN is 8 here: the write unit must be 1, 2, 4 or 8"
-            );
-        }
+        assert!(
+            (self.max_align as usize).is_multiple_of(WRITE),
+            "a write unit of {WRITE} bytes does not fit BOOT_MAX_ALIGN = {}",
+            self.max_align
+        );
         let mut outcome = BootOutcome {
             ran: None,
+            slot: 0,
             swapped: SwapType::None,
             resumed: false,
             refused: false,
         };
-        let slot0 = read(flash, &self.layout.slot0)?;
-        let slot1 = read(flash, &self.layout.slot1)?;
-        let trailers = (Trailer::read(&slot0), Trailer::read(&slot1));
-
-        // The swap status in slot 0 counts when a swap was begun there and no new request waits in slot 1.
-        let begun =
-            trailers.0.magic == Magic::Good && trailers.0.copy_done == Flag::Unset && trailers.1.magic != Magic::Good;
-        let progress = if begun { self.progress::<WRITE>(&slot0) } else { None };
-        if let Some(progress) = progress {
-            let run = swap::Run {
-                boot: self,
-                flash,
-                swap_type: trailers.0.swap_type,
-            };
-            run.resume(&slot0, progress)?;
-            outcome.resumed = true;
-        } else if header_version(&slot0).is_some() {
-            let wanted = match trailers.0.swap_type {
-                known if begun && known != SwapType::None => known,
-                _ => decide(&trailers.0, &trailers.1),
-            };
-            if wanted != SwapType::None {
-                let room = self.max_image_len(WRITE as u32, SECTOR as u32) as usize;
-                match self.check_slot1(&slot1, room) {
-                    Slot1::Good => {
-                        let run = swap::Run {
-                            boot: self,
-                            flash,
-                            swap_type: wanted,
-                        };
-                        if run.start(&slot0, &slot1, begun)? {
-                            outcome.swapped = wanted;
-                        }
-                    }
-                    Slot1::NotBootable => {
-                        outcome.refused = true;
-                        self.erase_trailer(flash, &self.layout.slot1)?;
-                    }
-                    Slot1::Bad => {
-                        outcome.refused = true;
-                        flash.erase_now(self.layout.slot1.clone())?;
-                    }
-                }
+        match &self.mode {
+            Mode::Move => self.boot_by_move(flash, &mut outcome)?,
+            Mode::Offset => self.boot_by_offset(flash, &mut outcome)?,
+            Mode::Scratch { scratch } => self.boot_by_scratch(flash, scratch, &mut outcome)?,
+            Mode::Overwrite { fast } => self.boot_by_overwriting(flash, *fast, &mut outcome)?,
+            Mode::DirectXip => {
+                self.boot_in_place(flash, &mut outcome)?;
+                return Ok(outcome);
             }
         }
-
-        let slot0 = read(flash, &self.layout.slot0)?;
-        outcome.ran = ImageInfo::parse(&slot0)
-            .ok()
-            .filter(|image| image.hash_is_right(&slot0) && image.flags & FLAG_NON_BOOTABLE == 0)
-            .map(|image| image.version);
+        outcome.ran = check::bootable(&read(flash, &self.layout.slot0)?);
         Ok(outcome)
     }
 
-    /// What [`boot`](Mcuboot::boot) would decide from the trailers alone.
+    /// What [`boot`](Mcuboot::boot) would decide from the trailers alone: see [`decide`](Mcuboot::decide).
     ///
     /// # Errors
     ///
@@ -178,28 +244,7 @@ impl Mcuboot {
         flash: &SimFlash<WRITE, SECTOR>,
     ) -> Result<SwapType, FlashError> {
         let (slot0, slot1) = (read(flash, &self.layout.slot0)?, read(flash, &self.layout.slot1)?);
-        Ok(decide(&Trailer::read(&slot0), &Trailer::read(&slot1)))
-    }
-
-    fn check_slot1(&self, slot1: &[u8], room: usize) -> Slot1 {
-        if slot1[..crate::image::HEADER_LEN].iter().all(|b| *b == 0xff) {
-            return Slot1::NotBootable;
-        }
-        let flags = u32::from_le_bytes([slot1[16], slot1[17], slot1[18], slot1[19]]);
-        if header_version(slot1).is_some() && flags & FLAG_NON_BOOTABLE != 0 {
-            return Slot1::NotBootable;
-        }
-        match ImageInfo::parse(slot1) {
-            Ok(image)
-                if image.len <= room
-                    && image.flags & (FLAGS_ENCRYPTED | FLAGS_COMPRESSED) == 0
-                    && image.hash_is_right(slot1)
-                    && !self.refused.contains(&image.version) =>
-            {
-                Slot1::Good
-            }
-            Ok(_) | Err(_) => Slot1::Bad,
-        }
+        Ok(self.decide(&self.trailer(&slot0), &self.trailer(&slot1)))
     }
 
     fn erase_trailer<const WRITE: usize, const SECTOR: usize>(
@@ -226,9 +271,4 @@ fn read<const WRITE: usize, const SECTOR: usize>(
     let mut bytes = vec![0; (range.end - range.start) as usize];
     flash.read_now(range.start, &mut bytes)?;
     Ok(bytes)
-}
-
-/// Length of the image in a slot, as far as its sizes can be followed.
-fn image_len(slot: &[u8]) -> Option<u32> {
-    Sizes::read(slot).ok().and_then(|sizes| u32::try_from(sizes.len).ok())
 }

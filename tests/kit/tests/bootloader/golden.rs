@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::path::PathBuf;
 
-use mender_testkit::bootloader::{Layout, Mcuboot};
+use mender_testkit::bootloader::{Layout, Mcuboot, Mode};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -59,11 +59,28 @@ impl Folder {
             let start = number(&self.layout[name]["offset"]);
             start..start + number(&self.layout[name]["size"])
         };
+        let mode = match self.layout["mode"].as_str().expect("a mode") {
+            "move" => Mode::Move,
+            "offset" => Mode::Offset,
+            "scratch" => Mode::Scratch {
+                scratch: slot("scratch"),
+            },
+            "overwrite" => Mode::Overwrite { fast: false },
+            "overwrite-fast" => Mode::Overwrite { fast: true },
+            "xip-revert" => Mode::DirectXip,
+            other => panic!("{other}"),
+        };
         Mcuboot::new(Layout {
             slot0: slot("slot0"),
             slot1: slot("slot1"),
             max_img_sectors: number(&self.layout["max_sectors"]),
         })
+        .with_mode(mode)
+        .with_max_align(number(&self.layout["max_align"]))
+    }
+
+    pub fn write_len(&self) -> u32 {
+        self.layout["align"].as_u64().expect("a number") as u32
     }
 
     pub fn max_image_len(&self) -> u64 {

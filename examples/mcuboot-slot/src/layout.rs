@@ -1,0 +1,190 @@
+//! Where the slots are in the dump and how the bootloader was built: from a file, from flags.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::Value;
+
+/// The modes by their names on the command line and in files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Move,
+    Offset,
+    Scratch,
+    Overwrite,
+    DirectXip,
+}
+
+impl Mode {
+    fn parse(text: &str) -> Result<Mode, String> {
+        match text {
+            "move" => Ok(Mode::Move),
+            "offset" => Ok(Mode::Offset),
+            "scratch" => Ok(Mode::Scratch),
+            "overwrite" | "overwrite-fast" => Ok(Mode::Overwrite),
+            "direct-xip" | "xip-revert" => Ok(Mode::DirectXip),
+            other => Err(format!(
+                "unknown mode '{other}': expected move, offset, scratch, overwrite or direct-xip"
+            )),
+        }
+    }
+}
+
+/// A slot: offset and length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Area {
+    offset: u32,
+    len: u32,
+}
+
+#[derive(Args)]
+pub struct Flags {
+    /// The layout as JSON; see below
+    #[arg(long, value_name = "FILE")]
+    layout: Option<PathBuf>,
+    /// How the bootloader swaps: move, offset, scratch, overwrite or direct-xip
+    #[arg(long, value_parser = Mode::parse)]
+    mode: Option<Mode>,
+    /// Slot 0: start and length
+    #[arg(long, value_name = "OFFSET:LENGTH", value_parser = area)]
+    slot0: Option<Area>,
+    /// Slot 1: start and length
+    #[arg(long, value_name = "OFFSET:LENGTH", value_parser = area)]
+    slot1: Option<Area>,
+    /// Length of a flash sector
+    #[arg(long, value_name = "LENGTH", value_parser = number)]
+    sector: Option<u32>,
+    /// Write unit of the flash (imgtool's --align)
+    #[arg(long, value_name = "LENGTH", value_parser = number)]
+    align: Option<u32>,
+    /// The bootloader's BOOT_MAX_ALIGN (imgtool's --max-align); by default the write unit, but at least 8
+    #[arg(long, value_name = "LENGTH", value_parser = number)]
+    max_align: Option<u32>,
+    /// The bootloader's MCUBOOT_MAX_IMG_SECTORS; 128 by default
+    #[arg(long, value_name = "NUMBER", value_parser = number)]
+    max_sectors: Option<u32>,
+    /// Address of the dump's first byte, if the slots are given by address; 0 by default
+    #[arg(long, value_name = "ADDRESS", value_parser = number)]
+    base: Option<u32>,
+}
+
+/// All that is needed to work on a dump.
+pub struct Layout {
+    pub mode: Mode,
+    pub slot0: Range<usize>,
+    pub slot1: Range<usize>,
+    pub sector_len: u32,
+    pub write_len: u32,
+    pub max_align: u32,
+    pub max_img_sectors: u32,
+}
+
+impl Flags {
+    pub fn read(&self) -> Result<Layout, String> {
+        let file = match &self.layout {
+            None => Value::Null,
+            Some(path) => {
+                let text = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+                serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))?
+            }
+        };
+        let stated = |name: &str| match &file[name] {
+            Value::Null => Ok(None),
+            value => json_number(value).map(Some).map_err(|error| format!("{name}: {error}")),
+        };
+        let slot = |flag: Option<Area>, name: &str| match flag {
+            Some(area) => Ok(area),
+            None => {
+                let missing =
+                    || format!("the layout lacks {name}: give --{name} OFFSET:LENGTH, or a layout file with it");
+                let object = file[name].as_object().ok_or_else(missing)?;
+                let field = |field: &str| {
+                    json_number(object.get(field).unwrap_or(&Value::Null))
+                        .map_err(|error| format!("{name}.{field}: {error}"))
+                };
+                Ok::<_, String>(Area {
+                    offset: field("offset")?,
+                    len: field("size")?,
+                })
+            }
+        };
+        let mode = match (self.mode, file["mode"].as_str()) {
+            (Some(mode), _) => mode,
+            (None, Some(text)) => Mode::parse(text)?,
+            (None, None) => {
+                return Err(
+                    "the layout lacks the mode: give --mode move|offset|scratch|overwrite|direct-xip, or a layout \
+                            file with it"
+                        .into(),
+                );
+            }
+        };
+        let needed = |flag: Option<u32>, name: &str| match flag {
+            Some(number) => Ok(number),
+            None => {
+                stated(name)?.ok_or_else(|| format!("the layout lacks {name}: give --{name}, or a layout file with it"))
+            }
+        };
+        let base = self.base.or(stated("base")?).unwrap_or(0);
+        let place = |area: Area, name: &str| {
+            let start = area.offset.checked_sub(base).ok_or_else(|| {
+                format!(
+                    "{name} starts at {:#x}, before the dump's first byte at {base:#x}",
+                    area.offset
+                )
+            })? as usize;
+            Ok::<_, String>(start..start + area.len as usize)
+        };
+        let write_len = needed(self.align, "align")?;
+        let (slot0, slot1) = (
+            place(slot(self.slot0, "slot0")?, "slot0")?,
+            place(slot(self.slot1, "slot1")?, "slot1")?,
+        );
+        if slot0.start < slot1.end && slot1.start < slot0.end {
+            return Err("slot 0 and slot 1 overlap".into());
+        }
+        Ok(Layout {
+            mode,
+            slot0,
+            slot1,
+            sector_len: needed(self.sector, "sector")?,
+            write_len,
+            max_align: self.max_align.or(stated("max_align")?).unwrap_or(write_len.max(8)),
+            max_img_sectors: self.max_sectors.or(stated("max_sectors")?).unwrap_or(128),
+        })
+    }
+}
+
+fn json_number(value: &Value) -> Result<u32, String> {
+    match value {
+        Value::String(text) => number(text),
+        value => value
+            .as_u64()
+            .and_then(|number| u32::try_from(number).ok())
+            .ok_or_else(|| format!("expected a number below 2^32, found {value}")),
+    }
+}
+
+fn number(text: &str) -> Result<u32, String> {
+    let wrong = || format!("'{text}' is no number: write 32768, 0x8000 or 32K");
+    let (digits, unit) = match text.strip_suffix(['K', 'k']) {
+        Some(digits) => (digits, 1024),
+        None => (text, 1),
+    };
+    let value = match digits.strip_prefix("0x") {
+        Some(hex) => u32::from_str_radix(hex, 16),
+        None => digits.parse(),
+    };
+    value.ok().and_then(|value| value.checked_mul(unit)).ok_or_else(wrong)
+}
+
+fn area(text: &str) -> Result<Area, String> {
+    let (offset, len) = text
+        .split_once(':')
+        .ok_or_else(|| format!("expected OFFSET:LENGTH, found '{text}'"))?;
+    Ok(Area {
+        offset: number(offset)?,
+        len: number(len)?,
+    })
+}
