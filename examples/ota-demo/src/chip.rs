@@ -6,7 +6,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use mender_modules::mcuboot::Layout;
+use mender_modules::mcuboot::{Layout, SwapMove};
 use mender_testkit::bootloader::{Layout as BootLayout, Mcuboot};
 use mender_testkit::flash::{Counters, FlashError, Partition, SimFlash};
 use mender_testkit::image::ImageInfo;
@@ -26,11 +26,13 @@ pub const RECORDS: Range<u32> = 0x1f_0000..0x1f_4000;
 const MAX_IMG_SECTORS: u32 = 256;
 
 /// The slots, as the update module has to know them.
-pub const LAYOUT: Layout = Layout {
+pub const LAYOUT: Layout<SwapMove> = Layout {
+    mode: SwapMove,
     primary_len: SLOT0.end - SLOT0.start,
     secondary_len: SLOT1.end - SLOT1.start,
     sector_len: SECTOR as u32,
     write_len: WRITE as u32,
+    max_align: 8,
     max_img_sectors: MAX_IMG_SECTORS,
 }
 .checked();

@@ -1,7 +1,7 @@
 //! The module in the real client, with the bootloader model: the kit's test of update modules.
 
 use mender_modules::Restart;
-use mender_modules::mcuboot::{Layout, ZephyrImage};
+use mender_modules::mcuboot::{Layout, SwapMove, ZephyrImage};
 use mender_testkit::bootloader::{self, Flag, Magic, Mcuboot, SwapType, Trailer};
 use mender_testkit::flash::Partition;
 use mender_testkit::image::{ImageInfo, Version};
@@ -29,10 +29,12 @@ fn mcuboot() -> Mcuboot {
 
 fn module<const WRITE: usize>(board: &Board<WRITE, SECTOR>) -> Module<WRITE, impl Restart + use<WRITE>> {
     let layout = Layout {
+        mode: SwapMove,
         primary_len: SLOT_LEN,
         secondary_len: SLOT_LEN,
         sector_len: SECTOR as u32,
         write_len: WRITE as u32,
+        max_align: 8,
         max_img_sectors: 16,
     };
     ZephyrImage::new(layout, slot(board, 0), slot(board, 1), board.restart()).expect("the layout fits the slots")

@@ -7,7 +7,7 @@ use std::time::Duration;
 use mender::storage::{FlashRange, FlashScratch, FlashStorage};
 use mender::update_module;
 use mender::update_module::{Failure, Payload};
-use mender_modules::mcuboot::{Layout, ZephyrImage};
+use mender_modules::mcuboot::{Layout, SwapMove, ZephyrImage};
 use mender_testkit::artifact::ArtifactWriter;
 use mender_testkit::bootloader::{Layout as BootLayout, Mcuboot};
 use mender_testkit::flash::{Partition, SimFlash};
@@ -24,11 +24,13 @@ const STORAGE: std::ops::Range<u32> = 0..0x2000;
 const SLOT0: std::ops::Range<u32> = 0x2000..0x2_2000;
 pub const SLOT1: std::ops::Range<u32> = 0x2_2000..0x4_2000;
 
-const LAYOUT: Layout = Layout {
+const LAYOUT: Layout<SwapMove> = Layout {
+    mode: SwapMove,
     primary_len: SLOT0.end - SLOT0.start,
     secondary_len: SLOT1.end - SLOT1.start,
     sector_len: SECTOR as u32,
     write_len: WRITE as u32,
+    max_align: 8,
     max_img_sectors: 128,
 }
 .checked();
