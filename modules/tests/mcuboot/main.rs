@@ -1,6 +1,7 @@
 //! The module `zephyr-image` on simulated flash with the bootloader model.
 
 mod device;
+mod geometry;
 mod golden;
 mod modes;
 mod power;
