@@ -2,6 +2,7 @@
 
 mod deployments;
 mod device;
+mod geometry;
 mod golden;
 mod modes;
 mod power;

@@ -68,10 +68,11 @@ impl Mcuboot {
             },
             scratch,
         };
-        if entries > 0 {
-            let from = if source == Source::Scratch { &area } else { &slot0 };
-            let cell = &from[from.len() - self.cells().swap_size() as usize..];
-            let size = u32::from_le_bytes([cell[0], cell[1], cell[2], cell[3]]);
+        let from = if source == Source::Scratch { &area } else { &slot0 };
+        let cell = &from[from.len() - self.cells().swap_size() as usize..];
+        let size = u32::from_le_bytes([cell[0], cell[1], cell[2], cell[3]]);
+        // bootutil does not check the size; what a torn erase leaves of a record is taken for none here.
+        if entries > 0 && size as usize <= slot0.len() {
             run(known).exchange(size, entries)?;
             outcome.resumed = true;
             return Ok(());

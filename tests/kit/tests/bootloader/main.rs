@@ -100,6 +100,62 @@ fn trailers_are_decoded_as_bootutil_does() {
     assert!(seen > 1000, "{seen}");
 }
 
+/// Every cell of every stored state is where the table says, and means what its first byte says.
+#[test]
+fn every_cell_is_decoded() {
+    let mut seen = 0;
+    for name in FOLDERS {
+        let folder = Folder::open(name);
+        let boot = folder.bootloader();
+        let mut state = (String::new(), Vec::new());
+        for row in golden::table(&format!("{name}/trailers.tsv")) {
+            if row["state"] != state.0 {
+                state = (row["state"].clone(), folder.flash(&row["state"]).expect("stored"));
+            }
+            let layout = boot.layout();
+            let range = if row["slot"] == "0" {
+                &layout.slot0
+            } else {
+                &layout.slot1
+            };
+            let slot = &state.1[range.start as usize..range.end as usize];
+            let case = format!("{name}: {row:?}");
+            let (at, from_end) = (&row["off_in_slot"], &row["off_from_end"]);
+            let at: usize = at.parse().unwrap();
+            assert_eq!(slot.len() - at, from_end.parse::<usize>().unwrap(), "{case}");
+            let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+            assert_eq!(
+                hex(&slot[at..at + row["cell_hex"].len() / 2]),
+                row["cell_hex"],
+                "{case}"
+            );
+            let of_byte = match slot[at] {
+                0x01 => Flag::Set,
+                0xff => Flag::Unset,
+                _ => Flag::Bad,
+            };
+            let trailer = boot.trailer(slot);
+            match row["field"].as_str() {
+                "image_ok" => assert_eq!(trailer.image_ok, of_byte, "{case}"),
+                "copy_done" => assert_eq!(trailer.copy_done, of_byte, "{case}"),
+                "swap_info" => {
+                    let kind = [SwapType::Test, SwapType::Permanent, SwapType::Revert];
+                    let number = usize::from(slot[at] & 0x0f);
+                    let kind = number.checked_sub(2).and_then(|n| kind.get(n));
+                    assert_eq!(trailer.swap_type, *kind.unwrap_or(&SwapType::None), "{case}");
+                }
+                "magic" => {
+                    let good = slot[at..].ends_with(&mender_testkit::bootloader::magic(boot.max_align()));
+                    assert_eq!(trailer.magic == Magic::Good, good, "{case}");
+                }
+                _ => continue,
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 1000, "{seen}");
+}
+
 const FOLDERS: [&str; 17] = [
     "move-a8",
     "move-a4",
