@@ -233,7 +233,7 @@ impl<'a> Rules<'a, '_> {
         for state in [State::Reboot, State::VerifyReboot] {
             let name = state.name();
             for (listed, _) in args.listed(state).filter(|(listed, _)| !listed.guessed) {
-                self.forbid(
+                self.forbid_if_known(
                     &[(requires, false)],
                     listed.span,
                     format!(
@@ -278,7 +278,7 @@ impl<'a> Rules<'a, '_> {
         for state in [State::Rollback, State::RollbackReboot, State::RollbackVerifyReboot] {
             let name = state.name();
             for (listed, _) in args.listed(state).filter(|(listed, _)| !listed.guessed) {
-                self.forbid(
+                self.forbid_if_known(
                     &[(supports, false)],
                     listed.span,
                     format!(
@@ -287,7 +287,7 @@ impl<'a> Rules<'a, '_> {
                     ),
                 );
                 if state != State::Rollback {
-                    self.forbid(
+                    self.forbid_if_known(
                         &[(supports, true), (requires, false)],
                         listed.span,
                         format!(
@@ -306,6 +306,17 @@ impl<'a> Rules<'a, '_> {
             .copied()
             .filter(|state| !self.args.lists(*state))
             .collect()
+    }
+
+    /// An error if all flags are known to have the given values. Of a state that a const expression may rule out nothing
+    /// is said: the table leaves it out where it is ruled out, so that one definition serves several kinds of module.
+    fn forbid_if_known(&mut self, flags: &[((&Flag, &'static str), bool)], span: Span, message: String) {
+        let known = flags
+            .iter()
+            .all(|((flag, _), _)| matches!(flag.value(), Some(Value::Bool(_)) | None));
+        if known {
+            self.forbid(flags, span, message);
+        }
     }
 
     /// An error if all flags have the given values; an assertion if that is not known yet.

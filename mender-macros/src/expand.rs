@@ -135,6 +135,22 @@ fn descriptor(private: &TokenStream, table: &Table) -> TokenStream {
     let mut listed: Vec<State> = table.calls.iter().flat_map(|(_, states)| states.clone()).collect();
     listed.sort_unstable();
     let states = variants(private, &listed);
+    // A flag that is a const expression may rule states out: they are listed, but not in the table.
+    let is_const = |value: &Value| matches!(value, Value::Const(_));
+    let with = listed.iter().zip(&states).map(|(state, variant)| {
+        let mut conditions = Vec::new();
+        if state.needs_reboot() && is_const(&table.requires_reboot) {
+            conditions.push(local("requires_reboot"));
+        }
+        if state.needs_rollback() && is_const(&table.supports_rollback) {
+            conditions.push(local("supports_rollback"));
+        }
+        if conditions.is_empty() {
+            quote!(.with(#variant))
+        } else {
+            quote!(.with_if(#variant, #(#conditions)&&*))
+        }
+    });
     let assertions = table.assertions.iter().map(
         |Assertion {
              span,
@@ -151,7 +167,7 @@ fn descriptor(private: &TokenStream, table: &Table) -> TokenStream {
             artifact_type: #artifact_type,
             requires_reboot: #requires_reboot,
             supports_rollback: #supports_rollback,
-            states: #private::States::NONE #(.with(#states))*,
+            states: #private::States::NONE #(#with)*,
         }
     };
     if bindings.is_empty() {

@@ -96,6 +96,8 @@ use proc_macro::TokenStream;
 /// - `requires_reboot` needs `reboot` and `verify_reboot`. Without it no state of a reboot is listed, as none is called.
 /// - `supports_rollback` needs `rollback`, and with `requires_reboot` also `rollback_reboot`. Without it no state of a
 ///   rollback is listed.
+/// - Where a flag is a const expression, states that its value rules out may be listed all the same: the table leaves
+///   them out. So one generic module serves bootloaders that can go back and others (`supports_rollback = M::REVERTS`).
 /// - The item is a struct.
 ///
 /// # Expansion

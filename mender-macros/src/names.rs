@@ -61,6 +61,30 @@ impl State {
         }
     }
 
+    /// Whether only modules with `requires_reboot` are called in it.
+    pub fn needs_reboot(self) -> bool {
+        match self {
+            State::Reboot | State::VerifyReboot | State::RollbackReboot | State::RollbackVerifyReboot => true,
+            State::Download | State::Install | State::Commit | State::Cleanup | State::Rollback | State::Failure => {
+                false
+            }
+        }
+    }
+
+    /// Whether only modules with `supports_rollback` are called in it.
+    pub fn needs_rollback(self) -> bool {
+        match self {
+            State::Rollback | State::RollbackReboot | State::RollbackVerifyReboot => true,
+            State::Download
+            | State::Install
+            | State::Reboot
+            | State::VerifyReboot
+            | State::Commit
+            | State::Cleanup
+            | State::Failure => false,
+        }
+    }
+
     pub fn from_name(name: &str) -> Option<State> {
         State::ALL.into_iter().find(|state| state.name() == name)
     }

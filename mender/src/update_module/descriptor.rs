@@ -96,6 +96,12 @@ impl States {
         States(self.0 | state.bit())
     }
 
+    /// The set with `state` added if `condition` is so.
+    #[must_use]
+    pub const fn with_if(self, state: CallbackState, condition: bool) -> States {
+        if condition { self.with(state) } else { self }
+    }
+
     /// Whether `state` is in the set.
     pub const fn contains(self, state: CallbackState) -> bool {
         self.0 & state.bit() != 0
