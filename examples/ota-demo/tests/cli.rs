@@ -302,9 +302,10 @@ fn a_file_that_is_no_flash_is_not_overwritten() {
 fn an_update_that_the_board_refuses_is_not_called_good() {
     // Within all limits of an artifact, but with provides that are too long for the board's records together with the
     // rest that is in them: only the board finds out.
-    let name = format!("release-{}", "2".repeat(52));
+    let name = format!("release-{}", "2".repeat(192));
     let artifact = ArtifactWriter::new(&name, "demo-board")
-        .provides("calibration", &"7".repeat(160))
+        .software_version("2")
+        .provides("calibration", &"7".repeat(215))
         .file("zephyr.signed.bin", &image(Version::new(2, 0, 0)))
         .write();
     let file = write("provides.mender", &artifact);
