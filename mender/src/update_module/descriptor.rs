@@ -33,7 +33,8 @@ pub enum CallbackState {
     /// Again after a power cut.
     RollbackVerifyReboot,
     /// The deployment failed after its download: leave the old software in use and undo what `install` did.
-    /// Errors are logged; `cleanup` follows. Again after a power cut.
+    /// Errors are logged; `cleanup` follows. Again after a power cut, and `rollback_verify_reboot` first for a module that
+    /// requires a reboot and supports a rollback: the restart may have started the new software.
     Failure,
 }
 
