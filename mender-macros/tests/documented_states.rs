@@ -14,6 +14,7 @@ const LIMIT: u8 = 100;
 struct Deployment {
     machine: Machine,
     module: Traits,
+    downloaded: bool,
     stored: Option<StoredState>,
     committed: bool,
 }
@@ -23,6 +24,7 @@ impl Deployment {
         Deployment {
             machine: Machine::start(module, LIMIT),
             module,
+            downloaded: false,
             stored: None,
             committed: false,
         }
@@ -30,7 +32,8 @@ impl Deployment {
 
     fn restart(&mut self) -> bool {
         let stored = match self.stored {
-            None => return false,
+            None if !self.downloaded => return false,
+            None => Stored::Downloaded,
             Some(StoredState::Commit) if self.committed => Stored::Committed { transitions: 0 },
             Some(state) => Stored::State { state, transitions: 0 },
         };
@@ -48,7 +51,7 @@ impl Deployment {
                 Action::Download => return Some("download"),
                 Action::Call(state) => return Some(state.name()),
                 Action::End(_) => return None,
-                Action::StoreDeployment => self.stored = Some(StoredState::Install),
+                Action::StoreDeployment => self.downloaded = true,
                 Action::StoreState(state) => self.stored = Some(state),
                 Action::StoreInstalled => self.committed = true,
                 Action::AwaitRestart => {

@@ -19,6 +19,8 @@ pub struct Traits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Stored {
+    /// There is no state record of this deployment yet: `install` has not begun.
+    Downloaded,
     /// The state record of this deployment.
     State {
         /// The state.
@@ -72,14 +74,15 @@ impl Machine {
     pub fn resume(stored: Stored, module: Traits, limit: u8) -> Option<Machine> {
         let (step, transitions) = match stored {
             Stored::Committed { transitions } => (Step::StoreCleanup, transitions),
+            // Nothing is active before `install`, so there is nothing to go back from.
+            Stored::Downloaded => (Step::StoreFailure(Software::Untouched), 0),
             // The module knows what runs; asking it to go back is right whatever it is.
             Stored::Unreadable => (Step::StoreRollback, 0),
             Stored::State { state, transitions } => {
                 let step = match state {
                     StoredState::Idle => return None,
-                    StoredState::Install => install_undone(module),
                     StoredState::Reboot | StoredState::VerifyReboot => Step::StoreVerifyReboot,
-                    StoredState::Commit | StoredState::Rollback => Step::StoreRollback,
+                    StoredState::Install | StoredState::Commit | StoredState::Rollback => Step::StoreRollback,
                     StoredState::RollbackReboot | StoredState::RollbackVerifyReboot => Step::StoreRollbackVerifyReboot,
                     // The device restarted before `failure` had undone what a failed `install` did: the bootloader may
                     // have started the new software. The module looks, and goes back once more if need be.
@@ -164,23 +167,23 @@ impl Machine {
             // DOWNLOAD. Only an abort stops it; a report that was lost does not.
             (Step::ReportDownloading, Done | Failed) => Step::Download,
             (Step::ReportDownloading, Aborted) => Step::ReportNotStored,
-            (Step::Download, Done) => Step::StoreInstall,
+            (Step::Download, Done) => Step::StoreDownloaded,
             (Step::Download, Failed | Aborted) => Step::ReportNotStored,
 
-            // INSTALL. Stored before the report, and once more before the module of a rebooting update acts: from then
-            // on a restart may already be the one that runs the new software.
-            (Step::StoreInstall, Done) => Step::ReportInstalling,
-            (Step::StoreInstall, Failed | Aborted) => Step::ReportNotStored,
+            // INSTALL. Stored before the report, and once more before the module acts: from then on the software may be
+            // half new, or a restart may already be the one that runs the new software.
+            (Step::StoreDownloaded, Done) => Step::ReportInstalling,
+            (Step::StoreDownloaded, Failed | Aborted) => Step::ReportNotStored,
             (Step::ReportInstalling, Done | Failed) => {
                 if self.module.requires_reboot {
                     Step::StoreReboot
                 } else {
-                    Step::Install
+                    Step::StoreInstall
                 }
             }
-            (Step::ReportInstalling, Aborted) => Step::StoreFailure(Software::Old),
-            (Step::StoreReboot, Done) => Step::Install,
-            (Step::StoreReboot, Failed | Aborted) => Step::StoreFailure(Software::Old),
+            (Step::ReportInstalling, Aborted) => Step::StoreFailure(Software::Untouched),
+            (Step::StoreInstall | Step::StoreReboot, Done) => Step::Install,
+            (Step::StoreInstall | Step::StoreReboot, Failed | Aborted) => Step::StoreFailure(Software::Untouched),
             (Step::Install, Done) => {
                 if self.module.requires_reboot {
                     Step::ReportRebooting
@@ -188,7 +191,16 @@ impl Machine {
                     Step::StoreCommit
                 }
             }
-            (Step::Install, Failed | Aborted) => install_undone(self.module),
+            // With a reboot still to come the old software runs, and `failure` undoes what was prepared (mender-mcu's
+            // way). Without one the software may be half new: it is rolled back, as the Linux client does, or is
+            // inconsistent.
+            (Step::Install, Failed | Aborted) => {
+                if self.module.requires_reboot {
+                    Step::StoreFailure(Software::Old)
+                } else {
+                    Step::StoreRollback
+                }
+            }
 
             // REBOOT.
             (Step::ReportRebooting, Done | Failed) => Step::Reboot,
@@ -246,7 +258,7 @@ impl Machine {
             (Step::RollbackVerifyReboot, Failed | Aborted) => Step::StoreRollbackReboot,
 
             // FAILURE.
-            (Step::StoreFailure(Software::Old), Done | Failed | Aborted) => Step::ReportFailure,
+            (Step::StoreFailure(Software::Untouched | Software::Old), Done | Failed | Aborted) => Step::ReportFailure,
             (Step::StoreFailure(Software::Inconsistent), Done | Failed | Aborted) => Step::MarkInconsistent,
             (Step::MarkInconsistent, Done | Failed | Aborted) => Step::ReportFailure,
             (Step::MarkAbandoned, Done | Failed | Aborted) => Step::StoreOwed(Verdict::Failure),
@@ -281,18 +293,6 @@ impl Machine {
             (Step::StoreIdle(verdict), Done | Failed | Aborted) => Step::End(verdict),
             (Step::End(verdict), Done | Failed | Aborted) => Step::End(verdict),
         }
-    }
-}
-
-/// Where a deployment goes whose `install` failed, or was interrupted before it was known to have begun.
-///
-/// With a reboot still to come the old software runs, and `failure` undoes what was prepared (mender-mcu's way).
-/// Without one the software may be half new: it is rolled back, as the Linux client does, or is inconsistent.
-const fn install_undone(module: Traits) -> Step {
-    if module.requires_reboot {
-        Step::StoreFailure(Software::Old)
-    } else {
-        Step::StoreRollback
     }
 }
 

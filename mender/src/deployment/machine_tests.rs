@@ -252,6 +252,8 @@ struct World {
     deployment_record: bool,
     state_record: Option<(StoredState, u8)>,
     installed: bool,
+    /// It is stored that the module's `install` is called.
+    touched: bool,
     /// What the server has.
     verdict: Option<Verdict>,
     storage_failed: bool,
@@ -371,6 +373,7 @@ fn successors(module: Traits, limit: u8, machine: &Machine, world: &World) -> Ve
         }
         Action::StoreState(state) => {
             after.state_record = Some((state, machine.transitions()));
+            after.touched |= matches!(state, StoredState::Install | StoredState::Reboot);
             go_on(after, Event::Done);
             go_on(refused, Event::Failed);
         }
@@ -380,6 +383,10 @@ fn successors(module: Traits, limit: u8, machine: &Machine, world: &World) -> Ve
             go_on(refused, Event::Failed);
         }
         Action::MarkInconsistent => {
+            assert!(
+                world.touched || world.storage_failed || machine.transitions() > limit,
+                "nothing is active before `install`, but the name is marked: {world:?}"
+            );
             after.name = Name::Inconsistent;
             go_on(after, Event::Done);
         }
@@ -424,6 +431,7 @@ fn explore(module: Traits, limit: u8) -> usize {
         deployment_record: false,
         state_record: None,
         installed: false,
+        touched: false,
         verdict: None,
         storage_failed: false,
     };

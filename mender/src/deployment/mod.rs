@@ -11,6 +11,8 @@
 //! - Artifact name, provides and the fact of the commit become durable in one write, after the module's commit.
 //! - A failed `install` of a module that requires no reboot is rolled back, as the Linux client does: its software may be
 //!   half new. `rollback` must therefore do right also if `install` never began.
+//! - A restart before `install` was due is a failure without a rollback: nothing is active before it, whatever the module
+//!   can do.
 //! - A device that restarts in `failure` looks (`rollback_verify_reboot`) before it says that the old software runs.
 //! - The final status is owed until the server has taken it, also across restarts.
 //! - The limit counts every transition, stored or not.

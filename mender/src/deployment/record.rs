@@ -242,10 +242,7 @@ pub fn stored(
         Some(Ok(record)) if record.number == deployment => record,
         // The record of an earlier deployment, or none at all: this one is as its own record left it.
         Some(Ok(_)) | None => {
-            return Stored::State {
-                state: StoredState::Install,
-                transitions: 0,
-            };
+            return Stored::Downloaded;
         }
         Some(Err(_)) => return Stored::Unreadable,
     };
@@ -277,6 +274,7 @@ const fn number_of(state: StoredState) -> u8 {
         StoredState::Owed(Verdict::Success) => 10,
         StoredState::Owed(Verdict::Failure) => 11,
         StoredState::Cleanup => 12,
+        StoredState::Failure(Software::Untouched) => 13,
     }
 }
 
@@ -295,7 +293,8 @@ const fn state_of(number: u8) -> Option<StoredState> {
         10 => StoredState::Owed(Verdict::Success),
         11 => StoredState::Owed(Verdict::Failure),
         12 => StoredState::Cleanup,
-        13..=u8::MAX => return None,
+        13 => StoredState::Failure(Software::Untouched),
+        14..=u8::MAX => return None,
     })
 }
 
@@ -348,6 +347,7 @@ mod tests {
             (10, StoredState::Owed(Verdict::Success)),
             (11, StoredState::Owed(Verdict::Failure)),
             (12, StoredState::Cleanup),
+            (13, StoredState::Failure(Software::Untouched)),
         ];
         for (number, state) in numbers {
             let record = StateRecord {
@@ -358,7 +358,7 @@ mod tests {
             assert_eq!(record.encode(), [1, 1, 2, 3, 4, number, 9]);
             assert_eq!(StateRecord::decode(&record.encode()), Ok(record));
         }
-        for number in 13..=255 {
+        for number in 14..=255 {
             assert_eq!(
                 StateRecord::decode(&[1, 0, 0, 0, 0, number, 0]),
                 Err(RecordError::Malformed)
@@ -403,12 +403,8 @@ mod tests {
                 transitions: 3,
             }))
         };
-        let install = Stored::State {
-            state: StoredState::Install,
-            transitions: 0,
-        };
-        assert_eq!(stored(two, one, None), install);
-        assert_eq!(stored(two, one, state(one, StoredState::Commit)), install);
+        assert_eq!(stored(two, one, None), Stored::Downloaded);
+        assert_eq!(stored(two, one, state(one, StoredState::Commit)), Stored::Downloaded);
         assert_eq!(
             stored(two, one, state(two, StoredState::Commit)),
             Stored::State {

@@ -53,7 +53,9 @@ impl State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Software {
-    /// The old software, as before the deployment.
+    /// The old software: `install` was not called.
+    Untouched,
+    /// The old software, because `install` gave up or because it was rolled back.
     Old,
     /// Nobody knows: the module could not roll back. The artifact name gets `_INCONSISTENT`.
     Inconsistent,
@@ -111,7 +113,7 @@ pub enum Progress {
 pub enum StoredState {
     /// No deployment; the last one is over and delivered.
     Idle,
-    /// Downloaded; `install` has not begun, or has begun in a module that requires no reboot.
+    /// `install` of a module that requires no reboot has begun.
     Install,
     /// `install` of a module that requires a reboot has begun.
     Reboot,
@@ -138,8 +140,9 @@ pub enum StoredState {
 pub(super) enum Step {
     ReportDownloading,
     Download,
-    StoreInstall,
+    StoreDownloaded,
     ReportInstalling,
+    StoreInstall,
     StoreReboot,
     Install,
     ReportRebooting,
@@ -184,7 +187,9 @@ impl Step {
     pub(super) const fn state(self) -> State {
         match self {
             Step::ReportDownloading | Step::Download => State::Download,
-            Step::StoreInstall | Step::ReportInstalling | Step::StoreReboot | Step::Install => State::Install,
+            Step::StoreDownloaded | Step::ReportInstalling | Step::StoreInstall | Step::StoreReboot | Step::Install => {
+                State::Install
+            }
             Step::ReportRebooting | Step::Reboot | Step::AwaitRestart => State::Reboot,
             Step::StoreVerifyReboot | Step::VerifyReboot => State::VerifyReboot,
             Step::StoreCommit | Step::CommitGate | Step::Commit | Step::StoreInstalled => State::Commit,
@@ -213,8 +218,9 @@ impl Step {
         match self {
             Step::ReportDownloading => Action::Report(Progress::Downloading),
             Step::Download => Action::Download,
-            Step::StoreInstall | Step::StoreUnstoredDeployment => Action::StoreDeployment,
+            Step::StoreDownloaded | Step::StoreUnstoredDeployment => Action::StoreDeployment,
             Step::ReportInstalling => Action::Report(Progress::Installing),
+            Step::StoreInstall => Action::StoreState(StoredState::Install),
             Step::StoreReboot => Action::StoreState(StoredState::Reboot),
             Step::Install => Action::Call(CallbackState::Install),
             Step::ReportRebooting => Action::Report(Progress::Rebooting),
@@ -258,8 +264,8 @@ pub enum Action {
     Report(Progress),
     /// Download the artifact, verify it and hand its payload to the module.
     Download,
-    /// Write the deployment record. It stands for [`StoredState::Install`] until a state record of the same
-    /// deployment is written.
+    /// Write the deployment record. Until a state record of the same deployment is written it says that `install` has
+    /// not begun: [`Stored::Downloaded`](super::Stored::Downloaded).
     StoreDeployment,
     /// Write the state record.
     StoreState(StoredState),

@@ -53,6 +53,7 @@ impl Outcome {
 
 #[derive(Default)]
 struct Storage {
+    deployment: bool,
     state: Option<(StoredState, u8)>,
     committed: bool,
     inconsistent: bool,
@@ -61,7 +62,8 @@ struct Storage {
 impl Storage {
     fn resume(&self, traits: Traits) -> Option<Machine> {
         let stored = match self.state {
-            None => return Some(Machine::start(traits, DEFAULT_TRANSITION_LIMIT)),
+            None if !self.deployment => return Some(Machine::start(traits, DEFAULT_TRANSITION_LIMIT)),
+            None => Stored::Downloaded,
             Some((StoredState::Commit, transitions)) if self.committed => Stored::Committed { transitions },
             Some((state, transitions)) => Stored::State { state, transitions },
         };
@@ -122,7 +124,7 @@ fn run<S: Surroundings>(
                 note(log, state.name(), block_on(module.call(state)))
             }
             Action::StoreDeployment => {
-                storage.state = Some((StoredState::Install, machine.transitions()));
+                storage.deployment = true;
                 true
             }
             Action::StoreState(state) => {

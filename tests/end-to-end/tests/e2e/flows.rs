@@ -3,7 +3,7 @@
 use mender_testkit::artifact::ArtifactWriter;
 use mender_testkit::server::{Mode, Status};
 
-use crate::support::{Bench, Crash, DAY, DEVICE_TYPE, Ended, Failing, Site, small_file};
+use crate::support::{Bench, Crash, DAY, DEVICE_TYPE, Ended, Failing, HOUR, Site, small_file};
 
 fn artifact(payload_type: &str) -> Vec<u8> {
     ArtifactWriter::new("release-2", DEVICE_TYPE)
@@ -237,6 +237,37 @@ fn power_lost_in_any_callback() {
         }
     }
     println!("{successes} updates succeeded, {failures} failed and say so");
+}
+
+/// A restart between the download and `install`: nothing is active yet, so nothing has to be rolled back, and a module that
+/// cannot roll back leaves no doubt about what runs. A second restart, after the failure is stored, changes nothing.
+#[test]
+fn a_restart_before_install_needs_no_way_back() {
+    for payload_type in ["app", "app-back", "firmware-forward", "firmware"] {
+        for restarts in 1..=2 {
+            let mut bench = Bench::accepted(Mode::Oss);
+            let deployment = bench.deploy(artifact(payload_type));
+            let reported = |status| {
+                let deployment = deployment.clone();
+                move |site: &Site| site.statuses(&deployment).contains(&status)
+            };
+            bench.device.clear_events();
+            assert_eq!(bench.run(HOUR, reported(Status::Installing)), Ended::Reached);
+            assert_eq!(bench.calls(), ["download"], "{payload_type}");
+            if restarts == 2 {
+                assert_eq!(bench.run(HOUR, reported(Status::Failure)), Ended::Reached);
+            }
+            assert_eq!(bench.run(DAY, Site::over), Ended::Reached);
+            assert_eq!(bench.status(&deployment), Some(Status::Failure), "{payload_type}");
+            bench.settle();
+            assert_eq!(
+                bench.inventory("artifact_name").as_deref(),
+                Some("release-1"),
+                "{payload_type}"
+            );
+            assert!(!bench.script().runs_new);
+        }
+    }
 }
 
 #[test]
