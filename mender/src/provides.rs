@@ -167,6 +167,16 @@ impl<'b> ProvidesBuf<'b> {
         Ok(ProvidesBuf { buffer, len })
     }
 
+    /// The list that the first `len` bytes of a buffer hold, as another `ProvidesBuf` left it there.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`]: they hold no list.
+    pub fn reopen(buffer: &'b mut [u8], len: usize) -> Result<ProvidesBuf<'b>, Malformed> {
+        Provides::from_bytes(buffer.get(..len).ok_or(Malformed)?)?;
+        Ok(ProvidesBuf { buffer, len })
+    }
+
     /// The list, to read.
     pub fn as_provides(&self) -> Provides<'_> {
         Provides {

@@ -18,8 +18,8 @@
 //! - The limit counts every transition, stored or not.
 //!
 //! What all of this guarantees, whatever happens: *reported success ⇔ the new software runs and is committed;
-//! reported failure ⇔ the old software runs*, or the module could not roll back, and the artifact name then carries
-//! Mender's suffix `_INCONSISTENT`.
+//! reported failure ⇔ the old software runs*, or the module could not roll back, and the device's artifact name is then the
+//! new one with Mender's suffix `_INCONSISTENT`, its provides the new ones (as in the Linux client).
 //!
 //! ```text
 //!            DOWNLOAD ──fail──────────────────────────────► CLEANUP ─► END

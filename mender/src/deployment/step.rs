@@ -57,7 +57,7 @@ pub enum Software {
     Untouched,
     /// The old software, because `install` gave up or because it was rolled back.
     Old,
-    /// Nobody knows: the module could not roll back. The artifact name gets `_INCONSISTENT`.
+    /// Nobody knows: the module could not roll back. The device's artifact name is the new one with `_INCONSISTENT`.
     Inconsistent,
 }
 
@@ -276,7 +276,8 @@ pub enum Action {
     CommitGate,
     /// Make artifact name, provides and the commit durable, in one write.
     StoreInstalled,
-    /// Append `_INCONSISTENT` to the stored artifact name, unless it is there.
+    /// Store the artifact's name, with `_INCONSISTENT` appended, and its provides as the device's own, as the Linux client
+    /// does.
     MarkInconsistent,
     /// Tell the server the verdict, with a few tries. `Aborted`: the server wants none.
     ReportVerdict(Verdict),

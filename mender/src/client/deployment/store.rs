@@ -9,7 +9,7 @@ use crate::deployment::record::{self, DeploymentRecord, InstalledRecord, StateRe
 use crate::deployment::{Event, INCONSISTENT_SUFFIX, StoredState};
 use crate::fmt::error;
 use crate::net::Connector;
-use crate::provides::{ARTIFACT_NAME, Provides, ProvidesBuf};
+use crate::provides::{ARTIFACT_NAME, Malformed, Provides, ProvidesBuf, SetError};
 use crate::storage::{RecordKey, Storage};
 use crate::update_module::ModuleSet;
 
@@ -110,33 +110,45 @@ where
         stored
     }
 
+    /// What the Linux client does: name and provides of the artifact become the device's own, the name with the suffix.
     pub(super) async fn mark_inconsistent(&mut self, running: &mut Running) -> Event {
         {
             let mut session = self.session.lock().await;
-            let name = session.installed().artifact_name().unwrap_or(self.config.artifact_name);
-            if name.ends_with(INCONSISTENT_SUFFIX) {
-                return Event::Done;
-            }
+            let next = Provides::from_bytes(self.next.get(..running.next_len).unwrap_or(&[])).unwrap_or_default();
+            let known = next.artifact_name();
+            let name = known
+                .or(session.installed().artifact_name())
+                .unwrap_or(self.config.artifact_name);
             let mut marked = heapless::String::<{ 256 + INCONSISTENT_SUFFIX.len() }>::new();
             let room = marked.capacity() - INCONSISTENT_SUFFIX.len();
-            let kept = name.get(..name.floor_char_boundary(room)).unwrap_or("");
+            let name = name.strip_suffix(INCONSISTENT_SUFFIX).unwrap_or(name);
             // Cut to fit.
+            let kept = name.get(..name.floor_char_boundary(room)).unwrap_or("");
             let pushed = marked.push_str(kept).and(marked.push_str(INCONSISTENT_SUFFIX));
             debug_assert!(pushed.is_ok());
-            let changed = ProvidesBuf::copy_of(session.installed(), self.next)
-                .and_then(|mut list| list.set(ARTIFACT_NAME, &marked).map(|()| list.len()));
-            match changed {
-                Ok(len) => {
-                    let list = Provides::from_bytes(self.next.get(..len).unwrap_or(&[])).unwrap_or_default();
-                    if !session.set_installed(list) {
-                        error!("the artifact name cannot be marked: record buffers are too short");
-                        return Event::Failed;
-                    }
-                }
+            // Marked before a restart.
+            if session.installed().artifact_name() == Some(&marked) {
+                return Event::Done;
+            }
+            if known.is_none() {
+                // The provides in the deployment's record could not be used: the old ones are the best there is.
+                running.next_len = ProvidesBuf::copy_of(session.installed(), self.next).map_or(0, |list| list.len());
+            }
+            let changed = match ProvidesBuf::reopen(self.next, running.next_len) {
+                Ok(mut list) => list.set(ARTIFACT_NAME, &marked).map(|()| list.len()),
+                Err(Malformed) => Err(SetError::Length),
+            };
+            running.next_len = match changed {
+                Ok(len) => len,
                 Err(error) => {
                     error!("the artifact name cannot be marked: {error}");
                     return Event::Failed;
                 }
+            };
+            let list = Provides::from_bytes(self.next.get(..running.next_len).unwrap_or(&[])).unwrap_or_default();
+            if !session.set_installed(list) {
+                error!("the artifact name cannot be marked: record buffers are too short");
+                return Event::Failed;
             }
         }
         self.news.software_changed.signal(());

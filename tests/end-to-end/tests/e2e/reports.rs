@@ -8,7 +8,8 @@ use mender_testkit::network::lock;
 use mender_testkit::server::{DeploymentId, Effect, Fault, Mode, Status};
 
 use crate::support::{
-    AUTH, Bench, DAY, DEVICE_TYPE, Ended, HOUR, MINUTE, NEXT_V1, Site, app, firmware, log_path, once, status_path,
+    AUTH, Bench, DAY, DEVICE_TYPE, Ended, HOUR, MINUTE, NEXT_V1, Site, app, firmware, log_path, once, small_file,
+    status_path,
 };
 
 /// Success was reported and the new software runs, or failure and the old one does.
@@ -198,8 +199,34 @@ fn an_aborted_install_without_a_way_back_marks_the_name() {
     bench.settle();
     assert_eq!(
         bench.inventory("artifact_name").as_deref(),
-        Some("release-1_INCONSISTENT")
+        Some("release-2_INCONSISTENT")
     );
+    // The provides are those of the artifact too.
+    let version = |bench: &Bench| bench.inventory("rootfs-image.app.version");
+    assert_eq!(version(&bench).as_deref(), Some("release-2"));
+    let release = |name: &str| {
+        ArtifactWriter::new(name, DEVICE_TYPE)
+            .payload_type("app")
+            .file("app.bin", &small_file(100))
+            .write()
+    };
+    bench.device.clear_events();
+    let third = bench.deploy(release("release-3"));
+    assert_eq!(bench.run(HOUR, abort_after(2, &third)), Ended::Reached);
+    bench.settle();
+    assert_eq!(
+        bench.inventory("artifact_name").as_deref(),
+        Some("release-3_INCONSISTENT")
+    );
+    assert_eq!(version(&bench).as_deref(), Some("release-3"));
+    // The next success is the end of it.
+    bench.device.clear_events();
+    let fourth = bench.deploy(release("release-4"));
+    bench.run_to_end();
+    assert_eq!(bench.status(&fourth), Some(Status::Success));
+    bench.settle();
+    assert_eq!(bench.inventory("artifact_name").as_deref(), Some("release-4"));
+    assert_eq!(version(&bench).as_deref(), Some("release-4"));
 }
 
 #[test]

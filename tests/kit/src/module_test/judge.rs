@@ -204,7 +204,7 @@ impl<'j, const WRITE: usize, const SECTOR: usize> Judge<'j, WRITE, SECTOR> {
         match name.as_deref() {
             Some(NEW_NAME) if is_success => Ok(Claim::New),
             Some(OLD_NAME) if !is_success => Ok(Claim::Old),
-            Some(other) if !is_success && other == format!("{OLD_NAME}{INCONSISTENT_SUFFIX}") => Ok(Claim::Unknown),
+            Some(other) if !is_success && other == format!("{NEW_NAME}{INCONSISTENT_SUFFIX}") => Ok(Claim::Unknown),
             Some(_) | None => Err(Broken::ArtifactName { status, found: name }),
         }
     }
