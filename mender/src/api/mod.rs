@@ -28,7 +28,6 @@ mod path;
 pub mod status;
 
 use core::fmt;
-use core::time::Duration;
 
 /// Media type of every request body. Anything else is answered with 400 or 415 (device API, section 1).
 pub const CONTENT_TYPE: &str = "application/json";
@@ -51,7 +50,7 @@ pub enum Class {
     NotFound,
     /// 409: the request contradicts what the server knows; the endpoint says what follows.
     Conflict,
-    /// 429: wait as long as `Retry-After` says (see [`retry_after`]), else back off.
+    /// 429: wait as long as `Retry-After` says (see [`retry_after`](crate::net::http::retry_after)), else back off.
     RateLimited,
     /// 5xx, 408, 425 and every status that the device API does not use: repeat with backoff and jitter.
     RetryLater,
@@ -73,26 +72,6 @@ impl Class {
             _ => Class::RetryLater,
         }
     }
-}
-
-/// The wait that a `Retry-After` header asks for, if its value is a number of seconds.
-///
-/// The server always sends whole seconds (device API, section 3). A proxy may send an HTTP-date: it cannot be used without
-/// trusting a clock, so the answer is `None`, as for any other text, and the caller backs off as usual. A number that does
-/// not fit is the longest `Duration` of whole seconds in 32 bits (136 years); bounding the wait is up to the caller.
-pub fn retry_after(value: &str) -> Option<Duration> {
-    let digits = value.trim_ascii().as_bytes();
-    if digits.is_empty() {
-        return None;
-    }
-    let mut seconds: u32 = 0;
-    for &digit in digits {
-        if !digit.is_ascii_digit() {
-            return None;
-        }
-        seconds = seconds.saturating_mul(10).saturating_add(u32::from(digit - b'0'));
-    }
-    Some(Duration::from_secs(u64::from(seconds)))
 }
 
 /// The text of an error answer, `{"error":"<text>","request_id":"<uuid>"}`, for a log line.
@@ -199,28 +178,6 @@ mod tests {
             for &status in statuses {
                 assert_eq!(Class::of(status), class, "{status}");
             }
-        }
-    }
-
-    #[test]
-    fn retry_after_takes_seconds_and_nothing_else() {
-        assert_eq!(retry_after("120"), Some(Duration::from_secs(120)));
-        assert_eq!(retry_after(" 0 \r\n"), Some(Duration::ZERO));
-        assert_eq!(
-            retry_after("99999999999999999999"),
-            Some(Duration::from_secs(u64::from(u32::MAX)))
-        );
-        for other in [
-            "",
-            " ",
-            "-1",
-            "1.5",
-            "+3",
-            "soon",
-            "Fri, 31 Dec 1999 23:59:59 GMT",
-            "1\u{663}",
-        ] {
-            assert_eq!(retry_after(other), None, "{other:?}");
         }
     }
 

@@ -84,8 +84,9 @@ pub(super) enum Reported {
 }
 
 impl<'c, D: Device, C: Connector, K: Clock, R: CryptoRng> Session<'c, D, C, K, R> {
-    /// Asks for a deployment. `link` takes the answer, then only the download link.
-    pub(super) async fn poll(&mut self, route: Route, link: &mut [u8]) -> Result<Polled, PollError> {
+    /// Asks for a deployment. `link` takes the answer, then only the download link. `announce`: an offer is
+    /// news, not a fresh link for a deployment under way.
+    pub(super) async fn poll(&mut self, route: Route, link: &mut [u8], announce: bool) -> Result<Polled, PollError> {
         let encoded = |error| PollError::Call(CallError::Encode(error));
         let request = match route {
             Route::V2 => {
@@ -123,8 +124,10 @@ impl<'c, D: Device, C: Connector, K: Clock, R: CryptoRng> Session<'c, D, C, K, R
         match next::answer(reply.status, answer) {
             Ok(Next::Nothing) => Ok(Polled::Nothing),
             Ok(Next::Deployment { id, artifact_name, uri }) => {
-                self.device.observe(Event::Offered { id, artifact_name });
-                info!("deployment {id}: {artifact_name}");
+                if announce {
+                    self.device.observe(Event::Offered { id, artifact_name });
+                    info!("deployment {id}: {artifact_name}");
+                }
                 let id = DeploymentId::try_from(id).map_err(|_| PollError::Answer {
                     error: NextError::Malformed,
                     retry_after: None,

@@ -1,7 +1,7 @@
 //! The download: the network fills one block while the module writes the other.
 //!
-//! [`fetch`] is the network's side: one request after the other, resumed with `Range` where the last one broke, until
-//! the artifact is complete. [`Source`] is the module's side: blocks through the parser, events out. Between them is a
+//! [`Fetch`] is the network's side: one request after the other, resumed with `Range` where the last one broke, until
+//! the artifact is complete. A link that has expired meanwhile is renewed (device API, sections 9 and 10). [`Source`] is the module's side: blocks through the parser, events out. Between them is a
 //! channel of two blocks; both run side by side in one task.
 
 use core::ops::Range;
@@ -9,19 +9,26 @@ use core::task::{Context, Poll, ready};
 use core::time::Duration;
 
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
+use embassy_sync::mutex::Mutex;
 use embassy_sync::zerocopy_channel::{Receiver, Sender};
+use rand_core::CryptoRng;
 
 use super::backoff::Backoff;
+use super::calls::{PollError, Polled, Route};
 use super::config::Config;
 use super::device::{Clock, Device, Event};
-use super::session::{CallError, within};
+use super::session::{CallError, Session, within};
+use crate::api::next::NextError;
 use crate::artifact::{self, Event as Found, Parser};
 use crate::fmt::{info, warning};
 use crate::net::http::body::Framing;
 use crate::net::http::head::{Method, RequestHead};
 use crate::net::http::{Exchange, HttpError};
-use crate::net::{Connector, Peer, Url};
+use crate::net::{Connector, Peer, Url, UrlError};
 use crate::update_module::{Artifact, PayloadError, PayloadEvent, PayloadSource};
+
+/// Status of a storage service for a link that has expired.
+const EXPIRED: u16 = 403;
 
 /// One of the two blocks.
 pub(super) struct Block<'b> {
@@ -53,8 +60,12 @@ enum Fill {
 pub(super) enum FetchError {
     /// The connection broke too often in a row; the last reason.
     GaveUp(Interruption),
-    /// The host answered with a status that another try will not change: 403 for a link that has expired.
+    /// The link is none that can be used.
+    Link(UrlError),
+    /// The host answered with a status that another try will not change; 403 also to a new link.
     Status(u16),
+    /// The link has expired, and the server no longer offers this deployment.
+    NoNewLink,
     /// The host sent another part than the one that was asked for.
     OtherRange,
 }
@@ -63,6 +74,10 @@ impl core::fmt::Display for FetchError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             FetchError::GaveUp(error) => write!(f, "the download was given up: {error}"),
+            FetchError::Link(error) => write!(f, "the download link cannot be used: {error}"),
+            FetchError::NoNewLink => {
+                f.write_str("the download link has expired, and the server gives no new one for this deployment")
+            }
             FetchError::Status(status) => write!(f, "the artifact's host answered with status {status}"),
             FetchError::OtherRange => f.write_str("the artifact's host sent another range than asked for"),
         }
@@ -73,18 +88,28 @@ pub(super) type BlockSender<'a, 'b> = Sender<'a, CriticalSectionRawMutex, Block<
 pub(super) type BlockReceiver<'a, 'b> = Receiver<'a, CriticalSectionRawMutex, Block<'b>>;
 
 /// Where an artifact is, and what it takes to get it.
-pub(super) struct Fetch<'f, D, C, K> {
-    pub(super) config: &'f Config<'f>,
+pub(super) struct Fetch<'f, 'c, D, C: Connector + 'c, K, R> {
+    pub(super) config: &'f Config<'c>,
     pub(super) device: &'f D,
     pub(super) connector: &'f C,
     pub(super) clock: &'f K,
-    pub(super) url: Url<'f>,
+    /// To ask for a new link.
+    pub(super) session: &'f Mutex<CriticalSectionRawMutex, Session<'c, D, C, K, R>>,
+    /// The way that the offer came: a poll by another one is another request, which ends the deployment (device API, section
+    /// 4.4).
+    pub(super) route: Route,
+    /// The deployment.
+    pub(super) id: &'f str,
+    /// The link, at the buffer's front.
+    pub(super) link: &'f mut [u8],
+    /// Its length; 0: it has expired.
+    pub(super) link_len: usize,
     pub(super) head: &'f mut [u8],
     /// For jitter.
     pub(super) random: u32,
 }
 
-impl<D: Device, C: Connector, K: Clock> Fetch<'_, D, C, K> {
+impl<'c, D: Device, C: Connector + 'c, K: Clock, R: CryptoRng> Fetch<'_, 'c, D, C, K, R> {
     /// Fills blocks until the artifact is complete or cannot be had; the last block says which.
     pub(super) async fn run(mut self, blocks: &mut BlockSender<'_, '_>) {
         let fill = match self.all(blocks).await {
@@ -97,12 +122,20 @@ impl<D: Device, C: Connector, K: Clock> Fetch<'_, D, C, K> {
 
     async fn all(&mut self, blocks: &mut BlockSender<'_, '_>) -> Result<(), FetchError> {
         let mut received = 0;
+        // Where a link was renewed: one that is refused as soon as it comes will not get better by asking.
+        let mut renewed_at = None;
         let mut backoff = Backoff::new(self.config.retry_first, self.config.retry_cap);
         let mut retries_left = self.config.download_retries;
         loop {
             let before = received;
             let error = match self.once(blocks, &mut received).await {
                 Ok(()) => return Ok(()),
+                Err(Broken::ForGood(FetchError::Status(EXPIRED))) if renewed_at != Some(received) => {
+                    info!("the download link has expired after {received} bytes");
+                    renewed_at = Some(received);
+                    self.link_len = 0;
+                    continue;
+                }
                 Err(Broken::ForGood(error)) => return Err(error),
                 Err(Broken::ForNow(error)) => error,
             };
@@ -116,33 +149,59 @@ impl<D: Device, C: Connector, K: Clock> Fetch<'_, D, C, K> {
             self.random = self.random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let asked = match error {
                 Interruption::Busy { retry_after, .. } => retry_after.unwrap_or_default(),
-                Interruption::Call(_) => Duration::ZERO,
+                Interruption::Call(error) => error.retry_after().unwrap_or_default(),
+                Interruption::Poll { retry_after } => retry_after.unwrap_or_default(),
             };
             self.clock.sleep(backoff.pause(self.random).max(asked)).await;
         }
     }
 
+    /// Asks the server again, with the same request; it makes a fresh link for each. The buffer takes the answer, so that the
+    /// old link is lost.
+    async fn renew_link(&mut self) -> Result<(), Broken> {
+        let polled = self.session.lock().await.poll(self.route, self.link, false).await;
+        match polled {
+            Ok(Polled::Offer { id, link_len }) if id == self.id => {
+                self.link_len = link_len;
+                Ok(())
+            }
+            // The deployment was aborted, or ended by the server.
+            Ok(Polled::Nothing | Polled::Offer { .. })
+            | Err(PollError::Answer {
+                error: NextError::Conflict | NextError::Forbidden,
+                ..
+            }) => Err(Broken::ForGood(FetchError::NoNewLink)),
+            Err(PollError::Call(error)) => Err(error.into()),
+            Err(PollError::Answer { retry_after, .. }) => Err(Broken::ForNow(Interruption::Poll { retry_after })),
+        }
+    }
+
     /// One request, from the first byte that is missing on.
     async fn once(&mut self, blocks: &mut BlockSender<'_, '_>, received: &mut u64) -> Result<(), Broken> {
+        if self.link_len == 0 {
+            self.renew_link().await?;
+        }
         let timeout = self.config.network_timeout;
+        let link = core::str::from_utf8(self.link.get(..self.link_len).unwrap_or(&[])).unwrap_or("");
+        let url = Url::parse(link).map_err(|error| Broken::ForGood(FetchError::Link(error)))?;
         let mut connection = match within(
             self.clock,
             timeout,
-            self.connector.connect(self.url.endpoint(Peer::ArtifactHost)),
+            self.connector.connect(url.endpoint(Peer::ArtifactHost)),
         )
         .await?
         {
             Ok(connection) => connection,
             Err(error) => {
-                warning!("cannot connect to {}: {error:?}", self.url.host);
+                warning!("cannot connect to {}: {error:?}", url.host);
                 return Err(CallError::Connect.into());
             }
         };
         let request = RequestHead {
             method: Method::Get,
             path_prefix: "",
-            path: self.url.path,
-            authority: self.url.authority,
+            path: url.path,
+            authority: url.authority,
             // The link is its own authorization; another host must not see the token (device API, section 9).
             token: None,
             signature: None,
@@ -177,7 +236,7 @@ impl<D: Device, C: Connector, K: Clock> Fetch<'_, D, C, K> {
             Framing::Length(len) => Some(len),
             Framing::Chunked(_) | Framing::ToEnd => None,
         };
-        info!("downloading from {}, from byte {}", self.url.host, *received);
+        info!("downloading from {}, from byte {}", url.host, *received);
         let mut body = exchange.into_body();
         loop {
             let block = blocks.send().await;
@@ -207,6 +266,10 @@ impl<D: Device, C: Connector, K: Clock> Fetch<'_, D, C, K> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Interruption {
     Call(CallError),
+    /// The server gave no new link for the one that has expired.
+    Poll {
+        retry_after: Option<Duration>,
+    },
     /// The host has no time now.
     Busy {
         status: u16,
@@ -218,6 +281,9 @@ impl core::fmt::Display for Interruption {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Interruption::Call(error) => error.fmt(f),
+            Interruption::Poll { .. } => {
+                f.write_str("the download link has expired, and the server has no time for a new one")
+            }
             Interruption::Busy { status, .. } => write!(f, "the artifact's host answered with status {status}"),
         }
     }

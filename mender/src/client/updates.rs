@@ -141,7 +141,7 @@ where
                 Cycle::Idle
             }
             Polled::Offer { id, link_len } => {
-                let running = self.begin(id, link_len).await;
+                let running = self.begin(id, route.0, link_len).await;
                 let machine = Machine::start(running.traits(), self.config.transition_limit);
                 match self.drive(machine, running).await {
                     ControlFlow::Continue(()) => Cycle::Finished,
@@ -158,7 +158,7 @@ where
             route.0 = Route::V2;
         }
         let mut session = self.session.lock().await;
-        let result = session.poll(route.0, self.link).await;
+        let result = session.poll(route.0, self.link, true).await;
         match (route.0, &result) {
             (
                 Route::V2,
@@ -168,7 +168,7 @@ where
                 }),
             ) => {
                 *route = (Route::V1, now.saturating_add(ROUTE_KEPT));
-                session.poll(Route::V1, self.link).await
+                session.poll(Route::V1, self.link, true).await
             }
             (Route::V2 | Route::V1, _) => result,
         }

@@ -13,7 +13,7 @@ use crate::client::download::{Block, Fetch, Source, Step};
 use crate::client::updates::Updates;
 use crate::deployment::Event;
 use crate::deployment::record::{DeploymentRecord, RecordError};
-use crate::net::{Connector, Url};
+use crate::net::Connector;
 use crate::provides::ProvidesBuf;
 use crate::storage::Storage;
 use crate::update_module::{Failure, ModuleSet, Payload, PayloadEvent};
@@ -32,15 +32,6 @@ where
             let mut session = self.session.lock().await;
             (session.random(), self.device, self.config)
         };
-        let link = core::str::from_utf8(self.link.get(..running.link_len).unwrap_or(&[])).unwrap_or("");
-        let url = match Url::parse(link) {
-            Ok(url) => url,
-            Err(error) => {
-                self.trouble(running, format_args!("the download link cannot be used: {error}"))
-                    .await;
-                return Event::Failed;
-            }
-        };
         let mut blocks = [Block::new(self.block_a), Block::new(self.block_b)];
         let mut channel = Channel::new(&mut blocks);
         let (mut sender, receiver) = channel.split();
@@ -49,7 +40,11 @@ where
             device,
             connector: self.connector,
             clock: self.clock,
-            url,
+            session: self.session,
+            route: running.route,
+            id: &running.id,
+            link: self.link,
+            link_len: running.link_len,
             head: self.download_head,
             random,
         };

@@ -17,7 +17,7 @@ use core::time::Duration;
 use rand_core::CryptoRng;
 
 use super::backoff::Backoff;
-use super::calls::DeploymentId;
+use super::calls::{DeploymentId, Route};
 use super::device::{Clock, Device, Event as Observed};
 use super::journal::{self, Journal};
 use super::updates::Updates;
@@ -33,6 +33,8 @@ use crate::update_module::{CallbackState, Failure, ModuleIndex, ModuleSet};
 pub(super) struct Running {
     id: DeploymentId,
     module: Module,
+    /// How it was offered.
+    route: Route,
     /// Length of the download link in the link buffer; 0 after a restart.
     link_len: usize,
     /// Length of the provides that become the device's own, in their buffer.
@@ -95,13 +97,14 @@ where
     M: ModuleSet,
 {
     /// A deployment that the server offers.
-    pub(super) async fn begin(&mut self, id: DeploymentId, link_len: usize) -> Running {
+    pub(super) async fn begin(&mut self, id: DeploymentId, route: Route, link_len: usize) -> Running {
         // A deployment that failed in its download has left nothing but its log.
         let logged = journal::last_number(self.storage).await;
         self.number = self.number.max(logged).next();
         Running {
             id,
             module: Module::None,
+            route,
             link_len,
             next_len: 0,
             journal: Journal::begin(self.number),
@@ -160,6 +163,7 @@ where
         let running = Running {
             id: DeploymentId::try_from(deployment.id).ok()?,
             module,
+            route: Route::V2,
             link_len: 0,
             next_len,
             journal: Journal::resume(deployment.number),

@@ -117,7 +117,7 @@ pub struct ResponseHead {
     pub framing: Framing,
     /// The connection can be used for another request after the body.
     pub keep_alive: bool,
-    /// `Retry-After`, if it is a number of seconds. An HTTP date needs a clock and is left out.
+    /// What `Retry-After` asks for: see [`retry_after`](super::retry_after).
     pub retry_after: Option<Duration>,
     /// First byte position of `Content-Range: bytes A-B/C`.
     pub range_from: Option<u64>,
@@ -160,6 +160,7 @@ pub fn parse(method: Method, bytes: &[u8]) -> Result<Option<(ResponseHead, usize
         range_from: None,
     };
     let (mut content_len, mut chunked) = (None, false);
+    let (mut retry_after, mut date) = (None, None);
     for header in response.headers.iter() {
         let value = core::str::from_utf8(header.value).map(str::trim);
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
@@ -184,11 +185,14 @@ pub fn parse(method: Method, bytes: &[u8]) -> Result<Option<(ResponseHead, usize
                 }
             }
         } else if is("retry-after") {
-            head.retry_after = value.ok().and_then(decimal).map(Duration::from_secs);
+            retry_after = value.ok();
+        } else if is("date") {
+            date = value.ok();
         } else if is("content-range") {
             head.range_from = value.ok().and_then(first_of_range);
         }
     }
+    head.retry_after = retry_after.and_then(|value| super::retry_after::wait(value, date));
     head.framing = match (status, method, chunked, content_len) {
         // RFC 9112, 6.3: these have no body, whatever the headers say.
         (100..=199 | 204 | 304, ..) => Framing::Length(0),
@@ -205,7 +209,7 @@ pub fn parse(method: Method, bytes: &[u8]) -> Result<Option<(ResponseHead, usize
 }
 
 /// A number of digits only: no sign, no blank.
-fn decimal(text: &str) -> Option<u64> {
+pub(super) fn decimal(text: &str) -> Option<u64> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
@@ -223,6 +227,8 @@ fn first_of_range(value: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     extern crate std;
+
+    use std::format;
 
     use super::*;
 
@@ -311,9 +317,12 @@ mod tests {
             head("HTTP/1.1 206 P\r\nContent-Range: bytes */2048\r\n\r\n").range_from,
             None
         );
+        let date = "Retry-After: Wed, 21 Oct 2026 07:28:00 GMT\r\n";
+        assert_eq!(head(&format!("HTTP/1.1 429 T\r\n{date}\r\n")).retry_after, None);
+        let now = "date: Wed, 21 Oct 2026 07:27:00 GMT\r\n";
         assert_eq!(
-            head("HTTP/1.1 429 T\r\nRetry-After: Wed, 21 Oct 2026 07:28:00 GMT\r\n\r\n").retry_after,
-            None
+            head(&format!("HTTP/1.1 429 T\r\n{date}{now}\r\n")).retry_after,
+            Some(Duration::from_secs(60))
         );
     }
 

@@ -2,6 +2,7 @@
 //!
 //! - [`head`]: request heads as bytes, response heads parsed (by httparse). Pure.
 //! - [`body`]: the framing of a response's body: length, chunks, or to the end of the stream. Pure.
+//! - [`retry_after`]: the wait that a response asks for. Pure.
 //! - [`Exchange`]: one request and its response on a byte stream; the connection can be used again after it.
 //!
 //! httparse rather than a client library, because a whole client has to be trusted with every byte of the network:
@@ -12,5 +13,6 @@
 pub mod body;
 mod exchange;
 pub mod head;
+pub mod retry_after;
 
 pub use exchange::{Exchange, HttpError, ResponseBody};

@@ -6,7 +6,7 @@ use mender_testkit::artifact::ArtifactWriter;
 use mender_testkit::network::lock;
 use mender_testkit::server::{DeploymentId, Effect, Ending, Fault, Mode, Status};
 
-use crate::support::{Bench, Board, DAY, DEVICE_TYPE, Ended, HOUR, SLOT1, Site, app, artifact, small_file};
+use crate::support::{Bench, Board, DAY, DEVICE_TYPE, Ended, HOUR, SLOT1, Site, app, artifact, once, small_file};
 
 fn deployed() -> (Bench, DeploymentId) {
     let bench = Bench::accepted(Mode::Oss);
@@ -130,31 +130,72 @@ fn a_host_that_has_no_time_is_asked_again() {
 fn a_link_that_is_refused_is_a_failure_with_a_reason() {
     for status in [403, 404, 400] {
         let (mut bench, deployment) = deployed();
-        bench.inject(Fault::new(Effect::Status(status)).on_downloads());
+        bench.inject(Fault::new(Effect::Status(status)).on_downloads().always());
         bench.run_to_end();
         assert_eq!(bench.status(&deployment), Some(Status::Failure));
         let reason = format!("error the artifact's host answered with status {status}");
         assert_eq!(bench.log(&deployment), [reason]);
-        assert_eq!(bench.downloads().len(), 1);
+        // A link that has expired is renewed, once.
+        assert_eq!(bench.downloads().len(), if status == 403 { 2 } else { 1 });
         assert!(bench.calls().is_empty(), "the module is not called");
     }
 }
 
-#[test]
-fn a_link_that_expires_within_the_download_is_a_failure() {
-    let (mut bench, deployment) = deployed();
+/// A link that lives for 30 seconds, and a connection that breaks after every 2000 bytes: the pause before the next request is
+/// longer than that.
+fn short_lived_links(mode: Mode) -> (Bench, DeploymentId) {
+    let bench = Bench::accepted(mode);
+    let deployment = bench.deploy(app());
     lock(&bench.server).settings_mut().link_lifetime = Duration::from_secs(30);
     let cut = Effect::CutBody {
         len: 2000,
         ending: Ending::Reset,
     };
-    bench.inject(Fault::new(cut).on_downloads());
-    bench.run_to_end();
-    assert_eq!(bench.status(&deployment), Some(Status::Failure));
+    bench.inject(Fault::new(cut).on_downloads().always());
+    (bench, deployment)
+}
+
+#[test]
+fn a_link_that_expires_within_the_download_is_renewed() {
+    for mode in [Mode::Oss, Mode::Enterprise] {
+        let (mut bench, deployment) = short_lived_links(mode);
+        bench.run_to_end();
+        assert_installed(&bench, &deployment, "renewed links");
+        let downloads = bench.downloads();
+        let len = app().len();
+        let froms: Vec<_> = downloads.iter().map(|request| request.range.clone()).collect();
+        let mut expected = vec![None];
+        for from in (2000..len).step_by(2000) {
+            // Refused with the old link, then served with the new one.
+            expected.extend([Some(format!("bytes={from}-")), Some(format!("bytes={from}-"))]);
+        }
+        assert_eq!(froms, expected);
+        assert_eq!(bench.statuses(&deployment).last(), Some(&Status::Success));
+    }
+}
+
+#[test]
+fn no_new_link_for_a_deployment_that_the_server_has_ended() {
+    let (mut bench, deployment) = short_lived_links(Mode::Oss);
+    let begun = |site: &Site| !site.downloads().is_empty();
+    let abort = |site: &Site| site.abort(&deployment);
+    assert_eq!(bench.run(DAY, once(begun, abort, Site::idle)), Ended::Reached);
+    assert_eq!(bench.status(&deployment), Some(Status::Aborted));
+    assert!(!bench.script().runs_new);
     assert_eq!(
-        bench.log(&deployment),
-        ["error the artifact's host answered with status 403"]
+        bench.downloads().len(),
+        2,
+        "the old link is refused, and there is no other"
     );
+}
+
+#[test]
+fn a_server_that_is_away_when_a_link_expires_is_asked_again() {
+    let (mut bench, deployment) = short_lived_links(Mode::Oss);
+    let next = Fault::new(Effect::Status(503)).on_path(crate::support::NEXT_V1);
+    bench.inject(next.after(1).times(3));
+    bench.run_to_end();
+    assert_installed(&bench, &deployment, "in the end");
 }
 
 #[test]
