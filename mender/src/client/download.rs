@@ -184,13 +184,11 @@ impl<'c, D: Device, C: Connector + 'c, K: Clock, R: CryptoRng> Fetch<'_, 'c, D, 
         let timeout = self.config.network_timeout;
         let link = core::str::from_utf8(self.link.get(..self.link_len).unwrap_or(&[])).unwrap_or("");
         let url = Url::parse(link).map_err(|error| Broken::ForGood(FetchError::Link(error)))?;
-        let mut connection = match within(
+        let mut connection = match within!(
             self.clock,
             timeout,
-            self.connector.connect(url.endpoint(Peer::ArtifactHost)),
-        )
-        .await?
-        {
+            self.connector.connect(url.endpoint(Peer::ArtifactHost))
+        )? {
             Ok(connection) => connection,
             Err(error) => {
                 warning!("cannot connect to {}: {error:?}", url.host);
@@ -208,12 +206,11 @@ impl<'c, D: Device, C: Connector + 'c, K: Clock, R: CryptoRng> Fetch<'_, 'c, D, 
             range_from: (*received > 0).then_some(*received),
             json_len: None,
         };
-        let exchange = within(
+        let exchange = within!(
             self.clock,
             timeout,
-            Exchange::start(&mut connection, &request, &[], self.head),
-        )
-        .await??;
+            Exchange::start(&mut connection, &request, &[], self.head)
+        )??;
         let head = exchange.head;
         // Bytes to pass over: a host that ignores `Range` begins again.
         let mut skip = match head.status {
@@ -240,7 +237,7 @@ impl<'c, D: Device, C: Connector + 'c, K: Clock, R: CryptoRng> Fetch<'_, 'c, D, 
         let mut body = exchange.into_body();
         loop {
             let block = blocks.send().await;
-            let len = within(self.clock, timeout, body.read(&mut connection, block.buffer)).await??;
+            let len = within!(self.clock, timeout, body.read(&mut connection, block.buffer))??;
             if len == 0 {
                 return Ok(());
             }

@@ -1,9 +1,7 @@
 //! The connection to the Mender server that updates and inventory share: one request at a time, with login and retries.
 
-use core::future::Future;
 use core::time::Duration;
 
-use embassy_futures::select::{Either, select};
 use rand_core::CryptoRng;
 
 use super::backoff::Backoff;
@@ -17,6 +15,19 @@ use crate::net::http::head::{Method, RequestHead};
 use crate::net::http::{Exchange, HttpError};
 use crate::net::{Connector, Peer, Url};
 use crate::provides::{Provides, ProvidesBuf};
+
+/// Bounds the time of a piece of network work: its output, or [`CallError::Timeout`].
+///
+/// A macro, because an async function that is given a future holds it twice: as its argument and as what it awaits.
+macro_rules! within {
+    ($clock:expr, $timeout:expr, $work:expr) => {
+        match ::embassy_futures::select::select($work, $clock.sleep($timeout)).await {
+            ::embassy_futures::select::Either::First(output) => Ok(output),
+            ::embassy_futures::select::Either::Second(()) => Err($crate::client::session::CallError::Timeout),
+        }
+    };
+}
+pub(super) use within;
 
 /// How often a request is tried in place when the connection fails; mender-mcu's number.
 const TRIES: u32 = 5;
@@ -297,7 +308,7 @@ impl<'c, D: Device, C: Connector, K: Clock, R: CryptoRng> Session<'c, D, C, K, R
             Some(connection) => connection,
             none => {
                 let connect = self.connector.connect(self.url.endpoint(Peer::Server));
-                match within(self.clock, timeout, connect).await? {
+                match within!(self.clock, timeout, connect)? {
                     Ok(connection) => none.insert(connection),
                     Err(error) => {
                         warning!("cannot connect to {}: {error:?}", self.url.host);
@@ -342,8 +353,7 @@ impl<'c, D: Device, C: Connector, K: Clock, R: CryptoRng> Session<'c, D, C, K, R
             range_from: None,
             json_len: request.body.map(|_| body.len()),
         };
-        let exchange = within(self.clock, timeout, Exchange::start(connection, &head, body, self.head))
-            .await?
+        let exchange = within!(self.clock, timeout, Exchange::start(connection, &head, body, self.head))?
             .map_err(CallError::Http)?;
         let head = exchange.head;
         let mut answer = exchange.into_body();
@@ -351,7 +361,7 @@ impl<'c, D: Device, C: Connector, K: Clock, R: CryptoRng> Session<'c, D, C, K, R
             Work::Call(_) => reply,
             Work::Login => &mut *self.token,
         };
-        let len = match within(self.clock, timeout, answer.read_to_end(connection, into)).await? {
+        let len = match within!(self.clock, timeout, answer.read_to_end(connection, into))? {
             Ok(len) => len,
             // The text of an error may be of any length; what fits is enough.
             Err(HttpError::BodyTooLong) if head.status >= 300 => into.len(),
@@ -392,12 +402,4 @@ fn bytes<'a>(buffer: &'a [u8], text: Option<Text<'a>>) -> &'a [u8] {
 /// Paths and tokens were written or checked as ASCII.
 fn as_text(bytes: &[u8]) -> &str {
     core::str::from_utf8(bytes).unwrap_or("")
-}
-
-/// Bounds the time of a piece of network work.
-pub(super) async fn within<K: Clock, F: Future>(clock: &K, timeout: Duration, work: F) -> Result<F::Output, CallError> {
-    match select(work, clock.sleep(timeout)).await {
-        Either::First(output) => Ok(output),
-        Either::Second(()) => Err(CallError::Timeout),
-    }
 }
