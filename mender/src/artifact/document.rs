@@ -135,17 +135,19 @@ impl<'w> Reader<'w> {
     /// The next string of a list that was entered, or `None` at its end.
     fn item(&mut self, key: Key) -> Result<Option<Span>, Error> {
         match self.token()? {
-            Token::String(span) => Ok(Some(span)),
             Token::ListEnd => Ok(None),
-            Token::ObjectStart
-            | Token::ObjectEnd
-            | Token::ListStart
-            | Token::Key(_)
-            | Token::Number(_)
-            | Token::Bool
-            | Token::Null
-            | Token::End => Err(self.fail(DocumentFault::WrongType(key))),
+            token => self.as_string(token, key).map(Some),
         }
+    }
+
+    /// Stores all strings of a list that was entered; returns their number.
+    fn store_items(&mut self, tag: Tag, key: Key) -> Result<u16, Error> {
+        let mut count = 0_u16;
+        while let Some(value) = self.item(key)? {
+            self.store(tag, &value)?;
+            count = count.saturating_add(1);
+        }
+        Ok(count)
     }
 
     /// Enters an object or list, or reads a value, of which only one kind will do.
@@ -158,18 +160,12 @@ impl<'w> Reader<'w> {
     }
 
     fn string(&mut self, key: Key) -> Result<Span, Error> {
-        match self.token()? {
-            Token::String(span) => Ok(span),
-            Token::ObjectStart
-            | Token::ObjectEnd
-            | Token::ListStart
-            | Token::ListEnd
-            | Token::Key(_)
-            | Token::Number(_)
-            | Token::Bool
-            | Token::Null
-            | Token::End => Err(self.fail(DocumentFault::WrongType(key))),
-        }
+        let token = self.token()?;
+        self.as_string(token, key)
+    }
+
+    fn as_string(&self, token: Token, key: Key) -> Result<Span, Error> {
+        token.string().ok_or(self.fail(DocumentFault::WrongType(key)))
     }
 
     fn skip_value(&mut self) -> Result<(), Error> {
@@ -265,17 +261,11 @@ impl<'w> Reader<'w> {
     /// Reads the type of a payload: a string that is not empty, or null.
     fn payload_type(&mut self) -> Result<Option<Span>, Error> {
         match self.token()? {
-            Token::String(span) if span.is_empty() => Err(self.fail(DocumentFault::Empty(Key::Type))),
-            Token::String(span) => Ok(Some(span)),
             Token::Null => Ok(None),
-            Token::ObjectStart
-            | Token::ObjectEnd
-            | Token::ListStart
-            | Token::ListEnd
-            | Token::Key(_)
-            | Token::Number(_)
-            | Token::Bool
-            | Token::End => Err(self.fail(DocumentFault::WrongType(Key::Type))),
+            token => match self.as_string(token, Key::Type)? {
+                span if span.is_empty() => Err(self.fail(DocumentFault::Empty(Key::Type))),
+                span => Ok(Some(span)),
+            },
         }
     }
 }
@@ -446,16 +436,13 @@ fn header_info_depends(reader: &mut Reader<'_>, limits: &Limits) -> Result<u16, 
     while let Some(key) = reader.key()? {
         if reader.is(&key, "device_type") {
             reader.expect(Token::ListStart, Key::DeviceType)?;
-            while let Some(value) = reader.item(Key::DeviceType)? {
-                device_types = device_types.saturating_add(1);
-                if device_types > limits.device_types {
-                    return Err(Error::Limit {
-                        limit: Limit::DeviceTypes,
-                        allowed: u64::from(limits.device_types),
-                        needed: u64::from(device_types),
-                    });
-                }
-                reader.store(Tag::DeviceType, &value)?;
+            device_types = reader.store_items(Tag::DeviceType, Key::DeviceType)?;
+            if device_types > limits.device_types {
+                return Err(Error::Limit {
+                    limit: Limit::DeviceTypes,
+                    allowed: u64::from(limits.device_types),
+                    needed: u64::from(device_types),
+                });
             }
             if device_types == 0 {
                 return Err(reader.fail(DocumentFault::Empty(Key::DeviceType)));
@@ -463,9 +450,7 @@ fn header_info_depends(reader: &mut Reader<'_>, limits: &Limits) -> Result<u16, 
         } else {
             reader.store(Tag::DependsKey, &key)?;
             reader.expect(Token::ListStart, Key::Depends)?;
-            while let Some(value) = reader.item(Key::Depends)? {
-                reader.store(Tag::DependsValue, &value)?;
-            }
+            reader.store_items(Tag::DependsValue, Key::Depends)?;
         }
     }
     Ok(device_types)
@@ -504,9 +489,7 @@ pub(super) fn type_info(text: &mut [u8], header_info: Records<'_>, limits: &Limi
         } else if reader.is(&key, "clears_artifact_provides") {
             reader.expect(Token::ListStart, Key::Clears)?;
             reader.store_mark(Tag::Clears)?;
-            while let Some(pattern) = reader.item(Key::Clears)? {
-                reader.store(Tag::ClearsPattern, &pattern)?;
-            }
+            reader.store_items(Tag::ClearsPattern, Key::Clears)?;
         } else {
             // All real readers ignore unknown keys here.
             reader.skip_value()?;
@@ -529,20 +512,13 @@ fn type_info_depends(reader: &mut Reader<'_>, header_info: Records<'_>) -> Resul
         }
         reader.store(Tag::DependsKey, &key)?;
         match reader.token()? {
-            Token::String(value) => reader.store(Tag::DependsValue, &value)?,
             Token::ListStart => {
-                while let Some(value) = reader.item(Key::Depends)? {
-                    reader.store(Tag::DependsValue, &value)?;
-                }
+                reader.store_items(Tag::DependsValue, Key::Depends)?;
             }
-            Token::ObjectStart
-            | Token::ObjectEnd
-            | Token::ListEnd
-            | Token::Key(_)
-            | Token::Number(_)
-            | Token::Bool
-            | Token::Null
-            | Token::End => return Err(reader.fail(DocumentFault::WrongType(Key::Depends))),
+            token => {
+                let value = reader.as_string(token, Key::Depends)?;
+                reader.store(Tag::DependsValue, &value)?;
+            }
         }
     }
     Ok(())

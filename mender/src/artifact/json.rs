@@ -33,6 +33,24 @@ pub(super) enum Token {
     End,
 }
 
+impl Token {
+    /// The string's text, of a string.
+    pub(super) fn string(self) -> Option<Span> {
+        match self {
+            Token::String(span) => Some(span),
+            Token::ObjectStart
+            | Token::ObjectEnd
+            | Token::ListStart
+            | Token::ListEnd
+            | Token::Key(_)
+            | Token::Number(_)
+            | Token::Bool
+            | Token::Null
+            | Token::End => None,
+        }
+    }
+}
+
 /// What the grammar allows next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
