@@ -20,6 +20,7 @@ pub mod artifact;
 pub mod client;
 pub mod deployment;
 mod fmt;
+mod json_escape;
 pub mod net;
 pub mod provides;
 pub mod storage;

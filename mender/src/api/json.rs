@@ -11,6 +11,7 @@ use core::ops::Range;
 use serde_json_core::str::EscapedStr;
 
 use super::{EncodeError, Message};
+use crate::json_escape::escape;
 
 /// Values may nest this deep. Answers of the server nest three deep; each level costs the reader some stack.
 const MAX_DEPTH: usize = 16;
@@ -191,7 +192,7 @@ pub(super) fn decode_in_place(body: &mut [u8], place: Range<usize>) -> Result<Ra
             written += 1;
             continue;
         }
-        let (decoded, escape_len) = decode_escape(text.get(read..).ok_or(NotJson)?).ok_or(NotJson)?;
+        let (decoded, escape_len) = escape(text, read).ok_or(NotJson)?;
         read += escape_len;
         // At most 3 bytes for an escape of 6, and 4 for a pair of 12: never beyond what has been read.
         let place = text.get_mut(written..written + decoded.len_utf8()).ok_or(NotJson)?;
@@ -204,41 +205,4 @@ pub(super) fn decode_in_place(body: &mut [u8], place: Range<usize>) -> Result<Ra
 /// The text at a place that [`decode_in_place`] returned.
 pub(super) fn text_at(body: &[u8], place: Range<usize>) -> Option<&str> {
     core::str::from_utf8(body.get(place)?).ok()
-}
-
-/// The escape at the start of `text`: the character it stands for and its length in bytes.
-fn decode_escape(text: &[u8]) -> Option<(char, usize)> {
-    let simple = match text.get(1)? {
-        b'"' => '"',
-        b'\\' => '\\',
-        b'/' => '/',
-        b'b' => '\u{8}',
-        b'f' => '\u{c}',
-        b'n' => '\n',
-        b'r' => '\r',
-        b't' => '\t',
-        b'u' => {
-            let first = hex4(text.get(2..6)?)?;
-            if let Some(decoded) = char::from_u32(first) {
-                return Some((decoded, 6));
-            }
-            if text.get(6..8)? != b"\\u" {
-                return None;
-            }
-            let second = hex4(text.get(8..12)?)?;
-            if !(0xd800..0xdc00).contains(&first) || !(0xdc00..0xe000).contains(&second) {
-                return None;
-            }
-            let code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-            return Some((char::from_u32(code)?, 12));
-        }
-        _ => return None,
-    };
-    Some((simple, 2))
-}
-
-fn hex4(digits: &[u8]) -> Option<u32> {
-    digits
-        .iter()
-        .try_fold(0, |value, &digit| Some(value << 4 | char::from(digit).to_digit(16)?))
 }

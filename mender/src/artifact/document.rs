@@ -16,6 +16,7 @@
 use super::error::{Document, DocumentFault, Error, Feature, JsonFault, Key};
 use super::json::{self, Span, Token, Tokenizer};
 use super::limits::{Limit, Limits};
+use crate::json_escape::escape;
 
 const RECORD_HEADER_LEN: usize = 3;
 
@@ -215,7 +216,7 @@ impl<'w> Reader<'w> {
             let mut utf8 = [0; 4];
             let (bytes, len) = match self.text.get(at) {
                 Some(b'\\') => {
-                    let (character, len) = json::escape(self.text, at).ok_or(self.unexpected())?;
+                    let (character, len) = escape(self.text, at).ok_or(self.unexpected())?;
                     (character.encode_utf8(&mut utf8).as_bytes(), len)
                 }
                 Some(&byte) => {

@@ -8,6 +8,7 @@
 use core::ops::Range;
 
 use super::error::JsonFault;
+use crate::json_escape::escape;
 
 /// Most levels that the tokenizer can count.
 pub(super) const MAX_DEPTH: u8 = 64;
@@ -269,44 +270,6 @@ impl Tokenizer {
             }
         }
     }
-}
-
-/// The character of the escape at `at`, and how many bytes it takes. A surrogate pair is one escape.
-pub(super) fn escape(text: &[u8], at: usize) -> Option<(char, usize)> {
-    let simple = match text.get(at.checked_add(1)?)? {
-        b'"' => '"',
-        b'\\' => '\\',
-        b'/' => '/',
-        b'b' => '\u{8}',
-        b'f' => '\u{c}',
-        b'n' => '\n',
-        b'r' => '\r',
-        b't' => '\t',
-        b'u' => {
-            let first = unit(text, at)?;
-            if !(0xd800..0xdc00).contains(&first) {
-                return Some((char::from_u32(first)?, 6));
-            }
-            let second = unit(text, at + 6)?;
-            if !(0xdc00..0xe000).contains(&second) {
-                return None;
-            }
-            let code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-            return Some((char::from_u32(code)?, 12));
-        }
-        _ => return None,
-    };
-    Some((simple, 2))
-}
-
-/// The UTF-16 unit of `\uXXXX` at `at`.
-fn unit(text: &[u8], at: usize) -> Option<u32> {
-    let [b'\\', b'u', digits @ ..] = text.get(at..at.checked_add(6)?)? else {
-        return None;
-    };
-    digits
-        .iter()
-        .try_fold(0, |unit, &digit| Some(unit << 4 | char::from(digit).to_digit(16)?))
 }
 
 /// Whether the string at `span`, escapes decoded, is `other`.
