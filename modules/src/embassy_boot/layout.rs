@@ -26,7 +26,7 @@ impl fmt::Display for LayoutError {
         f.write_str(match self {
             LayoutError::PartOfPage => "ACTIVE and DFU must be whole numbers of pages",
             LayoutError::DfuTooShort => "DFU must be at least one page longer than ACTIVE",
-            LayoutError::StateTooShort => "STATE must have 2 write units and 4 for each page of ACTIVE",
+            LayoutError::StateTooShort => "STATE must have 3 write units and 4 for each page of ACTIVE",
             LayoutError::ActiveTooShort => "ACTIVE must have at least two pages",
             LayoutError::TooLong => "a partition is longer than 4 GiB",
         })
@@ -66,7 +66,9 @@ impl Layout {
         if dfu_len.checked_sub(active_len).is_none_or(|more| more < page_len) {
             return Err(LayoutError::DfuTooShort);
         }
-        let words = 2 + 4 * u64::from(active_len / page_len);
+        // One more than embassy-boot demands: where STATE ends with the last step, it takes a progress that is not valid for one
+        // whose last step is still to be done, and copies a page of the old image over the new one.
+        let words = 3 + 4 * u64::from(active_len / page_len);
         if words * u64::from(word_len) > u64::from(state_len) {
             return Err(LayoutError::StateTooShort);
         }

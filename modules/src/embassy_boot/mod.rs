@@ -85,12 +85,14 @@
 //! deployment. If the old image in DFU decays while the new one is confirmed but not yet committed, rule 4 takes the new image
 //! for the old one. Signatures of images are not checked: let the client check the artifact's.
 //!
-//! Power cuts that embassy-boot itself does not survive, and no application can prevent: STATE's first word is torn into
-//! another valid one (with a write unit of one byte a single bit is enough), or an erase of STATE stops when the second word and the
-//! steps are erased and the first word is still whole. The bootloader also writes a torn step once more, which flash with error
-//! correction may refuse.
+//! A power cut that embassy-boot itself does not survive, and no application can prevent: an erase of STATE stops when the second
+//! word and some of the steps are erased and the first word is still whole. (The other weak moment, a first word that is torn into
+//! "swap" while a new image is confirmed, which takes a single bit where the write unit is one byte, is avoided: the confirmation
+//! is written in an order of the module's own.) The words of STATE that say "done" are all zeros, and where a cut has torn one the
+//! bootloader writes it once more: flash with error correction must take zeros over anything, as STM32's does.
 
 mod error;
+mod fresh;
 mod layout;
 mod record;
 mod state;
@@ -100,6 +102,7 @@ pub use layout::LayoutError;
 
 use core::fmt;
 use core::marker::PhantomData;
+use core::ops::Range;
 
 use ::embassy_boot::{AlignedBuffer, FirmwareState, FirmwareUpdater, FirmwareUpdaterConfig};
 use embedded_storage_async::nor_flash::NorFlash;
@@ -109,6 +112,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Restart;
 use error::{flash, updater};
+use fresh::Fresh;
 use layout::Layout;
 use record::{Hash, Record};
 use state::{NewRuns, NextBoot, Running};
@@ -276,11 +280,12 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
         };
         let active_len = self.layout.active_len;
         let previous = self.hash_active(active_len).await?;
-        // The place of the record; the image's own is erased as it comes.
+        // The record's place comes first, so that none of an earlier update is there while the image is not whole. The
+        // image's own is erased as it comes.
         let part = Partition::Dfu;
-        let first = room - room % self.layout.page_len;
-        self.dfu.erase(first, active_len).await.map_err(flash(part))?;
-        let image = self.write_file(&mut file).await?;
+        let erased = room - room % D::ERASE_SIZE as u32..active_len;
+        self.dfu.erase(erased.start, erased.end).await.map_err(flash(part))?;
+        let image = self.write_file(&mut file, erased).await?;
         if payload.next_file().await?.is_some() {
             return Err(Error::SecondFile);
         }
@@ -301,11 +306,14 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
         }
     }
 
-    /// Writes one file to DFU and gives the hash of what came.
-    async fn write_file(&mut self, file: &mut File<'_, '_>) -> Result<Hash, Error> {
+    /// Writes one file to DFU, a part of which is erased already, and gives the hash of what came.
+    async fn write_file(&mut self, file: &mut File<'_, '_>, erased: Range<u32>) -> Result<Hash, Error> {
         let mut hash = Sha256::new();
         let config = FirmwareUpdaterConfig {
-            dfu: &mut self.dfu,
+            dfu: Fresh {
+                flash: &mut self.dfu,
+                erased,
+            },
             state: &mut self.state,
         };
         let unit = S::READ_SIZE.max(S::WRITE_SIZE);

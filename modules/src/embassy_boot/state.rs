@@ -142,41 +142,59 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
     }
 
     /// Makes the next boot leave everything as it is.
+    ///
+    /// embassy-boot's own way writes "boot" into an erased STATE, where a power cut may leave "swap" instead: a request to
+    /// swap images that are swapped already. Behind a progress that is not valid that word makes the bootloader copy nothing.
     pub(super) async fn mark_booted(&mut self) -> Result<(), Error> {
-        let part = Partition::State;
-        self.firmware_state().mark_booted().await.map_err(updater(part))?;
+        if !self.magic_is(BOOT).await? {
+            self.clear_state().await?;
+            self.write_word(1, DONE).await?;
+            self.write_word(0, BOOT).await?;
+        }
         match self.next_boot().await? {
             NextBoot::Stays { .. } => Ok(()),
-            NextBoot::Swaps | NextBoot::Reverts => Err(Error::NotKept(part)),
+            NextBoot::Swaps | NextBoot::Reverts => Err(Error::NotKept(Partition::State)),
         }
     }
 
     /// Makes the next boot swap back although the image was confirmed: leaves STATE as the bootloader does after a swap. The
     /// word that makes it one is written last.
     pub(super) async fn mark_swapped(&mut self) -> Result<(), Error> {
-        let part = Partition::State;
-        // As embassy-boot does before each erase of STATE: a torn erase must not make the steps count.
-        if self.word(1).await?.iter().all(|b| *b == ERASED) {
-            self.write_word(1, DONE).await?;
-        }
-        self.erase_state().await?;
+        self.clear_state().await?;
         for step in 0..self.layout.swap_steps() {
             self.write_word(2 + step, DONE).await?;
         }
         self.write_word(0, SWAP).await?;
         match self.next_boot().await? {
             NextBoot::Reverts => Ok(()),
-            NextBoot::Stays { .. } | NextBoot::Swaps => Err(Error::NotKept(part)),
+            NextBoot::Stays { .. } | NextBoot::Swaps => Err(Error::NotKept(Partition::State)),
         }
     }
 
-    /// A power cut within an erase leaves words that chips with error correction refuse to write. embassy-boot writes one before
-    /// it erases, so everything but a tidy state is erased first. Only while no swap is pending or under test.
+    /// Erases STATE. As embassy-boot does, it says first that the progress is not valid: a torn erase must not make a part of the
+    /// steps count.
+    async fn clear_state(&mut self) -> Result<(), Error> {
+        if self.magic_is(SWAP).await? && self.word(1).await?.iter().all(|b| *b == ERASED) {
+            self.write_word(1, DONE).await?;
+        }
+        self.erase_state().await
+    }
+
+    async fn magic_is(&mut self, byte: u8) -> Result<bool, Error> {
+        Ok(self.word(0).await?.iter().all(|b| *b == byte))
+    }
+
+    /// A power cut within an erase leaves words that chips with error correction refuse to write. embassy-boot writes the second
+    /// one before it erases, if it reads as erased; then everything but a tidy state is erased first. Only while no swap is
+    /// pending or under test.
     async fn tidy_state(&mut self) -> Result<(), Error> {
+        if self.word(1).await?.iter().any(|b| *b != ERASED) {
+            return Ok(());
+        }
         let magic = self.word(0).await?;
         let known = [BOOT, REVERT, DFU_DETACH];
         let mut tidy = known.iter().any(|byte| magic.iter().all(|b| b == byte));
-        for index in 1..self.layout.state_len / self.layout.word_len {
+        for index in 2..self.layout.state_len / self.layout.word_len {
             tidy = tidy && self.word(index).await?.iter().all(|b| *b == ERASED);
         }
         if tidy { Ok(()) } else { self.erase_state().await }

@@ -1,12 +1,13 @@
 //! A device with the partitions of embassy-boot: simulated flash, the real bootloader, and the module as the firmware has it.
 
 use embassy_boot::{BootError, BootLoader, BootLoaderConfig, FirmwareUpdaterConfig, State};
-use embedded_storage::nor_flash as blocking;
 use mender::update_module::Payload;
 use mender_modules::embassy_boot::{EmbassyBoot, EmbassyBootImage, Error};
-use mender_testkit::flash::{FlashError, Partition, Rewrites, SimFlash};
+use mender_testkit::flash::{Partition, Rewrites, SimFlash};
 use mender_testkit::payload::MemoryPayload;
 use pollster::block_on;
+
+use crate::area::Area;
 
 /// Pages of ACTIVE; DFU has one more.
 pub const PAGES: u32 = 6;
@@ -14,39 +15,6 @@ pub const SECTOR: usize = 512;
 
 pub type Flash<const WRITE: usize> = Partition<WRITE, SECTOR>;
 pub type Module<const WRITE: usize> = EmbassyBoot<Flash<WRITE>, Flash<WRITE>, Flash<WRITE>, fn(), EmbassyBootImage, 64>;
-
-/// Flash as the bootloader's crate wants it: without waiting.
-struct Blocking<const WRITE: usize>(Flash<WRITE>);
-
-impl<const WRITE: usize> blocking::ErrorType for Blocking<WRITE> {
-    type Error = FlashError;
-}
-
-impl<const WRITE: usize> blocking::ReadNorFlash for Blocking<WRITE> {
-    const READ_SIZE: usize = 1;
-
-    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), FlashError> {
-        self.0.flash().read_now(self.0.range().start + offset, bytes)
-    }
-
-    fn capacity(&self) -> usize {
-        self.0.range().len()
-    }
-}
-
-impl<const WRITE: usize> blocking::NorFlash for Blocking<WRITE> {
-    const WRITE_SIZE: usize = WRITE;
-    const ERASE_SIZE: usize = SECTOR;
-
-    fn erase(&mut self, from: u32, to: u32) -> Result<(), FlashError> {
-        let start = self.0.range().start;
-        self.0.flash().erase_now(start + from..start + to)
-    }
-
-    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
-        self.0.flash().write_now(self.0.range().start + offset, bytes)
-    }
-}
 
 #[derive(Clone)]
 pub struct Device<const WRITE: usize> {
@@ -118,9 +86,9 @@ impl<const WRITE: usize> Device<WRITE> {
     /// One run of the bootloader.
     pub fn boots(&self) -> Result<State, BootError> {
         let mut boot = BootLoader::new(BootLoaderConfig {
-            active: Blocking(self.active()),
-            dfu: Blocking(self.dfu()),
-            state: Blocking(self.state()),
+            active: bootable(self.active()),
+            dfu: bootable(self.dfu()),
+            state: bootable(self.state()),
         });
         boot.prepare_boot(&mut [0; SECTOR])
     }
@@ -149,6 +117,10 @@ impl<const WRITE: usize> Device<WRITE> {
     pub fn record(&self) -> u32 {
         PAGES * SECTOR as u32 - 96
     }
+}
+
+fn bootable<const WRITE: usize>(partition: Flash<WRITE>) -> Area<WRITE, SECTOR, SECTOR> {
+    Area(partition)
 }
 
 pub fn download<const WRITE: usize>(module: &mut Module<WRITE>, mut source: MemoryPayload) -> Result<(), Error> {

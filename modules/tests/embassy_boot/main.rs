@@ -1,8 +1,11 @@
 //! The module `embassy-boot-image` on simulated flash with embassy-boot's own bootloader.
 
+mod area;
+mod deployments;
 mod device;
 mod power;
 mod refusals;
 mod running;
 #[path = "../support/mod.rs"]
 mod support;
+mod wear;

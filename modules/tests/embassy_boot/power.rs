@@ -73,11 +73,15 @@ impl<const WRITE: usize> Run<WRITE> {
         Request::Swap { steps }
     }
 
-    /// See "Limits" in the module's documentation: an image was swapped in, and a cut within the erase or the write that was to
-    /// end this has left the request of a new swap, of images that are not where it expects them.
+    /// See "Limits" in the module's documentation: an image was swapped in, and a cut within the erase that was to end this
+    /// has left the request of a new swap, of images that are not where it expects them.
     fn bootloader_forgets(&self) -> bool {
         match (self.before, self.request()) {
-            (Request::Swap { steps: before }, Request::Swap { steps }) => before >= 2 * PAGES && steps < 2 * PAGES,
+            (Request::Swap { steps: before }, Request::Swap { steps }) => {
+                // After the swap back a "revert" that is torn into "swap" asks for no more than the first time.
+                let once_more = steps == 0 && self.device.runs() == Some(1);
+                before >= 2 * PAGES && steps < 2 * PAGES && !once_more
+            }
             (Request::None, _) | (_, Request::None) => false,
         }
     }
@@ -173,8 +177,7 @@ fn update<const WRITE: usize>(start: &Device<WRITE>, story: Story, cuts: Vec<Pow
     Some((operations, outcome))
 }
 
-/// `forgotten`: how many of a thousand cuts may end in the bootloader's weak moment.
-fn cut_everywhere<const WRITE: usize>(start: &Device<WRITE>, forgotten_limit: u64) {
+fn cut_everywhere<const WRITE: usize>(start: &Device<WRITE>) {
     let (mut done, mut forgotten) = (0, 0);
     for story in STORIES {
         let (operations, outcome) = update(start, story, Vec::new()).expect("no cut");
@@ -193,31 +196,28 @@ fn cut_everywhere<const WRITE: usize>(start: &Device<WRITE>, forgotten_limit: u6
         }
     }
     println!("{done} cuts, {forgotten} forgotten by the bootloader");
-    assert!(
-        done > 2000 && forgotten * 1000 <= done * forgotten_limit,
-        "{done}, {forgotten}"
-    );
+    assert!(done > 2000 && forgotten == 0, "{done}, {forgotten}");
 }
 
 #[test]
 fn a_cut_anywhere_from_a_factory_image() {
-    cut_everywhere(&Device::<4>::factory(), 0);
+    cut_everywhere(&Device::<4>::factory());
 }
 
 #[test]
 fn a_cut_anywhere_from_an_updated_image() {
-    cut_everywhere(&Device::<4>::updated(), 0);
+    cut_everywhere(&Device::<4>::updated());
 }
 
 #[test]
 fn a_cut_anywhere_from_a_reverted_image() {
-    cut_everywhere(&Device::<8>::reverted(), 0);
+    cut_everywhere(&Device::<8>::reverted());
 }
 
 /// A magic of one byte is the one that can be torn into another.
 #[test]
 fn a_cut_anywhere_on_flash_written_by_the_byte() {
-    cut_everywhere(&Device::<1>::updated(), 5);
+    cut_everywhere(&Device::<1>::updated());
 }
 
 fn cut() -> impl Strategy<Value = PowerCut> {

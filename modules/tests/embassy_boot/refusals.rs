@@ -1,15 +1,16 @@
 //! What a download and an install refuse, what is written, and the module's own shape.
 
-use embassy_boot::{FirmwareUpdaterConfig, State};
+use embassy_boot::{BootLoader, BootLoaderConfig, FirmwareUpdaterConfig, State};
 use embedded_storage_async::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash};
 use mender::UpdateModule;
 use mender::update_module::{CallbackState, FAILURE_TEXT_LEN, Payload, PayloadError};
 use mender_modules::embassy_boot::{EmbassyBoot, Error, ImageType, LayoutError, OldRuns, Partition};
-use mender_testkit::flash::{CutAt, FlashError, PowerCut, Rewrites};
+use mender_testkit::flash::{CutAt, FlashError, PowerCut, Rewrites, SimFlash};
 use mender_testkit::payload::MemoryPayload;
 use pollster::block_on;
 use proptest::prelude::*;
 
+use crate::area::Area;
 use crate::device::{Device, Flash, Module, PAGES, SECTOR, download, image};
 
 fn payload() -> MemoryPayload {
@@ -96,13 +97,13 @@ fn no_word_is_written_twice() {
     device.updates_to(3);
     assert_eq!(device.flash.violations(), []);
 
-    // STATE as left by an erase that was cut. In the bootloader's way the word beside the magic is written before the next erase.
+    // STATE as left by an erase that was cut. embassy-boot writes the word beside the magic before the next erase.
     for seed in 0..50 {
         let device = Device::<8>::updated();
         device.flash.set_rewrites(Rewrites::Refuse);
         device.download(&image(2)).unwrap();
         device.flash.cut_power(PowerCut {
-            operation: 2,
+            operation: 1,
             at: CutAt::Within { seed },
         });
         block_on(device.module().request_swap()).unwrap_err();
@@ -231,6 +232,48 @@ fn partitions_that_the_bootloader_cannot_use_are_refused() {
         LayoutError::TooLong,
     ] {
         assert!(!error.to_string().is_empty());
+    }
+}
+
+/// embassy-boot takes a STATE that ends with its last step. Where power is lost just after the progress was marked as not
+/// valid, it then copies a page of the old image over the new one; the module refuses such partitions.
+#[test]
+fn a_state_without_a_word_to_spare_is_refused() {
+    const PAGES: u32 = 3;
+    const PAGE: u32 = 64;
+    const WORD: u32 = 32;
+    for (spare, is_right) in [(0, false), (1, true)] {
+        let state_len = (2 + 4 * PAGES) * WORD + spare * 2 * WORD;
+        let flash = SimFlash::<32, 64>::new(20);
+        flash.set_rewrites(Rewrites::ClearBits);
+        let state = (2 * PAGES + 1) * PAGE;
+        let active = || flash.partition(0..PAGES * PAGE);
+        let dfu = || flash.partition(PAGES * PAGE..state);
+        let state = || flash.partition(state..state + state_len);
+        let config = FirmwareUpdaterConfig {
+            dfu: dfu(),
+            state: state(),
+        };
+        let module = EmbassyBoot::<_, _, _, fn()>::new(config, active(), || ());
+        assert_eq!(module.err(), (!is_right).then_some(LayoutError::StateTooShort));
+
+        flash.patch(0, &[1; 3 * 64]);
+        flash.patch(PAGES * PAGE, &[2; 3 * 64]);
+        let boot = || {
+            let mut boot = BootLoader::new(BootLoaderConfig {
+                active: Area::<32, 64, 64>(active()),
+                dfu: Area::<32, 64, 64>(dfu()),
+                state: Area::<32, 64, 64>(state()),
+            });
+            boot.prepare_boot(&mut [0; 64]).unwrap()
+        };
+        flash.patch(state().range().start, &[0xf0; 32]);
+        assert_eq!(boot(), State::Swap);
+        assert_eq!(active().to_bytes(), [2; 3 * 64]);
+        // A confirmation, as embassy-boot begins it.
+        flash.patch(state().range().start + WORD, &[0; 32]);
+        boot();
+        assert_eq!(active().to_bytes() == [2; 3 * 64], is_right);
     }
 }
 

@@ -210,6 +210,30 @@ fn swapped_and_power_lost_while_it_was_confirmed() {
     }
 }
 
+/// With a write unit of one byte a torn "boot" can be a "swap": it must not be one of images that are swapped already.
+#[test]
+fn a_torn_confirmation_requests_nothing() {
+    let device = Device::<1>::factory();
+    device.updates_to(2);
+    for operation in [3, 4] {
+        for seed in 0..200 {
+            let device = device.copy();
+            let at = CutAt::Within { seed };
+            device.flash.cut_power(PowerCut { operation, at });
+            block_on(device.module().confirm()).unwrap_err();
+            device.flash.restore_power();
+            for _ in 0..3 {
+                device.boots().unwrap();
+                assert_eq!(device.runs(), Some(2), "{operation} {seed}");
+            }
+            block_on(device.module().confirm()).unwrap();
+            block_on(device.module().request_revert()).unwrap();
+            device.boots().unwrap();
+            assert_eq!(device.runs(), Some(1), "{operation} {seed}");
+        }
+    }
+}
+
 /// A confirmation that was dropped, not cut: the boot that would put its remains in order has not come.
 #[test]
 fn swapped_and_a_confirmation_was_cancelled() {

@@ -1,0 +1,205 @@
+//! The module in the real client, with embassy-boot's own bootloader: the kit's test of update modules.
+
+use embassy_boot::{BootError, BootLoader, BootLoaderConfig, FirmwareUpdaterConfig};
+use mender_modules::Restart;
+use mender_modules::embassy_boot::{EmbassyBoot, EmbassyBootImage};
+use mender_testkit::flash::FlashError;
+use mender_testkit::module_test::{Board, ModuleTest, Summary};
+
+use crate::area::Area;
+
+/// Where the partitions are, on a chip with write units of `WRITE` bytes and sectors of `SECTOR`. `ACTIVE` and `DFU` are their
+/// erase units; the larger one is the bootloader's page.
+#[derive(Clone, Copy)]
+struct Plan<const WRITE: usize, const SECTOR: usize, const ACTIVE: usize, const DFU: usize> {
+    /// Pages of ACTIVE; DFU has one more.
+    pages: u32,
+    state_sectors: u32,
+    /// Bytes that the bootloader copies at once.
+    copied: usize,
+    old_len: u32,
+    new_len: u32,
+}
+
+type Module<const WRITE: usize, const SECTOR: usize, const ACTIVE: usize, const DFU: usize, R> = EmbassyBoot<
+    Area<WRITE, SECTOR, ACTIVE>,
+    Area<WRITE, SECTOR, DFU>,
+    Area<WRITE, SECTOR, SECTOR>,
+    R,
+    EmbassyBootImage,
+    256,
+>;
+
+/// Bytes that differ everywhere from version to version and from page to page, no erased ones among them.
+fn image(version: u8, len: u32) -> Vec<u8> {
+    (0..len)
+        .map(|at| (at as u8 ^ (at >> 7) as u8).wrapping_mul(5).wrapping_add(version * 16) & 0x7f)
+        .collect()
+}
+
+/// What STATE asks of the next boot, read as the bootloader does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Request {
+    None,
+    Swap { steps: u32 },
+}
+
+impl<const WRITE: usize, const SECTOR: usize, const ACTIVE: usize, const DFU: usize> Plan<WRITE, SECTOR, ACTIVE, DFU> {
+    const PAGE: u32 = if ACTIVE > DFU { ACTIVE as u32 } else { DFU as u32 };
+
+    /// Images that fill ACTIVE but for the last 200 bytes, of which the record takes 96; the bootloader copies whole pages.
+    fn of_pages(pages: u32) -> Self {
+        Plan {
+            pages,
+            state_sectors: 1,
+            copied: Self::PAGE as usize,
+            old_len: pages * Self::PAGE - 200,
+            new_len: pages * Self::PAGE - 150,
+        }
+    }
+
+    fn active(&self, board: &Board<WRITE, SECTOR>) -> Area<WRITE, SECTOR, ACTIVE> {
+        Area(board.flash(0..self.pages * Self::PAGE))
+    }
+
+    fn dfu(&self, board: &Board<WRITE, SECTOR>) -> Area<WRITE, SECTOR, DFU> {
+        Area(board.flash(self.pages * Self::PAGE..(2 * self.pages + 1) * Self::PAGE))
+    }
+
+    /// Where STATE begins, and where it ends.
+    fn state_range(&self) -> (u32, u32) {
+        let start = (2 * self.pages + 1) * Self::PAGE;
+        (start, start + self.state_sectors * SECTOR as u32)
+    }
+
+    fn state(&self, board: &Board<WRITE, SECTOR>) -> Area<WRITE, SECTOR, SECTOR> {
+        let (start, end) = self.state_range();
+        Area(board.flash(start..end))
+    }
+
+    fn boot(&self, board: &Board<WRITE, SECTOR>) -> Result<(), FlashError> {
+        let mut boot = BootLoader::new(BootLoaderConfig {
+            active: self.active(board),
+            dfu: self.dfu(board),
+            state: self.state(board),
+        });
+        match boot.prepare_boot(&mut vec![0; self.copied]) {
+            Ok(_) => Ok(()),
+            Err(BootError::Flash(_)) if !board.chip().power_is_on() => Err(FlashError::PowerLost),
+            Err(error) => Err(board.chip().violations().pop().unwrap_or_else(|| panic!("{error:?}"))),
+        }
+    }
+
+    fn request(&self, board: &Board<WRITE, SECTOR>) -> Request {
+        let bytes = self.state(board).0.to_bytes();
+        let mut words = bytes.chunks(WRITE);
+        let mut next = || words.next().expect("STATE is longer");
+        if next().iter().any(|byte| *byte != 0xf0) || next().iter().any(|byte| *byte != 0xff) {
+            return Request::None;
+        }
+        let steps = words.take_while(|word| !word.contains(&0xff)).count() as u32;
+        Request::Swap { steps }
+    }
+
+    /// Whether a page of ACTIVE is that of an image.
+    fn has(&self, board: &Board<WRITE, SECTOR>, page: u32, version: u8, len: u32) -> bool {
+        let page = page * Self::PAGE;
+        let end = (page + Self::PAGE).min(len);
+        let range = page as usize..end as usize;
+        self.active(board).0.to_bytes()[range.clone()] == image(version, len)[range]
+    }
+
+    /// See "Limits" in the module's documentation: the images are swapped, or swapped back, and a cut within the erase
+    /// of STATE has left the request to do a part of it again.
+    ///
+    /// ACTIVE's first page is the last that a swap brings, its last page the last that a swap back brings. So one of them in
+    /// place, before the step that brings it is the next one to do, means that the steps are not those that were done.
+    fn bootloader_forgets(&self, board: &Board<WRITE, SECTOR>) -> bool {
+        let Request::Swap { steps } = self.request(board) else {
+            return false;
+        };
+        let last = self.pages - 1;
+        let swapped = self.has(board, 0, 2, self.new_len) && steps + 1 < 2 * self.pages;
+        let swapped_back = self.has(board, last, 1, self.old_len) && (2..4 * self.pages - 1).contains(&steps);
+        swapped || swapped_back
+    }
+
+    fn test(self) -> ModuleTest<Module<WRITE, SECTOR, ACTIVE, DFU, impl Restart>, WRITE, SECTOR> {
+        let make = move |board: &Board<WRITE, SECTOR>| {
+            let config = FirmwareUpdaterConfig {
+                dfu: self.dfu(board),
+                state: self.state(board),
+            };
+            Module::<WRITE, SECTOR, ACTIVE, DFU, _>::new(config, self.active(board), board.restart())
+                .expect("partitions for the bootloader")
+        };
+        let (state, end) = self.state_range();
+        ModuleTest::<_, WRITE, SECTOR>::on_chip(make)
+            .sectors(end as usize / SECTOR)
+            .factory(move |board| {
+                board.chip().patch(0, &image(1, self.old_len));
+                // Each word is written once between erases, but for what embassy-boot demands of a chip: in STATE it writes
+                // zeros once more over what a cut has left of them.
+                board.chip().allow_zeros_over(state..board.chip().len() as u32);
+            })
+            .boot(move |board| self.boot(board))
+            .observe(move |board| {
+                let active = self.active(board).0.to_bytes();
+                let is = |version, len| active.starts_with(&image(version, len)).then_some(version);
+                is(1, self.old_len).or(is(2, self.new_len))
+            })
+            .artifact(move |artifact| artifact.file("app.bin", &image(2, self.new_len)))
+            .excuse(move |board| self.bootloader_forgets(board))
+    }
+
+    /// `excused`: of a thousand deployments, at most.
+    fn passes(self, excused: u64) {
+        let started = std::time::Instant::now();
+        let summary: Summary = self.test().bound(100).run();
+        println!("{summary}, {:?}", started.elapsed());
+        assert!(summary.cuts > 90 && summary.resets > 300, "{summary}");
+        assert!(summary.excused * 1000 <= summary.deployments * excused, "{summary}");
+    }
+}
+
+#[test]
+fn words_of_1_byte_sectors_of_4096() {
+    Plan::<1, 4096, 4096, 4096>::of_pages(3).passes(0);
+}
+
+#[test]
+fn words_of_4_bytes_sectors_of_4096() {
+    Plan::<4, 4096, 4096, 4096>::of_pages(2).passes(0);
+}
+
+#[test]
+fn words_of_8_bytes_sectors_of_2048() {
+    Plan::<8, 2048, 2048, 2048>::of_pages(3).passes(0);
+}
+
+#[test]
+fn words_of_32_bytes_and_two_sectors_for_the_state() {
+    let plan = Plan::<32, 2048, 2048, 2048>::of_pages(2);
+    Plan {
+        state_sectors: 2,
+        ..plan
+    }
+    .passes(0);
+}
+
+/// Internal flash with large pages, DFU on a chip with small sectors; short images, that the bootloader copies in parts.
+#[test]
+fn small_sectors_in_dfu() {
+    let plan = Plan::<4, 512, 2048, 512>::of_pages(3);
+    Plan {
+        copied: 512,
+        new_len: 700,
+        ..plan
+    }
+    .passes(0);
+}
+
+#[test]
+fn small_sectors_in_active() {
+    Plan::<4, 512, 512, 2048>::of_pages(3).passes(0);
+}
