@@ -214,20 +214,43 @@ fn an_unconfirmed_image_is_confirmed_before_it_is_overwritten() {
     old_runs(&device, OldRuns::NotRequested);
 }
 
+/// The client's whole knowledge of the module, in each mode.
 #[test]
 fn what_a_mode_can_do_is_in_its_descriptor() {
-    fn supports_rollback<M: Mode>() -> bool {
+    use CallbackState::{
+        Cleanup, Commit, Failure, Install, Reboot, Rollback, RollbackReboot, RollbackVerifyReboot, VerifyReboot,
+    };
+    fn table<M: Mode>() -> (bool, Vec<CallbackState>) {
         let descriptor = <Module<8, 512, M> as UpdateModule>::DESCRIPTOR;
         assert_eq!(descriptor.artifact_type, "zephyr-image");
         assert!(descriptor.requires_reboot);
         assert_eq!(descriptor.supports_rollback, M::REVERTS);
-        descriptor.supports_rollback
+        let states = CallbackState::ALL.into_iter();
+        (
+            descriptor.supports_rollback,
+            states.filter(|state| descriptor.states.contains(*state)).collect(),
+        )
     }
-    assert!(supports_rollback::<SwapMove>());
-    assert!(supports_rollback::<SwapOffset>());
-    assert!(supports_rollback::<SwapScratch>());
-    assert!(supports_rollback::<DirectXip>());
-    assert!(!supports_rollback::<Overwrite>());
+    let reverts = (
+        true,
+        vec![
+            Install,
+            Reboot,
+            VerifyReboot,
+            Commit,
+            Cleanup,
+            Rollback,
+            RollbackReboot,
+            RollbackVerifyReboot,
+            Failure,
+        ],
+    );
+    assert_eq!(table::<SwapMove>(), reverts);
+    assert_eq!(table::<SwapOffset>(), reverts);
+    assert_eq!(table::<SwapScratch>(), reverts);
+    assert_eq!(table::<DirectXip>(), reverts);
+    let one_way = vec![Install, Reboot, VerifyReboot, Commit, Cleanup, Failure];
+    assert_eq!(table::<Overwrite>(), (false, one_way));
 }
 
 /// The stated bound: each sector of the image once, one for the trailer, and at most one more (offset: two).
