@@ -10,34 +10,25 @@ use pollster::block_on;
 
 use crate::device::{Device, TestMode, V1, V2, V3, download};
 
-/// A device with slots of so many sectors, version 1 in slot 0.
-fn device<const WRITE: usize, const SECTOR: usize, M: TestMode>(
+/// A blank device with slots of so many sectors.
+pub fn blank<const WRITE: usize, const SECTOR: usize, M: TestMode>(
     sectors: (u32, u32),
     max_align: u32,
 ) -> Device<WRITE, SECTOR, M> {
     let sector = SECTOR as u32;
     let (slot0, slot1) = (sector..(1 + sectors.0) * sector, (2 + sectors.0) * sector);
     let end = slot1 + sectors.1 * sector;
-    let blank = Device::<WRITE, SECTOR, M>::blank();
-    let device = Device {
+    Device {
         flash: SimFlash::new(end as usize / SECTOR + 3),
         boot: Mcuboot::new(bootloader::Layout {
-            slot0: slot0.clone(),
+            slot0,
             slot1: slot1..end,
-            max_img_sectors: 16,
+            max_img_sectors: sectors.0.max(16),
         })
         .with_mode(M::of_bootloader(end..end + 2 * sector))
         .with_max_align(max_align),
-        ..blank
-    };
-    device.flash.patch(slot0.start, &image(&device, V1));
-    if *device.boot.mode() == bootloader::Mode::DirectXip {
-        let image_ok = 16u32.next_multiple_of(max_align) + max_align;
-        device.flash.patch(slot0.end - image_ok, &[1]);
-        device.flash.patch(slot0.end - 16, &bootloader::magic(max_align));
+        ..Device::blank()
     }
-    assert_eq!(device.boots().ran, Some(V1));
-    device
 }
 
 /// Larger versions are larger images, all of several sectors, none near the trailer.
@@ -57,7 +48,9 @@ fn updates<const WRITE: usize, const SECTOR: usize, M: TestMode>(sectors: (u32, 
         "{:?}, {sectors:?} sectors of {SECTOR}, {WRITE}/{max_align}",
         M::default()
     );
-    let device = device::<WRITE, SECTOR, M>(sectors, max_align);
+    let device = blank::<WRITE, SECTOR, M>(sectors, max_align);
+    device.program(&image(&device, V1));
+    assert_eq!(device.boots().ran, Some(V1));
     let install = |version| {
         let mut module = device.module();
         let source = MemoryPayload::new("zephyr-image", 3000).file("app.bin", image(&device, version));

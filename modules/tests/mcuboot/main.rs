@@ -1,5 +1,6 @@
 //! The module `zephyr-image` on simulated flash with the bootloader model.
 
+mod costs;
 mod deployments;
 mod device;
 mod geometry;

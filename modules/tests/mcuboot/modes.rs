@@ -253,46 +253,6 @@ fn what_a_mode_can_do_is_in_its_descriptor() {
     assert_eq!(table::<Overwrite>(), (false, one_way));
 }
 
-/// The stated bound: each sector of the image once, one for the trailer, and at most one more (offset: two).
-fn costs<M: TestMode>(extra: u32, bytes_beside_image: u64) {
-    let device = In::<M>::updated();
-    device.flash.reset_counters();
-    let mut module = device.module();
-    let file = image(V2);
-    let source = MemoryPayload::new("zephyr-image", 77).file("app.bin", file.clone());
-    download(&mut module, source).unwrap();
-    for state in [CallbackState::Install, CallbackState::Reboot] {
-        block_on(module.call(state)).unwrap();
-    }
-    let erases = device.flash.sector_erases();
-    assert!(erases.iter().all(|n| *n <= 1), "{erases:?}");
-    assert_eq!(erases.iter().sum::<u32>(), file.len().div_ceil(512) as u32 + 1 + extra);
-    let padded = file.len().next_multiple_of(8) as u64;
-    assert_eq!(device.flash.counters().bytes_written, padded + bytes_beside_image);
-    device.boots();
-    device.flash.reset_counters();
-    let mut module = device.module();
-    for state in [
-        CallbackState::VerifyReboot,
-        CallbackState::Commit,
-        CallbackState::Cleanup,
-    ] {
-        block_on(module.call(state)).unwrap();
-    }
-    let counters = device.flash.counters();
-    assert_eq!((counters.writes, counters.bytes_written, counters.erases), (1, 8, 0));
-}
-
-#[test]
-fn an_update_costs_what_is_stated() {
-    let (magic, mark, note) = (16, 8, 48);
-    costs::<SwapMove>(1, magic + mark + note);
-    costs::<SwapOffset>(2, magic + mark + note);
-    costs::<SwapScratch>(1, magic + mark + note);
-    costs::<Overwrite>(0, magic + mark);
-    costs::<DirectXip>(0, magic);
-}
-
 /// Images of exactly the largest size, whose end shares a sector with the trailer in some modes.
 fn largest<M: TestMode>(goes_back: Result<(), ImageFault>) {
     let device = In::<M>::updated();
