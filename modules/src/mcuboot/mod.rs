@@ -350,7 +350,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
             .verify_secondary(self.layout.image_offset(), len)
             .await?
             .map_err(Error::Image)?;
-        self.write_note(&image).await?;
+        self.write_note(&image, len).await?;
         if M::KIND != Kind::Xip {
             let mark = self.layout.secondary_cells_offset() + Cell::SwapInfo.offset(self.layout.max_align);
             flash::write_cell(&mut self.secondary, mark, TEST)

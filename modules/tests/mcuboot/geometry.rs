@@ -114,6 +114,21 @@ fn large_sectors() {
     updates::<32, 131_072, Overwrite>((6, 6), 32);
     updates::<32, 131_072, DirectXip>((6, 6), 32);
     updates::<4, 131_072, SwapMove>((4, 4), 8);
+    updates::<1, 131_072, SwapOffset>((4, 5), 8);
+    updates::<8, 131_072, DirectXip>((4, 4), 16);
+}
+
+#[test]
+fn sectors_between_the_smallest_and_the_largest() {
+    updates::<2, 4096, SwapMove>((12, 11), 8);
+    updates::<4, 8192, SwapOffset>((8, 9), 8);
+    updates::<8, 8192, SwapScratch>((8, 8), 8);
+    updates::<16, 16_384, Overwrite>((6, 8), 16);
+    updates::<8, 16_384, SwapMove>((6, 6), 8);
+    updates::<32, 32_768, SwapOffset>((6, 6), 32);
+    updates::<4, 32_768, DirectXip>((6, 5), 8);
+    updates::<16, 65_536, SwapMove>((4, 4), 32);
+    updates::<8, 65_536, SwapScratch>((4, 4), 8);
 }
 
 #[test]
