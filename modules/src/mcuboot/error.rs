@@ -152,7 +152,8 @@ pub enum Error<P, S> {
     OldRuns(OldRuns),
     /// The new image runs, but is confirmed already, although its commit is still to come.
     AlreadyConfirmed,
-    /// The new image runs, but its trailer was damaged by a power cut, so it can neither be confirmed nor reverts.
+    /// The image that runs cannot be confirmed: its trailer was damaged by a power cut (so it does not revert either), or, in
+    /// direct-xip, it has none.
     Unconfirmable,
     /// The new image runs, and the old one in slot 1 is gone or damaged.
     CannotGoBack(ImageFault),
@@ -188,7 +189,7 @@ impl<P: Debug, S: Debug> Display for Error<P, S> {
             Error::AlreadyConfirmed => {
                 f.write_str("the new image is confirmed before its commit: let only the client confirm")
             }
-            Error::Unconfirmable => f.write_str("the trailer of slot 0 is damaged: the image cannot be confirmed"),
+            Error::Unconfirmable => f.write_str("the trailer of the running image is damaged: it cannot be confirmed"),
             Error::CannotGoBack(fault) => write!(f, "cannot go back, the old image is lost: {fault}"),
             Error::NoWayBack => f.write_str("cannot go back: the bootloader overwrites the old image"),
             Error::NewRuns => f.write_str("the new image still runs after the rollback"),

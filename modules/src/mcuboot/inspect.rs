@@ -69,8 +69,9 @@ pub struct SlotState {
     pub at_second_sector: Option<Content>,
 }
 
-/// What the bootloader will do at the next boot, as far as flash tells. It may also refuse an image for what is not
-/// looked at here: signature, dependencies, security counter.
+/// What the bootloader will do at the next boot, as far as the two slots tell. It may also refuse an image for what is not
+/// looked at here: signature, dependencies, security counter. With scratch, the record of an interrupted swap is in the scratch area
+/// while the sectors of slot 0's trailer change places; if that area ends with the trailer's magic, the bootloader resumes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextBoot {
     /// Start the image in slot 0 (direct-xip: in the primary slot), and change nothing.
@@ -215,9 +216,10 @@ impl SlotState {
 
 /// The table "New swaps" of MCUboot's `docs/design.md`.
 fn next_swap(kind: Kind, primary: &SlotState, secondary: &SlotState) -> NextBoot {
+    // Slot 0's record of a swap gives way to a new request; with scratch it does not.
     let begun = (primary.magic, primary.copy_done) == (Magic::Good, Flag::Unset)
         && primary.swap_info != SwapInfo::None
-        && secondary.magic != Magic::Good;
+        && (kind == Kind::Scratch || secondary.magic != Magic::Good);
     if begun {
         return NextBoot::Resume;
     }
@@ -237,6 +239,10 @@ fn next_swap(kind: Kind, primary: &SlotState, secondary: &SlotState) -> NextBoot
     }
     let image = match (secondary.at_second_sector, wanted) {
         (None, _) => secondary.at_start,
+        // Accepted, but swapped as if it were at the start: all of slot 0 ends up one sector from its place.
+        (Some(Content::Intact(_)), NextBoot::Revert) if secondary.at_start == Content::Empty => {
+            return NextBoot::Nothing;
+        }
         (Some(above), NextBoot::Revert) if secondary.at_start == Content::Empty => above,
         (Some(_), NextBoot::Revert) => secondary.at_start,
         // A header at the start is taken for an image in the wrong place.

@@ -163,7 +163,8 @@ pub use trailer::{Flag, Magic};
 use core::fmt;
 
 use embedded_storage_async::nor_flash::{ErrorType, NorFlash};
-use mender::update_module::{CallbackState, Descriptor, Failure, Payload, States, UpdateModule};
+use mender::update_module;
+use mender::update_module::Payload;
 
 use crate::Restart;
 use image::Hash;
@@ -183,6 +184,21 @@ use trailer::{Cell, TEST};
 ///
 /// Every method can be cut short at any point, by a loss of power or by dropping its future, and called again after
 /// the next start: it finishes the job. Wherever the cut is, an intact image can boot.
+#[update_module(
+    artifact_type = "zephyr-image",
+    requires_reboot,
+    supports_rollback = M::REVERTS,
+    on(
+        download = write_slot,
+        install = request_swap,
+        reboot | rollback_reboot = restart,
+        verify_reboot = check_swapped,
+        commit = confirm,
+        rollback = request_revert,
+        rollback_verify_reboot = check_reverted,
+        failure | cleanup = discard,
+    )
+)]
 pub struct ZephyrImage<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize = 256, M: Mode = SwapMove> {
     layout: Layout<M>,
     primary: P,
@@ -334,7 +350,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
             .verify_secondary(self.layout.image_offset(), len)
             .await?
             .map_err(Error::Image)?;
-        self.write_note(&image).await?;
+        self.write_note(&image, len).await?;
         if M::KIND != Kind::Xip {
             let mark = self.layout.secondary_cells_offset() + Cell::SwapInfo.offset(self.layout.max_align);
             flash::write_cell(&mut self.secondary, mark, TEST)
@@ -491,51 +507,5 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
             ),
         };
         if never_ran { self.withdraw().await } else { Ok(()) }
-    }
-}
-
-/// The table by hand: the attribute takes no states of a rollback from a module that does not support one, and which
-/// it is depends on the mode here.
-impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> UpdateModule
-    for ZephyrImage<P, S, R, BUFFER, M>
-{
-    const DESCRIPTOR: Descriptor = Descriptor {
-        artifact_type: "zephyr-image",
-        requires_reboot: true,
-        supports_rollback: M::REVERTS,
-        states: {
-            let states = States::NONE
-                .with(CallbackState::Install)
-                .with(CallbackState::Reboot)
-                .with(CallbackState::VerifyReboot)
-                .with(CallbackState::Commit)
-                .with(CallbackState::Cleanup)
-                .with(CallbackState::Failure);
-            if M::REVERTS {
-                states
-                    .with(CallbackState::Rollback)
-                    .with(CallbackState::RollbackReboot)
-                    .with(CallbackState::RollbackVerifyReboot)
-            } else {
-                states
-            }
-        },
-    };
-
-    async fn download(&mut self, payload: &mut Payload<'_>) -> Result<(), Failure> {
-        self.write_slot(payload).await.map_err(Failure::new)
-    }
-
-    async fn call(&mut self, state: CallbackState) -> Result<(), Failure> {
-        match state {
-            CallbackState::Install => self.request_swap().await,
-            CallbackState::Reboot | CallbackState::RollbackReboot => self.restart().await,
-            CallbackState::VerifyReboot => self.check_swapped().await,
-            CallbackState::Commit => self.confirm().await,
-            CallbackState::Rollback => self.request_revert().await,
-            CallbackState::RollbackVerifyReboot => self.check_reverted().await,
-            CallbackState::Failure | CallbackState::Cleanup => self.discard().await,
-        }
-        .map_err(Failure::new)
     }
 }

@@ -26,14 +26,14 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
         }
     }
 
-    /// Notes the hash of the image that was received. There is no note if one of the two images reaches into its sector, or if
-    /// they are the same.
-    pub(super) async fn write_note(&mut self, new: &Image) -> Result<(), Failed<P, S>> {
+    /// Notes the hash of the image that was received in a file of this length. There is no note if the file or the old image
+    /// reaches into its sector, or if both images are the same.
+    pub(super) async fn write_note(&mut self, new: &Image, file_len: u32) -> Result<(), Failed<P, S>> {
         let (Some(offset), Some((old_hash, old_len))) = (self.layout.note_offset(), self.stated_primary().await?)
         else {
             return Ok(());
         };
-        let used = self.layout.image_end(new.len).max(self.layout.image_end(old_len));
+        let used = self.layout.image_end(file_len).max(self.layout.image_end(old_len));
         if used > offset || old_hash == new.hash {
             return Ok(());
         }

@@ -51,7 +51,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     }
 
     /// Sets image_ok of the running image if its trailer allows it, as MCUboot's `boot_set_confirmed()`: without a magic there
-    /// is nothing to confirm. [`confirm`](ZephyrImage::confirm) makes sure first that the right image runs.
+    /// is nothing to confirm (in direct-xip nothing that would start again). [`confirm`](ZephyrImage::confirm) makes sure first that the right image runs.
     ///
     /// # Errors
     ///
@@ -59,6 +59,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     pub async fn confirm_running(&mut self) -> Result<(), Failed<P, S>> {
         let cells = self.primary_cells().await?;
         match (cells.magic(), cells.image_ok()) {
+            (Magic::Unset, _) if M::KIND == Kind::Xip => return Err(Error::Unconfirmable),
             (Magic::Unset, _) | (Magic::Good, Flag::Set) => return Ok(()),
             (Magic::Good, Flag::Unset) => {}
             (Magic::Good, Flag::Bad) | (Magic::Bad, _) => return Err(Error::Unconfirmable),

@@ -96,9 +96,9 @@ impl<const WRITE: usize, const SECTOR: usize, M: TestMode> Device<WRITE, SECTOR,
     }
 
     /// An image in slot 0 as a programmer leaves it: without a trailer, in direct-xip with one.
-    fn program(&self, version: Version) {
+    pub fn program(&self, image: &[u8]) {
         let slot0 = &self.boot.layout().slot0;
-        self.flash.patch(slot0.start, &image(version));
+        self.flash.patch(slot0.start, image);
         if *self.boot.mode() == bootloader::Mode::DirectXip {
             let max_align = self.boot.max_align();
             let image_ok = 16u32.next_multiple_of(max_align) + max_align;
@@ -110,7 +110,7 @@ impl<const WRITE: usize, const SECTOR: usize, M: TestMode> Device<WRITE, SECTOR,
     /// Version 1 runs as a programmer left it.
     pub fn factory() -> Self {
         let device = Self::blank();
-        device.program(V1);
+        device.program(&image(V1));
         assert_eq!(device.boots().ran, Some(V1));
         device
     }
@@ -118,7 +118,7 @@ impl<const WRITE: usize, const SECTOR: usize, M: TestMode> Device<WRITE, SECTOR,
     /// Version 1 runs, installed and confirmed by an update: slot 0's trailer looks as after the next update.
     pub fn updated() -> Self {
         let device = Self::blank();
-        device.program(Version::new(0, 9, 0));
+        device.program(&image(Version::new(0, 9, 0)));
         assert!(device.boots().ran.is_some());
         device.install(V1);
         assert_eq!(device.boots().ran, Some(V1));

@@ -10,34 +10,25 @@ use pollster::block_on;
 
 use crate::device::{Device, TestMode, V1, V2, V3, download};
 
-/// A device with slots of so many sectors, version 1 in slot 0.
-fn device<const WRITE: usize, const SECTOR: usize, M: TestMode>(
+/// A blank device with slots of so many sectors.
+pub fn blank<const WRITE: usize, const SECTOR: usize, M: TestMode>(
     sectors: (u32, u32),
     max_align: u32,
 ) -> Device<WRITE, SECTOR, M> {
     let sector = SECTOR as u32;
     let (slot0, slot1) = (sector..(1 + sectors.0) * sector, (2 + sectors.0) * sector);
     let end = slot1 + sectors.1 * sector;
-    let blank = Device::<WRITE, SECTOR, M>::blank();
-    let device = Device {
+    Device {
         flash: SimFlash::new(end as usize / SECTOR + 3),
         boot: Mcuboot::new(bootloader::Layout {
-            slot0: slot0.clone(),
+            slot0,
             slot1: slot1..end,
-            max_img_sectors: 16,
+            max_img_sectors: sectors.0.max(16),
         })
         .with_mode(M::of_bootloader(end..end + 2 * sector))
         .with_max_align(max_align),
-        ..blank
-    };
-    device.flash.patch(slot0.start, &image(&device, V1));
-    if *device.boot.mode() == bootloader::Mode::DirectXip {
-        let image_ok = 16u32.next_multiple_of(max_align) + max_align;
-        device.flash.patch(slot0.end - image_ok, &[1]);
-        device.flash.patch(slot0.end - 16, &bootloader::magic(max_align));
+        ..Device::blank()
     }
-    assert_eq!(device.boots().ran, Some(V1));
-    device
 }
 
 /// Larger versions are larger images, all of several sectors, none near the trailer.
@@ -57,7 +48,9 @@ fn updates<const WRITE: usize, const SECTOR: usize, M: TestMode>(sectors: (u32, 
         "{:?}, {sectors:?} sectors of {SECTOR}, {WRITE}/{max_align}",
         M::default()
     );
-    let device = device::<WRITE, SECTOR, M>(sectors, max_align);
+    let device = blank::<WRITE, SECTOR, M>(sectors, max_align);
+    device.program(&image(&device, V1));
+    assert_eq!(device.boots().ran, Some(V1));
     let install = |version| {
         let mut module = device.module();
         let source = MemoryPayload::new("zephyr-image", 3000).file("app.bin", image(&device, version));
@@ -121,6 +114,21 @@ fn large_sectors() {
     updates::<32, 131_072, Overwrite>((6, 6), 32);
     updates::<32, 131_072, DirectXip>((6, 6), 32);
     updates::<4, 131_072, SwapMove>((4, 4), 8);
+    updates::<1, 131_072, SwapOffset>((4, 5), 8);
+    updates::<8, 131_072, DirectXip>((4, 4), 16);
+}
+
+#[test]
+fn sectors_between_the_smallest_and_the_largest() {
+    updates::<2, 4096, SwapMove>((12, 11), 8);
+    updates::<4, 8192, SwapOffset>((8, 9), 8);
+    updates::<8, 8192, SwapScratch>((8, 8), 8);
+    updates::<16, 16_384, Overwrite>((6, 8), 16);
+    updates::<8, 16_384, SwapMove>((6, 6), 8);
+    updates::<32, 32_768, SwapOffset>((6, 6), 32);
+    updates::<4, 32_768, DirectXip>((6, 5), 8);
+    updates::<16, 65_536, SwapMove>((4, 4), 32);
+    updates::<8, 65_536, SwapScratch>((4, 4), 8);
 }
 
 #[test]

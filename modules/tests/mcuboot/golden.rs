@@ -157,6 +157,41 @@ fn an_update_goes_through_bootutils_states() {
     whole_update::<4, Overwrite>("overwrite-a4");
 }
 
+/// Each of imgtool's images, whatever its header and TLVs: plain, long header, protected TLVs, a signature.
+fn every_image<const WRITE: usize, M: TestMode>(folder: &str) {
+    for entry in json("images/images.json").as_array().unwrap() {
+        let name = entry["file"].as_str().unwrap();
+        let device = device::<WRITE, M>(folder, "00-v1-only");
+        let image = file(&format!("images/{name}"));
+        device.flash.reset_counters();
+        let done = device.download(&image);
+        if name.ends_with(".gz") {
+            // Padded: as long as the slot.
+            let error = done.unwrap_err().to_string();
+            assert!(error.contains("--pad"), "{folder}, {name}: {error}");
+            assert_eq!(device.flash.operations(), 0);
+            continue;
+        }
+        done.unwrap_or_else(|error| panic!("{folder}, {name}: {error}"));
+        block_on(device.module().request_swap()).unwrap();
+        let ran = device.boots().ran.unwrap().to_string();
+        assert_eq!(ran, entry["header"]["version"].as_str().unwrap(), "{folder}, {name}");
+        block_on(device.module().check_swapped()).unwrap_or_else(|error| panic!("{folder}, {name}: {error}"));
+        block_on(device.module().confirm()).unwrap();
+        assert_eq!(device.flash.violations(), []);
+    }
+}
+
+#[test]
+fn every_golden_image_is_installed() {
+    every_image::<8, SwapMove>("move-a8");
+    every_image::<1, SwapMove>("move-a1");
+    every_image::<8, SwapOffset>("offset-a8");
+    every_image::<8, SwapScratch>("scratch-a8");
+    every_image::<4, Overwrite>("overwrite-a4");
+    every_image::<32, Overwrite>("overwrite-fast-a32");
+}
+
 #[test]
 fn a_direct_xip_update_goes_through_bootutils_states() {
     let device = device::<8, DirectXip>("xip-revert-a8", "00-v1-confirmed");

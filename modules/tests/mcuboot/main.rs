@@ -1,10 +1,13 @@
 //! The module `zephyr-image` on simulated flash with the bootloader model.
 
+mod costs;
 mod deployments;
 mod device;
 mod geometry;
 mod golden;
+mod inspecting;
 mod modes;
+mod operations;
 mod power;
 mod refusals;
 mod running;

@@ -214,60 +214,43 @@ fn an_unconfirmed_image_is_confirmed_before_it_is_overwritten() {
     old_runs(&device, OldRuns::NotRequested);
 }
 
+/// The client's whole knowledge of the module, in each mode.
 #[test]
 fn what_a_mode_can_do_is_in_its_descriptor() {
-    fn supports_rollback<M: Mode>() -> bool {
+    use CallbackState::{
+        Cleanup, Commit, Failure, Install, Reboot, Rollback, RollbackReboot, RollbackVerifyReboot, VerifyReboot,
+    };
+    fn table<M: Mode>() -> (bool, Vec<CallbackState>) {
         let descriptor = <Module<8, 512, M> as UpdateModule>::DESCRIPTOR;
         assert_eq!(descriptor.artifact_type, "zephyr-image");
         assert!(descriptor.requires_reboot);
         assert_eq!(descriptor.supports_rollback, M::REVERTS);
-        descriptor.supports_rollback
+        let states = CallbackState::ALL.into_iter();
+        (
+            descriptor.supports_rollback,
+            states.filter(|state| descriptor.states.contains(*state)).collect(),
+        )
     }
-    assert!(supports_rollback::<SwapMove>());
-    assert!(supports_rollback::<SwapOffset>());
-    assert!(supports_rollback::<SwapScratch>());
-    assert!(supports_rollback::<DirectXip>());
-    assert!(!supports_rollback::<Overwrite>());
-}
-
-/// The stated bound: each sector of the image once, one for the trailer, and at most one more (offset: two).
-fn costs<M: TestMode>(extra: u32, bytes_beside_image: u64) {
-    let device = In::<M>::updated();
-    device.flash.reset_counters();
-    let mut module = device.module();
-    let file = image(V2);
-    let source = MemoryPayload::new("zephyr-image", 77).file("app.bin", file.clone());
-    download(&mut module, source).unwrap();
-    for state in [CallbackState::Install, CallbackState::Reboot] {
-        block_on(module.call(state)).unwrap();
-    }
-    let erases = device.flash.sector_erases();
-    assert!(erases.iter().all(|n| *n <= 1), "{erases:?}");
-    assert_eq!(erases.iter().sum::<u32>(), file.len().div_ceil(512) as u32 + 1 + extra);
-    let padded = file.len().next_multiple_of(8) as u64;
-    assert_eq!(device.flash.counters().bytes_written, padded + bytes_beside_image);
-    device.boots();
-    device.flash.reset_counters();
-    let mut module = device.module();
-    for state in [
-        CallbackState::VerifyReboot,
-        CallbackState::Commit,
-        CallbackState::Cleanup,
-    ] {
-        block_on(module.call(state)).unwrap();
-    }
-    let counters = device.flash.counters();
-    assert_eq!((counters.writes, counters.bytes_written, counters.erases), (1, 8, 0));
-}
-
-#[test]
-fn an_update_costs_what_is_stated() {
-    let (magic, mark, note) = (16, 8, 48);
-    costs::<SwapMove>(1, magic + mark + note);
-    costs::<SwapOffset>(2, magic + mark + note);
-    costs::<SwapScratch>(1, magic + mark + note);
-    costs::<Overwrite>(0, magic + mark);
-    costs::<DirectXip>(0, magic);
+    let reverts = (
+        true,
+        vec![
+            Install,
+            Reboot,
+            VerifyReboot,
+            Commit,
+            Cleanup,
+            Rollback,
+            RollbackReboot,
+            RollbackVerifyReboot,
+            Failure,
+        ],
+    );
+    assert_eq!(table::<SwapMove>(), reverts);
+    assert_eq!(table::<SwapOffset>(), reverts);
+    assert_eq!(table::<SwapScratch>(), reverts);
+    assert_eq!(table::<DirectXip>(), reverts);
+    let one_way = vec![Install, Reboot, VerifyReboot, Commit, Cleanup, Failure];
+    assert_eq!(table::<Overwrite>(), (false, one_way));
 }
 
 /// Images of exactly the largest size, whose end shares a sector with the trailer in some modes.

@@ -1,13 +1,16 @@
 //! What the module refuses, and that nothing is harmed then.
 
 use mender::update_module::PayloadError;
-use mender_modules::mcuboot::{Error, ImageFault, Layout, LayoutError};
+use mender_modules::mcuboot::{
+    DirectXip, Error, ImageFault, Layout, LayoutError, Overwrite, SwapMove, SwapOffset, SwapScratch,
+};
 use mender_testkit::bootloader::SwapType;
 use mender_testkit::image::{FLAG_NON_BOOTABLE, ImageBuilder};
 use mender_testkit::payload::MemoryPayload;
 use pollster::block_on;
 
-use crate::device::{Device, Failed, Small, V1, V2, V3, download, image};
+use crate::device::{Device, Failed, Small, TestMode, V1, V2, V3, download, image};
+use crate::geometry;
 
 /// Downloads and expects a failure. Returns it with the number of flash operations.
 fn refused(source: MemoryPayload) -> (Failed, u64) {
@@ -108,6 +111,48 @@ fn a_padded_file_is_refused_with_advice() {
     let (error, operations) = refused(file(&padded));
     assert_eq!(operations, 0);
     assert!(error.to_string().contains("--pad"), "{error}");
+}
+
+/// Bytes behind the image are not part of it: an image padded for a smaller slot is installed, also if the padding
+/// reaches to where the note would be.
+#[test]
+fn bytes_behind_the_image_do_no_harm() {
+    fn check<M: TestMode>(fill: u8) {
+        let device = Device::<8, 512, M>::updated();
+        let mut padded = image(V2);
+        padded.resize(device.layout().max_image_len() as usize, fill);
+        // As imgtool pads: with a request at the end, which is none there.
+        let end = padded.len();
+        padded[end - 16..].copy_from_slice(&mender_testkit::bootloader::MAGIC);
+        let mut module = device.module();
+        download(&mut module, file(&padded)).unwrap();
+        assert_eq!(device.boot.decision(&device.flash).unwrap(), SwapType::None);
+        block_on(module.request_swap()).unwrap();
+        assert_eq!(device.boots().ran, Some(V2));
+        block_on(device.module().check_swapped()).unwrap();
+        assert_eq!(device.flash.violations(), []);
+    }
+    for fill in [0x00, 0xff] {
+        check::<SwapMove>(fill);
+        check::<SwapOffset>(fill);
+        check::<SwapScratch>(fill);
+        check::<Overwrite>(fill);
+        check::<DirectXip>(fill);
+    }
+    // Swap using move with a slot 1 that is shorter by a sector, offset with equal ones.
+    fn unequal<M: TestMode>(sectors: (u32, u32)) {
+        let device = geometry::blank::<8, 512, M>(sectors, 8);
+        device.program(&image(V1));
+        let mut padded = image(V2);
+        padded.resize(device.layout().max_image_len() as usize, 0);
+        download(&mut device.module(), file(&padded)).unwrap();
+        block_on(device.module().request_swap()).unwrap();
+        assert_eq!(device.boots().ran, Some(V2));
+        block_on(device.module().check_swapped()).unwrap();
+        assert_eq!(device.flash.violations(), []);
+    }
+    unequal::<SwapMove>((16, 15));
+    unequal::<SwapOffset>((16, 16));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Slots in the odd states of the golden `negative` folders: stale trailers, halves of a magic, damaged and misplaced images.
 
-use mender_modules::mcuboot::{Error, ImageFault, Overwrite, Request, SwapMove, SwapOffset};
+use mender_modules::mcuboot::{DirectXip, Error, ImageFault, Overwrite, Request, SwapMove, SwapOffset, SwapScratch};
 use mender_testkit::bootloader::{Flag, Magic, SwapType};
 use pollster::block_on;
 
@@ -107,58 +107,131 @@ fn an_image_one_byte_too_large_is_told_from_the_largest() {
     assert_eq!(room, 32768);
 }
 
-/// `boot_set_confirmed` from every trailer: the same writes. Where bootutil reports success without having confirmed, the
-/// module reports an error.
-#[test]
-fn confirmations_are_bootutils() {
-    fn table<const WRITE: usize>(name: &str, folder: &str) {
-        let text = String::from_utf8(file(name)).unwrap();
-        let mut seen = 0;
-        for line in text.lines().skip(1) {
+/// The rows of a table of calls: call, what is in magic, image_ok and copy_done of the slot that it acts on, the units that
+/// bootutil changes.
+fn calls(name: &str) -> Vec<[String; 5]> {
+    let text = String::from_utf8(file(name)).unwrap();
+    let rows: Vec<_> = text
+        .lines()
+        .skip(1)
+        .map(|line| {
             let [call, magic, image_ok, copy_done, _rc, writes] = line.split('\t').collect::<Vec<_>>()[..] else {
                 panic!("{line}")
             };
-            if call != "set_confirmed" {
-                continue;
-            }
-            let device = device::<WRITE, SwapMove>(folder, "00-v1-only");
-            let slot0 = device.boot.layout().slot0.clone();
-            let max_align = device.boot.max_align();
-            let area = 16u32.next_multiple_of(max_align);
-            device.flash.patch(
-                slot0.end - area - 4 * max_align,
-                &vec![0xff; (area + 4 * max_align) as usize],
-            );
-            match magic {
-                "good" => device
-                    .flash
-                    .patch(slot0.end - 16, &mender_testkit::bootloader::magic(max_align)),
-                "bad" => device.flash.patch(slot0.end - 16, &[0x5a; 16]),
-                _ => {}
-            }
-            for (word, from_end) in [(image_ok, area + max_align), (copy_done, area + 2 * max_align)] {
-                match word {
-                    "set" => device.flash.patch(slot0.end - from_end, &[1]),
-                    "bad" => device.flash.patch(slot0.end - from_end, &[0x5a]),
-                    _ => {}
-                }
-            }
-            let before = device.flash.to_bytes();
-            let result = block_on(device.module().confirm_running());
-            let changed = device.flash.to_bytes() != before;
-            assert_eq!(changed, writes != "-", "{name}: {line}");
-            let confirmed = device.trailer(0).magic == Magic::Unset
-                || (device.trailer(0).magic == Magic::Good && device.trailer(0).image_ok == Flag::Set);
-            assert_eq!(result.is_ok(), confirmed, "{name}: {line}");
-            assert_eq!(device.flash.violations(), []);
-            seen += 1;
-        }
-        assert_eq!(seen, 27);
+            [call, magic, image_ok, copy_done, writes].map(String::from)
+        })
+        .collect();
+    assert_eq!(rows.len(), 81, "{name}");
+    rows
+}
+
+/// A device with this trailer in a slot, image 1 in slot 0, image 2 in slot 1.
+fn with_trailer<const WRITE: usize, M: TestMode>(folder: &str, slot: u8, row: &[String; 5]) -> Device<WRITE, 4096, M> {
+    let device = device::<WRITE, M>(folder, "01-v2-written");
+    let layout = device.boot.layout().clone();
+    let end = if slot == 0 { layout.slot0.end } else { layout.slot1.end };
+    let max_align = device.boot.max_align();
+    let area = 16u32.next_multiple_of(max_align);
+    let cells = area + 4 * max_align;
+    device.flash.patch(end - cells, &vec![0xff; cells as usize]);
+    let [_, magic, image_ok, copy_done, _] = row;
+    match magic.as_str() {
+        "good" => device
+            .flash
+            .patch(end - 16, &mender_testkit::bootloader::magic(max_align)),
+        "bad" => device.flash.patch(end - 16, &[0x5a; 16]),
+        _ => {}
     }
-    table::<1>("calls-a1-max8.tsv", "move-a1");
-    table::<4>("calls-a4-max8.tsv", "move-a4");
-    table::<8>("calls-a8-max8.tsv", "move-a8");
-    table::<16>("calls-a16-max16.tsv", "move-a16");
-    table::<32>("calls-a32-max32.tsv", "move-a32");
-    table::<4>("calls-a4-max16.tsv", "move-a4-max16");
+    for (word, from_end) in [(image_ok, area + max_align), (copy_done, area + 2 * max_align)] {
+        match word.as_str() {
+            "set" => device.flash.patch(end - from_end, &[1]),
+            "bad" => device.flash.patch(end - from_end, &[0x5a]),
+            _ => {}
+        }
+    }
+    device
+}
+
+/// `boot_set_confirmed` from every trailer: the same writes. Where bootutil reports success without having confirmed, the
+/// module reports an error.
+fn confirmations<const WRITE: usize, M: TestMode>(name: &str, folder: &str) {
+    let in_place = folder.starts_with("xip");
+    let mut seen = 0;
+    for row in calls(name).iter().filter(|row| row[0] == "set_confirmed") {
+        let device = with_trailer::<WRITE, M>(folder, 0, row);
+        let before = device.flash.to_bytes();
+        let result = block_on(device.module().confirm_running());
+        let changed = device.flash.to_bytes() != before;
+        let trailer = device.trailer(0);
+        let confirmed = match trailer.magic {
+            Magic::Good => trailer.image_ok == Flag::Set,
+            // In direct-xip the bootloader erases such an image instead of starting it.
+            Magic::Unset => !in_place,
+            Magic::Bad => false,
+        };
+        assert_eq!(result.is_ok(), confirmed, "{name}: {row:?}");
+        // That build of bootutil completes the other cells too, of images that cannot be running.
+        let image_ok = if in_place { "end-24:01" } else { "end-" };
+        let writes = row[4].contains(image_ok) && (!in_place || row[1] == "good");
+        assert_eq!(changed, writes, "{name}: {row:?}");
+        assert_eq!(device.flash.violations(), []);
+        seen += 1;
+    }
+    assert_eq!(seen, 27);
+}
+
+#[test]
+fn confirmations_are_bootutils() {
+    confirmations::<1, SwapMove>("calls-a1-max8.tsv", "move-a1");
+    confirmations::<4, SwapMove>("calls-a4-max8.tsv", "move-a4");
+    confirmations::<8, SwapMove>("calls-a8-max8.tsv", "move-a8");
+    confirmations::<16, SwapMove>("calls-a16-max16.tsv", "move-a16");
+    confirmations::<32, SwapMove>("calls-a32-max32.tsv", "move-a32");
+    confirmations::<4, SwapMove>("calls-a4-max16.tsv", "move-a4-max16");
+    confirmations::<8, DirectXip>("calls-xip-a8-max8.tsv", "xip-revert-a8");
+}
+
+/// Requests from every trailer of slot 1: always what bootutil writes into an erased one.
+fn requests_from_everywhere<const WRITE: usize, M: TestMode>(name: &str, folder: &str) {
+    let rows = calls(name);
+    for (call, request) in [
+        ("set_pending_test", Request::Test),
+        ("set_pending_perm", Request::Permanent),
+    ] {
+        let rows: Vec<_> = rows.iter().filter(|row| row[0] == call).collect();
+        assert_eq!(rows.len(), 27);
+        let clean = rows
+            .iter()
+            .find(|row| row[1..4] == ["unset", "unset", "unset"])
+            .unwrap();
+        let device = with_trailer::<WRITE, M>(folder, 1, clean);
+        let slot1 = device.boot.layout().slot1.clone();
+        let mut wanted = device.flash.to_bytes();
+        for unit in clean[4].split(' ') {
+            let (from_end, hex) = unit.strip_prefix("end-").unwrap().split_once(':').unwrap();
+            let at = slot1.end as usize - from_end.parse::<usize>().unwrap();
+            for i in 0..hex.len() / 2 {
+                wanted[at + i] = u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap();
+            }
+        }
+        for row in rows {
+            let device = with_trailer::<WRITE, M>(folder, 1, row);
+            block_on(device.module().request(request)).unwrap_or_else(|error| panic!("{name}: {row:?}: {error}"));
+            assert!(device.flash.to_bytes() == wanted, "{name}: {row:?}");
+            assert_eq!(device.flash.violations(), []);
+        }
+    }
+}
+
+#[test]
+fn requests_are_bootutils_from_every_trailer() {
+    requests_from_everywhere::<1, SwapMove>("calls-a1-max8.tsv", "move-a1");
+    requests_from_everywhere::<4, SwapMove>("calls-a4-max8.tsv", "move-a4");
+    requests_from_everywhere::<8, SwapMove>("calls-a8-max8.tsv", "move-a8");
+    requests_from_everywhere::<8, SwapOffset>("calls-a8-max8.tsv", "offset-a8");
+    requests_from_everywhere::<8, SwapScratch>("calls-a8-max8.tsv", "scratch-a8");
+    requests_from_everywhere::<16, SwapMove>("calls-a16-max16.tsv", "move-a16");
+    requests_from_everywhere::<32, SwapMove>("calls-a32-max32.tsv", "move-a32");
+    requests_from_everywhere::<4, SwapMove>("calls-a4-max16.tsv", "move-a4-max16");
+    requests_from_everywhere::<8, DirectXip>("calls-xip-a8-max8.tsv", "xip-revert-a8");
 }
