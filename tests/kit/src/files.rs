@@ -2,11 +2,9 @@
 //!
 //! Depends on [`flash`](crate::flash) for the power supply only; the content is in memory.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::flash::{Outcome, PowerSupply};
+use crate::flash::{FileContents, PowerSupply};
 
 /// Files that survive a restart. Cloning gives another handle onto the same files.
 ///
@@ -19,10 +17,7 @@ use crate::flash::{Outcome, PowerSupply};
 #[derive(Clone, Debug)]
 pub struct Files {
     power: PowerSupply,
-    content: Arc<Mutex<Content>>,
 }
-
-type Content = BTreeMap<String, Vec<u8>>;
 
 /// There is no file of this name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,34 +32,29 @@ impl fmt::Display for NotFound {
 impl std::error::Error for NotFound {}
 
 impl Files {
-    /// No files yet.
+    /// The files on this power supply.
     pub(crate) fn new(power: PowerSupply) -> Files {
-        Files {
-            power,
-            content: Arc::default(),
-        }
+        Files { power }
     }
 
     /// The same files on another power supply, apart from these from now on.
     pub(crate) fn fork(&self, power: PowerSupply) -> Files {
-        Files {
-            power,
-            content: Arc::new(Mutex::new(self.content().clone())),
-        }
+        power.set_files(self.content());
+        Files { power }
     }
 
-    fn content(&self) -> MutexGuard<'_, Content> {
-        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    fn content(&self) -> FileContents {
+        self.power.files()
     }
 
     /// What is in a file, or `None` if there is none of that name.
     pub fn read(&self, name: &str) -> Option<Vec<u8>> {
-        self.content().get(name).cloned()
+        self.content().remove(name)
     }
 
     /// The names of all files.
     pub fn names(&self) -> Vec<String> {
-        self.content().keys().cloned().collect()
+        self.content().into_keys().collect()
     }
 
     /// Writes a file, in place of an earlier one of that name.
@@ -115,20 +105,10 @@ impl Files {
     }
 
     /// One operation; the closure is told how far it gets, `u8::MAX` for all of it.
-    async fn change(&self, change: impl FnOnce(&mut Content, u8)) {
-        let reached = match self.power.operation() {
-            Outcome::Done => {
-                change(&mut self.content(), u8::MAX);
-                return;
-            }
-            Outcome::DoneThenOff => Some(u8::MAX),
-            Outcome::Torn(reached) => Some(reached),
-            Outcome::NotDone => None,
-        };
-        if let Some(reached) = reached {
-            change(&mut self.content(), reached);
+    async fn change(&self, change: impl Fn(&mut FileContents, u8)) {
+        if !self.power.change_files(change) {
+            std::future::pending().await
         }
-        std::future::pending().await
     }
 }
 

@@ -1,6 +1,8 @@
 //! The simulated server on the other end of a [`Connector`], in process and in virtual time.
 
 use std::collections::VecDeque;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +51,8 @@ struct Shared {
     pace: Duration,
     packet_len: usize,
     traffic: Traffic,
+    /// Of all requests so far, and when they came.
+    history: u64,
 }
 
 impl Shared {
@@ -74,6 +78,7 @@ impl SimNetwork {
                 pace: Duration::ZERO,
                 packet_len: 1460,
                 traffic: Traffic::default(),
+                history: 0,
             })),
         }
     }
@@ -110,6 +115,25 @@ impl SimNetwork {
     /// What has happened so far.
     pub fn traffic(&self) -> Traffic {
         self.shared().traffic
+    }
+
+    /// A number that stands for all requests so far, what they were and when they came, and for what was
+    /// [added](SimNetwork::add_to_history). Two servers that were equal once and have the same history are equal.
+    pub(crate) fn history(&self) -> u64 {
+        self.shared().history
+    }
+
+    /// Adds to the history what else was done to the server.
+    pub(crate) fn add_to_history(&self, what: impl Hash) {
+        let mut shared = self.shared();
+        let mut hasher = DefaultHasher::new();
+        (shared.history, what).hash(&mut hasher);
+        shared.history = hasher.finish();
+    }
+
+    /// Goes on from another history.
+    pub(crate) fn set_history(&self, history: u64) {
+        self.shared().history = history;
     }
 
     /// Which of the server's two doors an address leads to.
@@ -186,7 +210,9 @@ impl Write for SimConnection {
         self.network.shared().traffic.sent_bytes += bytes.len() as u64;
         self.request.extend_from_slice(bytes);
         while let Some(parsed) = Request::parse(&self.request, self.door).map_err(|_| ErrorKind::InvalidData)? {
-            self.request.drain(..parsed.consumed);
+            let sent: Vec<u8> = self.request.drain(..parsed.consumed).collect();
+            let since_start = self.network.clock.elapsed();
+            self.network.add_to_history((since_start, self.door, sent));
             let now = self.network.clock.date();
             let response = lock(&self.network.server).handle(&parsed.request, now);
             let encoded = response.encode(parsed.keep_alive);

@@ -1,17 +1,17 @@
-//! The cells of one chip, its rules, its counters and its power supply.
+//! One chip: its rules, its counters and its power supply.
 
+use std::collections::hash_map::DefaultHasher;
 use std::fmt;
 use std::fs::{File, OpenOptions};
+use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::Path;
 
 use embedded_storage_async::nor_flash::{NorFlashError, NorFlashErrorKind};
 
-use super::power::{CutAt, Operation, PowerCut, Random};
-
-/// The value of an erased byte.
-pub(super) const ERASED: u8 = 0xff;
+use super::cells::{Cells, ERASED};
+use super::power::{CutAt, FileContents, Observer, Operation, PowerCut, Random};
 
 /// Why an operation was refused. All but [`PowerLost`](FlashError::PowerLost) and [`Io`](FlashError::Io) are faults of
 /// the caller and recorded as violations.
@@ -119,9 +119,7 @@ pub(super) enum Fate {
 
 #[derive(Debug)]
 pub(super) struct Chip {
-    bytes: Vec<u8>,
-    /// Per word: not to be written before the next erase.
-    written: Vec<bool>,
+    cells: Cells,
     write_len: usize,
     sector_len: usize,
     pub(super) rewrites: Rewrites,
@@ -138,6 +136,9 @@ pub(super) struct Chip {
     /// Without power, asynchronous operations never return.
     pub(super) halts: bool,
     file: Option<File>,
+    /// Files that hang on this power supply: see [`Files`](crate::files::Files).
+    pub(super) files: FileContents,
+    pub(super) observer: Option<Observer>,
 }
 
 impl Chip {
@@ -148,8 +149,7 @@ impl Chip {
             "a flash of {len} bytes has no 32-bit offsets"
         );
         Chip {
-            bytes: vec![ERASED; len],
-            written: vec![false; len / write_len],
+            cells: Cells::new(write_len, sector_len, sectors),
             write_len,
             sector_len,
             rewrites: Rewrites::default(),
@@ -162,17 +162,19 @@ impl Chip {
             zeros_over: 0..0,
             halts: false,
             file: None,
+            files: FileContents::new(),
+            observer: None,
         }
     }
 
-    /// Another chip in the same state, power on, counters and violations at nothing, without a file.
+    /// Another chip in the same state, power on, counters and violations at nothing, without a file and unobserved.
     pub(super) fn fork(&self) -> Chip {
         Chip {
-            bytes: self.bytes.clone(),
-            written: self.written.clone(),
+            cells: self.cells.clone(),
             rewrites: self.rewrites,
             halts: self.halts,
             zeros_over: self.zeros_over.clone(),
+            files: self.files.clone(),
             ..Chip::new(self.write_len, self.sector_len, self.sector_erases.len())
         }
     }
@@ -188,15 +190,15 @@ impl Chip {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         if bytes.is_empty() {
-            file.write_all(&self.bytes)?;
-        } else if bytes.len() == self.bytes.len() {
+            file.write_all(&self.cells.to_vec(0..self.cells.len()))?;
+        } else if bytes.len() == self.cells.len() {
             self.load(&bytes);
         } else {
             let text = format!(
                 "{} has {} bytes, the flash {}",
                 path.display(),
                 bytes.len(),
-                self.bytes.len()
+                self.cells.len()
             );
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
@@ -208,17 +210,29 @@ impl Chip {
     pub(super) fn load(&mut self, bytes: &[u8]) {
         assert_eq!(
             bytes.len(),
-            self.bytes.len(),
+            self.cells.len(),
             "the content must be as long as the flash"
         );
-        self.bytes.copy_from_slice(bytes);
-        for (word, written) in self.bytes.chunks(self.write_len).zip(&mut self.written) {
-            *written = word.iter().any(|b| *b != ERASED);
-        }
+        self.cells.load(bytes);
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
+    /// Takes over what another chip holds, and puts the power on. Counters and violations stay.
+    pub(super) fn take_over(&mut self, other: &Chip) {
+        self.cells = other.cells.clone();
+        self.files = other.files.clone();
+        self.restore_power();
+    }
+
+    /// A number that differs between chips that hold different things, files included.
+    pub(super) fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.cells.digest().hash(&mut hasher);
+        self.files.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    pub(super) fn cells(&self) -> &Cells {
+        &self.cells
     }
 
     pub(super) fn operations(&self) -> u64 {
@@ -255,7 +269,7 @@ impl Chip {
 
     fn check(&mut self, offset: u32, len: usize, unit: usize) -> Result<Range<usize>, FlashError> {
         let start = offset as usize;
-        if start.checked_add(len).is_none_or(|end| end > self.bytes.len()) {
+        if start.checked_add(len).is_none_or(|end| end > self.cells.len()) {
             return self.violation(FlashError::OutOfBounds { offset, len });
         }
         if !start.is_multiple_of(unit) || !len.is_multiple_of(unit) {
@@ -274,7 +288,7 @@ impl Chip {
         }
         let range = self.check(offset, out.len(), 1)?;
         self.counters.reads += 1;
-        out.copy_from_slice(&self.bytes[range]);
+        self.cells.read(range.start, out);
         Ok(())
     }
 
@@ -307,6 +321,20 @@ impl Chip {
         Ok(fate)
     }
 
+    /// A change of files; the closure is told how far it gets, in 255ths. Whether there is power after it.
+    pub(super) fn change_files(&mut self, change: &dyn Fn(&mut FileContents, u8)) -> bool {
+        match self.other_operation() {
+            Ok(Fate::Done) => {
+                change(&mut self.files, u8::MAX);
+                return true;
+            }
+            Ok(Fate::DoneThenOff) => change(&mut self.files, u8::MAX),
+            Ok(Fate::Torn(mut random)) => change(&mut self.files, random.byte()),
+            Err(_) => {}
+        }
+        false
+    }
+
     pub(super) fn write(&mut self, offset: u32, data: &[u8]) -> Result<(), FlashError> {
         if !self.power_is_on() {
             return Err(FlashError::PowerLost);
@@ -317,15 +345,15 @@ impl Chip {
         }
         match self.rewrites {
             Rewrites::Refuse => {
-                let words = range.start / self.write_len..range.end / self.write_len;
                 let zeros = self.zeros_over.contains(&offset) && data.iter().all(|byte| *byte == 0);
-                if let Some(word) = words.clone().find(|w| self.written[*w] && !zeros) {
-                    let offset = (word * self.write_len) as u32;
+                let written = self.cells.first_written(range.clone());
+                if let Some(written) = written.filter(|_| !zeros) {
+                    let offset = written as u32;
                     return self.violation(FlashError::NotErased { offset });
                 }
             }
             Rewrites::ClearBits => {
-                let old = &self.bytes[range.clone()];
+                let old = self.cells.to_vec(range.clone());
                 if let Some(place) = old.iter().zip(data).position(|(old, new)| new & !old != 0) {
                     let offset = (range.start + place) as u32;
                     return self.violation(FlashError::SetsBits { offset });
@@ -349,7 +377,7 @@ impl Chip {
                     self.program(start, &partial)?;
                     if partial.iter().all(|b| *b == ERASED) {
                         // No bit got as far: the word is as it was.
-                        self.written[start / self.write_len] = false;
+                        self.cells.forget_write(start);
                     }
                 }
                 Err(FlashError::PowerLost)
@@ -357,7 +385,8 @@ impl Chip {
         }
     }
 
-    pub(super) fn erase(&mut self, from: u32, to: u32) -> Result<(), FlashError> {
+    /// The sectors that an erase consists of.
+    pub(super) fn sectors_to_erase(&mut self, from: u32, to: u32) -> Result<Vec<usize>, FlashError> {
         if !self.power_is_on() {
             return Err(FlashError::PowerLost);
         }
@@ -365,24 +394,18 @@ impl Chip {
             return self.violation(FlashError::OutOfBounds { offset: from, len: 0 });
         };
         let range = self.check(from, len as usize, self.sector_len)?;
-        for start in range.step_by(self.sector_len) {
-            self.erase_sector(start)?;
-        }
-        Ok(())
+        Ok(range.step_by(self.sector_len).collect())
     }
 
-    fn erase_sector(&mut self, start: usize) -> Result<(), FlashError> {
+    pub(super) fn erase_sector(&mut self, start: usize) -> Result<(), FlashError> {
         let offset = start as u32;
         let fate = self.fate(Operation::Erase { offset })?;
-        let sector = start / self.sector_len;
         self.counters.erases += 1;
-        self.sector_erases[sector] += 1;
+        self.sector_erases[start / self.sector_len] += 1;
         let range = start..start + self.sector_len;
-        let words = start / self.write_len..(start + self.sector_len) / self.write_len;
         match fate {
             Fate::Done | Fate::DoneThenOff => {
-                self.bytes[range.clone()].fill(ERASED);
-                self.written[words].fill(false);
+                self.cells.change_sector(start, false, |bytes| bytes.fill(ERASED));
                 self.write_through(range)?;
                 if let Fate::DoneThenOff = fate {
                     Err(FlashError::PowerLost)
@@ -391,18 +414,14 @@ impl Chip {
                 }
             }
             Fate::Torn(mut random) => {
-                let border = start + random.up_to(self.sector_len);
-                match random.up_to(2) {
-                    0 => self.bytes[start..border].fill(ERASED),
-                    1 => self.bytes[border..range.end].fill(ERASED),
-                    _ => {
-                        for byte in &mut self.bytes[range.clone()] {
-                            *byte |= random.byte();
-                        }
-                    }
-                }
-                // What reads as erased here may not be: cells that were erased for too short a time do not hold.
-                self.written[words].fill(true);
+                let border = random.up_to(self.sector_len);
+                let kind = random.up_to(2);
+                // What reads as erased after this may not be: cells that were erased for too short a time do not hold.
+                self.cells.change_sector(start, true, |bytes| match kind {
+                    0 => bytes[..border].fill(ERASED),
+                    1 => bytes[border..].fill(ERASED),
+                    _ => bytes.iter_mut().for_each(|byte| *byte |= random.byte()),
+                });
                 self.write_through(range)?;
                 Err(FlashError::PowerLost)
             }
@@ -410,12 +429,8 @@ impl Chip {
     }
 
     fn program(&mut self, start: usize, data: &[u8]) -> Result<(), FlashError> {
-        let range = start..start + data.len();
-        for (cell, new) in self.bytes[range.clone()].iter_mut().zip(data) {
-            *cell &= new;
-        }
-        self.written[range.start / self.write_len..range.end / self.write_len].fill(true);
-        self.write_through(range)
+        self.cells.program(start, data);
+        self.write_through(start..start + data.len())
     }
 
     fn write_through(&mut self, range: Range<usize>) -> Result<(), FlashError> {
@@ -423,7 +438,7 @@ impl Chip {
             return Ok(());
         };
         file.seek(SeekFrom::Start(range.start as u64))
-            .and_then(|_| file.write_all(&self.bytes[range]))
+            .and_then(|_| file.write_all(&self.cells.to_vec(range)))
             .map_err(|error| FlashError::Io(error.kind()))
     }
 }

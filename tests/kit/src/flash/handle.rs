@@ -3,19 +3,19 @@
 use std::io;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use embedded_storage_async::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
 
-use super::chip::{Chip, Counters, ERASED, FlashError, Rewrites};
-use super::power::{Operation, PowerCut, PowerSupply};
+use super::chip::{Chip, Counters, FlashError, Rewrites};
+use super::power::{Observer, Operation, PowerCut, PowerSupply};
 
 /// A handle onto a whole chip with a write unit of `WRITE` bytes and sectors of `SECTOR` bytes.
 ///
 /// Cloning gives another handle onto the same chip.
 #[derive(Clone, Debug)]
 pub struct SimFlash<const WRITE: usize, const SECTOR: usize> {
-    chip: Arc<Mutex<Chip>>,
+    supply: PowerSupply,
 }
 
 impl<const WRITE: usize, const SECTOR: usize> SimFlash<WRITE, SECTOR> {
@@ -27,8 +27,14 @@ impl<const WRITE: usize, const SECTOR: usize> SimFlash<WRITE, SECTOR> {
                 "a sector must consist of whole write units"
             );
         }
+        Self::of(Chip::new(WRITE, SECTOR, sectors))
+    }
+
+    fn of(chip: Chip) -> Self {
         SimFlash {
-            chip: Arc::new(Mutex::new(Chip::new(WRITE, SECTOR, sectors))),
+            supply: PowerSupply {
+                chip: Arc::new(Mutex::new(chip)),
+            },
         }
     }
 
@@ -56,8 +62,7 @@ impl<const WRITE: usize, const SECTOR: usize> SimFlash<WRITE, SECTOR> {
     }
 
     fn chip(&self) -> MutexGuard<'_, Chip> {
-        // A test that panicked while it held the lock has failed already; the cells are still what they are.
-        self.chip.lock().unwrap_or_else(PoisonError::into_inner)
+        self.supply.chip()
     }
 
     /// Chooses what a second write to a word does.
@@ -91,7 +96,7 @@ impl<const WRITE: usize, const SECTOR: usize> SimFlash<WRITE, SECTOR> {
 
     /// The chip's size in bytes.
     pub fn len(&self) -> usize {
-        self.chip().bytes().len()
+        self.chip().cells().len()
     }
 
     /// Whether the chip has no sector at all.
@@ -101,7 +106,8 @@ impl<const WRITE: usize, const SECTOR: usize> SimFlash<WRITE, SECTOR> {
 
     /// A copy of the whole content, power or not.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.chip().bytes().to_vec()
+        let chip = self.chip();
+        chip.cells().to_vec(0..chip.cells().len())
     }
 
     /// Replaces the whole content, as a programmer would: neither counted nor cut, and not written to a file.
@@ -118,9 +124,7 @@ impl<const WRITE: usize, const SECTOR: usize> SimFlash<WRITE, SECTOR> {
 
     /// Whether all bytes of a range are erased.
     pub fn is_blank(&self, range: Range<u32>) -> bool {
-        self.chip().bytes()[range.start as usize..range.end as usize]
-            .iter()
-            .all(|b| *b == ERASED)
+        self.chip().cells().is_blank(range.start as usize..range.end as usize)
     }
 
     /// Reads, as [`ReadNorFlash::read`] without waiting.
@@ -138,7 +142,7 @@ impl<const WRITE: usize, const SECTOR: usize> SimFlash<WRITE, SECTOR> {
     ///
     /// [`FlashError`].
     pub fn write_now(&self, offset: u32, data: &[u8]) -> Result<(), FlashError> {
-        self.chip().write(offset, data)
+        self.supply.perform(|chip| chip.write(offset, data))
     }
 
     /// Erases sectors, as [`NorFlash::erase`] without waiting.
@@ -147,7 +151,11 @@ impl<const WRITE: usize, const SECTOR: usize> SimFlash<WRITE, SECTOR> {
     ///
     /// [`FlashError`].
     pub fn erase_now(&self, range: Range<u32>) -> Result<(), FlashError> {
-        self.chip().erase(range.start, range.end)
+        let sectors = self.chip().sectors_to_erase(range.start, range.end)?;
+        for start in sectors {
+            self.supply.perform(|chip| chip.erase_sector(start))?;
+        }
+        Ok(())
     }
 
     /// Schedules a power cut; it replaces one that was scheduled before.
@@ -199,9 +207,7 @@ impl<const WRITE: usize, const SECTOR: usize> SimFlash<WRITE, SECTOR> {
     /// its counters are at 0, and it has no file.
     #[must_use]
     pub fn fork(&self) -> Self {
-        SimFlash {
-            chip: Arc::new(Mutex::new(self.chip().fork())),
-        }
+        Self::of(self.chip().fork())
     }
 
     /// Whether the asynchronous operations never return when the power is lost, instead of failing with
@@ -212,9 +218,23 @@ impl<const WRITE: usize, const SECTOR: usize> SimFlash<WRITE, SECTOR> {
 
     /// The power supply, for what else hangs on it.
     pub(crate) fn power_supply(&self) -> PowerSupply {
-        PowerSupply {
-            chip: Arc::clone(&self.chip),
-        }
+        self.supply.clone()
+    }
+
+    /// Takes over what another chip and its files hold, and puts the power on. Counters and violations stay.
+    pub(crate) fn take_over(&self, other: &Self) {
+        let other = other.chip().fork();
+        self.chip().take_over(&other);
+    }
+
+    /// A number that differs between chips in different states, files included, and is equal between chips in the same.
+    pub(crate) fn digest(&self) -> u64 {
+        self.chip().digest()
+    }
+
+    /// Has every operation announced to an observer, or to nobody any more.
+    pub(crate) fn observe(&self, observer: Option<Observer>) {
+        self.chip().observer = observer;
     }
 
     /// The result of an asynchronous operation.
@@ -287,7 +307,10 @@ impl<const WRITE: usize, const SECTOR: usize> Partition<WRITE, SECTOR> {
     /// A copy of the content, power or not.
     pub fn to_bytes(&self) -> Vec<u8> {
         let range = self.range();
-        self.flash.chip().bytes()[range.start as usize..range.end as usize].to_vec()
+        self.flash
+            .chip()
+            .cells()
+            .to_vec(range.start as usize..range.end as usize)
     }
 
     fn place(&self, offset: u32, len: usize) -> Result<u32, FlashError> {

@@ -11,6 +11,7 @@
 //!
 //! Depends on `embedded-storage-async` only.
 
+mod cells;
 mod chip;
 mod handle;
 mod power;
@@ -18,4 +19,4 @@ mod power;
 pub use chip::{Counters, FlashError, Rewrites};
 pub use handle::{Partition, SimFlash};
 pub use power::{CutAt, Operation, PowerCut};
-pub(crate) use power::{Outcome, PowerSupply};
+pub(crate) use power::{FileContents, Observer, PowerSupply, Repeat};

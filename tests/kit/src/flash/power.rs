@@ -1,9 +1,10 @@
 //! When the power goes, and what that leaves in a cell.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::chip::{Chip, Fate};
+use super::chip::Chip;
 
 /// A power cut that waits for a write or erase operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,14 +71,22 @@ impl fmt::Display for PowerCut {
     }
 }
 
-/// What becomes of an operation of something that shares the chip's power supply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Done,
-    DoneThenOff,
-    /// Got this far, in 256ths; then the power went.
-    Torn(u8),
-    NotDone,
+/// Names and contents of files.
+pub(crate) type FileContents = BTreeMap<String, Vec<u8>>;
+
+/// Called before each operation, while there is power, with what repeats the operation on another power supply.
+///
+/// An operation that is refused is announced too; it then counts nowhere.
+#[derive(Clone)]
+pub(crate) struct Observer(pub(crate) Arc<dyn Fn(&Repeat<'_>) + Send + Sync>);
+
+/// Repeats an operation on another power supply.
+pub(crate) type Repeat<'r> = dyn Fn(&PowerSupply) + 'r;
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
+    }
 }
 
 /// The power supply of a chip, for what else hangs on it.
@@ -87,15 +96,38 @@ pub(crate) struct PowerSupply {
 }
 
 impl PowerSupply {
-    /// Counts an operation, and says what becomes of it.
-    pub(crate) fn operation(&self) -> Outcome {
-        let mut chip = self.chip.lock().unwrap_or_else(PoisonError::into_inner);
-        match chip.other_operation() {
-            Ok(Fate::Done) => Outcome::Done,
-            Ok(Fate::DoneThenOff) => Outcome::DoneThenOff,
-            Ok(Fate::Torn(mut random)) => Outcome::Torn(random.byte()),
-            Err(_) => Outcome::NotDone,
+    pub(super) fn chip(&self) -> MutexGuard<'_, Chip> {
+        // A test that panicked while it held the lock has failed already; the cells are still what they are.
+        self.chip.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Performs an operation of the chip, after it was announced.
+    pub(super) fn perform<T>(&self, work: impl Fn(&mut Chip) -> T) -> T {
+        let observer = {
+            let chip = self.chip();
+            chip.observer.clone().filter(|_| chip.power_is_on())
+        };
+        if let Some(Observer(observe)) = observer {
+            observe(&|other: &PowerSupply| {
+                work(&mut other.chip());
+            });
         }
+        work(&mut self.chip())
+    }
+
+    /// The files on this power supply.
+    pub(crate) fn files(&self) -> FileContents {
+        self.chip().files.clone()
+    }
+
+    /// Replaces them: no operation.
+    pub(crate) fn set_files(&self, files: FileContents) {
+        self.chip().files = files;
+    }
+
+    /// Changes them, in one operation; the closure is told how far it gets, in 255ths. Whether there is power after it.
+    pub(crate) fn change_files(&self, change: impl Fn(&mut FileContents, u8)) -> bool {
+        self.perform(|chip| chip.change_files(&change))
     }
 }
 

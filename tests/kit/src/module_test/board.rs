@@ -1,9 +1,10 @@
 //! What a module finds on the simulated board, and how a test looks at it.
 
 use std::any::Any;
-use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::device::ResetLine;
 use crate::files::Files;
@@ -22,7 +23,7 @@ pub struct Board<const WRITE: usize = 4, const SECTOR: usize = 4096> {
     module_len: u32,
     files: Files,
     reset: ResetLine,
-    boots: Cell<u32>,
+    boots: Arc<AtomicU32>,
 }
 
 impl<const WRITE: usize, const SECTOR: usize> Board<WRITE, SECTOR> {
@@ -38,7 +39,7 @@ impl<const WRITE: usize, const SECTOR: usize> Board<WRITE, SECTOR> {
             chip,
             module_len: (module_sectors * SECTOR) as u32,
             reset: ResetLine::new(),
-            boots: Cell::new(0),
+            boots: Arc::default(),
         }
     }
 
@@ -50,8 +51,19 @@ impl<const WRITE: usize, const SECTOR: usize> Board<WRITE, SECTOR> {
             chip,
             module_len: self.module_len,
             reset: ResetLine::new(),
-            boots: Cell::new(0),
+            boots: Arc::default(),
         }
+    }
+
+    /// Takes over another board's state; the handles of this one stay good.
+    pub(super) fn take_over(&self, other: &Self) {
+        self.chip.take_over(&other.chip);
+    }
+
+    /// A number that differs between boards in different states, and is equal between boards in the same: all that survives
+    /// a restart goes into it.
+    pub(super) fn digest(&self) -> u64 {
+        self.chip.digest()
     }
 
     /// A range of the module's part of the chip, in bytes from the chip's start; both ends at sector borders.
@@ -89,13 +101,17 @@ impl<const WRITE: usize, const SECTOR: usize> Board<WRITE, SECTOR> {
         move || line.pull()
     }
 
-    /// How often the board has booted in this deployment.
+    /// How often the board has booted in this deployment. For messages: nothing may depend on it, as on a real board.
     pub fn boots(&self) -> u32 {
-        self.boots.get()
+        self.boots.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_boots(&self, boots: u32) {
+        self.boots.store(boots, Ordering::Relaxed);
     }
 
     pub(super) fn count_boot(&self) {
-        self.boots.set(self.boots.get() + 1);
+        self.boots.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Where the client keeps its records.
@@ -123,7 +139,9 @@ pub enum Runs {
     Old,
     /// What the artifact brought.
     New,
-    /// Neither of them, completely.
+    /// What a second, different artifact brought: see [`ModuleTest::next_payload`](super::ModuleTest::next_payload).
+    Next,
+    /// None of them, completely.
     Neither,
 }
 

@@ -5,8 +5,9 @@ use mender::deployment::record::{InstalledRecord, StateRecord};
 use mender::deployment::{INCONSISTENT_SUFFIX, StoredState};
 use mender::storage::{FlashScratch, RecordKey, Storage};
 
+use super::bench::{Bench, Release};
 use super::board::{Seen, shown};
-use super::play::{Bench, NEW_NAME, OLD_NAME, Player, Stop, client_storage};
+use super::play::{Goal, Player, Stop, client_storage};
 use super::scenario::{Expected, Scenario};
 use super::violation::Broken;
 use super::witness::Stage;
@@ -17,7 +18,6 @@ use crate::server::Status;
 pub(super) struct Judge<'j, const WRITE: usize, const SECTOR: usize> {
     pub(super) bench: &'j Bench<WRITE, SECTOR>,
     pub(super) scenario: &'j Scenario,
-    pub(super) new: Option<&'j dyn Seen>,
     pub(super) one_way: bool,
     /// After a failed deployment the same update is played again.
     pub(super) once_more: bool,
@@ -25,7 +25,6 @@ pub(super) struct Judge<'j, const WRITE: usize, const SECTOR: usize> {
 
 #[derive(Default)]
 pub(super) struct Judged {
-    pub(super) operations: u64,
     pub(super) deployments: u64,
     pub(super) excused: bool,
     pub(super) new: Option<Box<dyn Seen>>,
@@ -42,16 +41,22 @@ enum Claim {
 impl<'j, const WRITE: usize, const SECTOR: usize> Judge<'j, WRITE, SECTOR> {
     pub(super) fn play<M: UpdateModule>(&self, player: &mut Player<'_, '_, M, WRITE, SECTOR>) -> Result<Judged, Stop> {
         let stage = player.stage;
-        let undisturbed = stage.board.chip().operations();
         player.forget_events_of_the_client();
-        player.run(|trace| trace.idle)?;
-        let operations = stage.board.chip().operations() - undisturbed;
+        player.run(Goal::Idle)?;
+        // What follows is to see what has come of it.
+        stage.trace().over = true;
+        player.over = true;
+        if player.only_to_record {
+            return Err(Stop::Known);
+        }
         // The trouble is over: a cut that did not come any more, a fault that did not strike.
         *stage.scenario.borrow_mut() = None;
         player.planned.clear();
         player.current = None;
         stage.board.chip().restore_power();
         lock(&stage.server).clear_faults();
+        stage.network.add_to_history("the trouble is over");
+        stage.trace().progress.hindered = false;
 
         let status = self.status(stage);
         self.check_ending(status, !player.made.is_empty())?;
@@ -59,13 +64,13 @@ impl<'j, const WRITE: usize, const SECTOR: usize> Judge<'j, WRITE, SECTOR> {
         player.seen = Some(Vec::new());
         let name = if player.made.is_empty() {
             player.forget_events_of_the_client();
-            player.run(|trace| trace.idle && trace.inventory_sent)?;
-            player.power_up()?;
+            player.run(Goal::Inventory)?;
+            player.power_up_and_look()?;
             self.name(stage)
         } else {
             // The same without the server, which is what takes long.
-            player.power_up()?;
-            player.power_up()?;
+            player.power_up_and_look()?;
+            player.power_up_and_look()?;
             self.stored_name(stage)?
         };
         let seen = player.seen.take().unwrap_or_default();
@@ -83,7 +88,6 @@ impl<'j, const WRITE: usize, const SECTOR: usize> Judge<'j, WRITE, SECTOR> {
             return Err(Broken::Endless.into());
         };
         let mut judged = Judged {
-            operations,
             deployments: 1,
             ..Judged::default()
         };
@@ -123,21 +127,22 @@ impl<'j, const WRITE: usize, const SECTOR: usize> Judge<'j, WRITE, SECTOR> {
         let again = {
             let now = stage.clock.date();
             let devices = std::slice::from_ref(&self.bench.device);
+            stage.network.add_to_history("deployed again");
             lock(&stage.server)
-                .deploy(NEW_NAME, devices, now)
+                .deploy(self.bench.names.1, devices, now)
                 .expect("the artifact is there")
         };
         *stage.deployment.borrow_mut() = again;
         {
-            let mut trace = stage.trace.borrow_mut();
-            trace.installing = false;
+            let mut trace = stage.trace();
+            trace.progress.installing = false;
             trace.state = None;
             trace.callback = None;
         }
         player.forget_events_of_the_client();
-        let stage_result = player.run(|trace| trace.idle).and_then(|()| player.power_up());
-        let result = stage_result.and_then(|()| match self.status(stage) {
-            Some(Status::Success) => self.check_new(&*(stage.look)(&stage.board)).map_err(Stop::Broken),
+        let runs = player.run(Goal::Idle).and_then(|()| player.power_up());
+        let result = runs.and_then(|runs| match self.status(stage) {
+            Some(Status::Success) => self.check_new(&*runs).map_err(Stop::Broken),
             found => Err(Broken::Ending {
                 expected: vec![Status::Success],
                 found,
@@ -146,7 +151,7 @@ impl<'j, const WRITE: usize, const SECTOR: usize> Judge<'j, WRITE, SECTOR> {
         });
         match result {
             Err(Stop::Broken(broken)) => Err(Broken::NotUpdatable(Box::new(broken)).into()),
-            Err(Stop::Excused) | Ok(()) => Ok(()),
+            Err(Stop::Excused | Stop::Known) | Ok(()) => Ok(()),
         }
     }
 
@@ -165,6 +170,7 @@ impl<'j, const WRITE: usize, const SECTOR: usize> Judge<'j, WRITE, SECTOR> {
 
     /// The artifact name in the client's storage. Nothing but an ended deployment may be there.
     fn stored_name(&self, stage: &Stage<'_, WRITE, SECTOR>) -> Result<Option<String>, Broken> {
+        const FACTORY: &str = Release::Factory.name();
         let mut scratch = FlashScratch::<512>::new();
         let mut storage = client_storage(&stage.board, &mut scratch);
         let mut record = [0; 512];
@@ -178,8 +184,8 @@ impl<'j, const WRITE: usize, const SECTOR: usize> Judge<'j, WRITE, SECTOR> {
         }
         let installed = read(RecordKey::Installed).unwrap_or_default();
         let name = match InstalledRecord::decode(&installed) {
-            Ok(record) => record.provides.artifact_name().unwrap_or(OLD_NAME).to_owned(),
-            Err(_) => OLD_NAME.to_owned(),
+            Ok(record) => record.provides.artifact_name().unwrap_or(FACTORY).to_owned(),
+            Err(_) => FACTORY.to_owned(),
         };
         Ok(Some(name))
     }
@@ -189,6 +195,7 @@ impl<'j, const WRITE: usize, const SECTOR: usize> Judge<'j, WRITE, SECTOR> {
             Expected::Success if !disturbed_by_cuts => vec![Status::Success],
             Expected::Failure if !disturbed_by_cuts => vec![Status::Failure],
             Expected::Aborted if !disturbed_by_cuts => vec![Status::Aborted],
+            Expected::OnlyFailure => vec![Status::Failure],
             Expected::Success | Expected::Failure | Expected::Either => vec![Status::Success, Status::Failure],
             Expected::Aborted => vec![Status::Success, Status::Failure, Status::Aborted],
         };
@@ -201,16 +208,17 @@ impl<'j, const WRITE: usize, const SECTOR: usize> Judge<'j, WRITE, SECTOR> {
 
     fn claim(&self, status: Status, name: Option<String>) -> Result<Claim, Broken> {
         let is_success = status == Status::Success;
+        let (old, new) = self.bench.names;
         match name.as_deref() {
-            Some(NEW_NAME) if is_success => Ok(Claim::New),
-            Some(OLD_NAME) if !is_success => Ok(Claim::Old),
-            Some(other) if !is_success && other == format!("{NEW_NAME}{INCONSISTENT_SUFFIX}") => Ok(Claim::Unknown),
+            Some(name) if name == new && is_success => Ok(Claim::New),
+            Some(name) if name == old && !is_success => Ok(Claim::Old),
+            Some(other) if !is_success && other == format!("{new}{INCONSISTENT_SUFFIX}") => Ok(Claim::Unknown),
             Some(_) | None => Err(Broken::ArtifactName { status, found: name }),
         }
     }
 
     fn check_new(&self, runs: &dyn Seen) -> Result<(), Broken> {
-        match self.new {
+        match self.bench.new.as_deref() {
             Some(new) if runs.is(new) => Ok(()),
             Some(new) => Err(Broken::SuccessWithoutNew {
                 runs: shown(runs),

@@ -21,9 +21,12 @@
 //!
 //! May depend on everything else in the kit, and on the client's public API.
 
+mod bench;
 mod board;
 mod case;
+mod explore;
 mod judge;
+mod memo;
 mod play;
 mod scenario;
 mod sweep;
@@ -31,6 +34,7 @@ mod violation;
 mod witness;
 
 use std::fmt;
+use std::rc::Rc;
 
 use mender::UpdateModule;
 
@@ -42,8 +46,9 @@ pub use violation::{Broken, CutMade, REPLAY_VARIABLE, Violation};
 use crate::artifact::ArtifactWriter;
 use crate::device::SeededRng;
 use crate::flash::FlashError;
+use bench::{DEVICE_TYPE, Release};
 use board::Seen;
-use play::{DEVICE_TYPE, NEW_NAME};
+use scenario::{Ground, Scenario};
 
 /// Length of the payload unless another one is given.
 const PAYLOAD_LEN: usize = 3000;
@@ -72,8 +77,10 @@ pub struct ModuleTest<M, const WRITE: usize = 4, const SECTOR: usize = 4096> {
     boot: Hook<Board<WRITE, SECTOR>, Result<(), FlashError>>,
     excuse: Hook<Board<WRITE, SECTOR>, bool>,
     content: Content,
+    next: Option<Content>,
     sectors: usize,
     seed: u64,
+    seeds: u64,
     bound: usize,
     replay: Option<String>,
 }
@@ -89,14 +96,15 @@ enum Sight {
     ChangesNothing,
     /// By the deployment in which nothing goes wrong.
     Learns,
-    /// By this value.
-    Knows(Box<dyn Seen>),
+    /// The author says it: see [`Runs`].
+    Knows,
 }
 
 /// What is deployed.
+#[derive(Clone)]
 enum Content {
     Payload(Vec<u8>),
-    Artifact(Box<dyn Fn(ArtifactWriter) -> ArtifactWriter>),
+    Artifact(Rc<dyn Fn(ArtifactWriter) -> ArtifactWriter>),
 }
 
 /// What a test has done.
@@ -104,13 +112,19 @@ enum Content {
 pub struct Summary {
     /// Scenarios without a power cut.
     pub scenarios: u64,
-    /// Deployments that were played, those with power cuts and those after a failed one included.
+    /// Deployments: those without a power cut, the update after each of them that failed, and one for each cut.
     pub deployments: u64,
-    /// Power cuts.
+    /// Power cuts, each of which left another state than the others of its scenario.
     pub cuts: u64,
+    /// Those of them that struck while the device recovered from another one.
+    pub second_cuts: u64,
+    /// Cuts that left, to the last bit, what another one of the scenario had left: the same case, played and counted once.
+    pub repeated: u64,
+    /// Starts of the firmware after a cut that were played; of the others the end was known.
+    pub boots: u64,
     /// Resets: the module's own and those out of the blue.
     pub resets: u64,
-    /// Deployments that were not judged: see [`ModuleTest::excuse`].
+    /// Power cuts that were not judged: see [`ModuleTest::excuse`].
     pub excused: u64,
     /// Single power cuts that were left out to stay within the [bound](ModuleTest::bound).
     pub left_out: u64,
@@ -120,8 +134,8 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} scenarios, {} deployments, {} power cuts ({} left out), {} resets, {} excused",
-            self.scenarios, self.deployments, self.cuts, self.left_out, self.resets, self.excused
+            "{} scenarios, {} deployments, {} power cuts ({} in a recovery; {} left out, {} the same as others), {} excused",
+            self.scenarios, self.deployments, self.cuts, self.second_cuts, self.left_out, self.repeated, self.excused
         )
     }
 }
@@ -157,8 +171,10 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
             boot: Box::new(|_| Ok(())),
             excuse: Box::new(|_| false),
             content: Content::Payload(default_payload()),
+            next: None,
             sectors: 16,
             seed: 1,
+            seeds: 1,
             bound: DEFAULT_BOUND,
             replay: None,
         }
@@ -169,7 +185,7 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
     #[must_use]
     pub fn runs(mut self, look: impl Fn(&Board<WRITE, SECTOR>) -> Runs + 'static) -> Self {
         self.look = Box::new(move |board| Box::new(look(board)));
-        self.sight = Sight::Knows(Box::new(Runs::New));
+        self.sight = Sight::Knows;
         self
     }
 
@@ -205,7 +221,24 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
     /// stay.
     #[must_use]
     pub fn artifact(mut self, fill: impl Fn(ArtifactWriter) -> ArtifactWriter + 'static) -> Self {
-        self.content = Content::Artifact(Box::new(fill));
+        self.content = Content::Artifact(Rc::new(fill));
+        self
+    }
+
+    /// What a second artifact brings, which must be something else: a deployment of it follows one of the first that succeeded
+    /// and one that failed. Unless it is given, it is the [`payload`](ModuleTest::payload) with each byte complemented,
+    /// where software is [observed](ModuleTest::observe) and what is deployed was not given by
+    /// [`artifact`](ModuleTest::artifact); else there is no second update.
+    #[must_use]
+    pub fn next_payload(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.next = Some(Content::Payload(bytes.into()));
+        self
+    }
+
+    /// As [`next_payload`](ModuleTest::next_payload), by the means of [`artifact`](ModuleTest::artifact).
+    #[must_use]
+    pub fn next_artifact(mut self, fill: impl Fn(ArtifactWriter) -> ArtifactWriter + 'static) -> Self {
+        self.next = Some(Content::Artifact(Rc::new(fill)));
         self
     }
 
@@ -244,6 +277,13 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// How many remains of each torn operation are tried with `MENDER_TESTKIT_ALL`; one otherwise.
+    #[must_use]
+    pub fn seeds(mut self, seeds: u64) -> Self {
+        self.seeds = seeds;
         self
     }
 
@@ -308,10 +348,21 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
         sweep::play(self, case)
     }
 
-    /// The names of all scenarios of this module, by its table.
+    /// The names of all scenarios of this module, by its table and what was said of a second update.
     pub fn scenarios(&self) -> Vec<String> {
-        let scenarios = scenario::all(&M::DESCRIPTOR).into_iter();
+        let scenarios = self.all_scenarios().into_iter();
         scenarios.map(|scenario| scenario.name).collect()
+    }
+
+    fn all_scenarios(&self) -> Vec<Scenario> {
+        let mut scenarios = scenario::all(&M::DESCRIPTOR);
+        if self.next_content().is_none() {
+            scenarios.retain(|scenario| match scenario.ground {
+                Ground::New | Ground::Failed => true,
+                Ground::Updated | Ground::OtherFailed => false,
+            });
+        }
+        scenarios
     }
 
     fn check_sight(&self) {
@@ -320,13 +371,33 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
         }
     }
 
-    fn artifact_bytes(&self) -> Vec<u8> {
-        let writer = ArtifactWriter::new(NEW_NAME, DEVICE_TYPE).payload_type(M::DESCRIPTOR.artifact_type);
-        match &self.content {
+    /// What the second update brings.
+    fn next_content(&self) -> Option<Content> {
+        match (&self.next, &self.content, &self.sight) {
+            (Some(next), _, _) => Some(next.clone()),
+            (None, Content::Payload(bytes), Sight::Learns) if !bytes.is_empty() => {
+                Some(Content::Payload(bytes.iter().map(|byte| !byte).collect()))
+            }
+            (None, Content::Payload(_) | Content::Artifact(_), _) => None,
+        }
+    }
+
+    fn artifact_bytes(&self, release: Release) -> Vec<u8> {
+        let writer = ArtifactWriter::new(release.name(), DEVICE_TYPE).payload_type(M::DESCRIPTOR.artifact_type);
+        let next = match release {
+            Release::Factory | Release::First => None,
+            Release::Next => self.next_content(),
+        };
+        next.as_ref().unwrap_or(&self.content).fill(writer).write()
+    }
+}
+
+impl Content {
+    fn fill(&self, writer: ArtifactWriter) -> ArtifactWriter {
+        match self {
             Content::Payload(bytes) => writer.file("payload.bin", bytes),
             Content::Artifact(fill) => fill(writer),
         }
-        .write()
     }
 }
 

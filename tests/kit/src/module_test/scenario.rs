@@ -5,6 +5,8 @@ use std::fmt;
 use mender::deployment::State;
 use mender::update_module::{CallbackState, Descriptor};
 
+use super::bench::Release;
+
 /// A call of the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Callback {
@@ -67,6 +69,44 @@ pub(super) enum Disturbance {
     DamagePayload,
     /// The download breaks within the payload, and no try to resume it gets through.
     BreakDownload,
+    /// At the commit gate no request gets through.
+    LoseServer,
+    /// The new software starts, but its client never gets to run: it waits for its watchdog, or resets at once.
+    DeadFirmware { hangs: bool },
+}
+
+/// What the board has been through before a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Ground {
+    /// Nothing: it comes from the factory.
+    New,
+    /// The same deployment, failed: so that there is something left over in flash.
+    Failed,
+    /// A deployment that succeeded; what comes is another one.
+    Updated,
+    /// A deployment that failed; what comes is another one.
+    OtherFailed,
+}
+
+impl Ground {
+    /// How the names of scenarios on it end.
+    const fn suffix(self) -> &'static str {
+        match self {
+            Ground::New => " (new board)",
+            Ground::Failed => "",
+            Ground::Updated => " (second update)",
+            Ground::OtherFailed => " (another one failed)",
+        }
+    }
+
+    /// What runs, and what is deployed.
+    pub(super) const fn releases(self) -> (Release, Release) {
+        match self {
+            Ground::New | Ground::Failed => (Release::Factory, Release::First),
+            Ground::Updated => (Release::First, Release::Next),
+            Ground::OtherFailed => (Release::Factory, Release::Next),
+        }
+    }
 }
 
 /// How a deployment has to end if the power holds.
@@ -75,6 +115,8 @@ pub(super) enum Expected {
     Success,
     Failure,
     Aborted,
+    /// Not even a power cut can make a success of it.
+    OnlyFailure,
     /// One of them; what runs decides which is right.
     Either,
 }
@@ -89,16 +131,14 @@ pub(super) struct Scenario {
     pub(super) may_be_inconsistent: bool,
     /// Power cuts are of interest here: not where the device restarts all the time anyway.
     pub(super) cuts: bool,
-    /// On a board that comes from the factory; else on one that has been through a failed deployment, so that there is something
-    /// left over in flash.
-    pub(super) new_board: bool,
+    pub(super) ground: Ground,
 }
 
 /// The names of the scenarios whose power cuts come first.
 pub(super) const SUCCESS: &str = "success";
 pub(super) const COMMIT_REFUSED: &str = "the server refuses the commit";
 const PAYLOAD_DAMAGED: &str = "the payload is damaged";
-const NEW_BOARD: &str = " (new board)";
+const DEAD: &str = "the new software hangs";
 
 impl Scenario {
     fn new(name: impl Into<String>, disturbances: Vec<Disturbance>, expected: Expected) -> Scenario {
@@ -108,14 +148,14 @@ impl Scenario {
             expected,
             may_be_inconsistent: false,
             cuts: true,
-            new_board: false,
+            ground: Ground::Failed,
         }
     }
 
-    fn on_a_new_board(self) -> Scenario {
+    fn on(self, ground: Ground) -> Scenario {
         Scenario {
-            name: format!("{}{NEW_BOARD}", self.name),
-            new_board: true,
+            name: format!("{}{}", self.name, ground.suffix()),
+            ground,
             ..self
         }
     }
@@ -128,7 +168,7 @@ impl Scenario {
 
     /// The name without the board.
     pub(super) fn story(&self) -> &str {
-        self.name.strip_suffix(NEW_BOARD).unwrap_or(&self.name)
+        self.name.strip_suffix(self.ground.suffix()).unwrap_or(&self.name)
     }
 
     /// Not a deployment yet: the board's first start.
@@ -142,12 +182,13 @@ impl Scenario {
     }
 }
 
-/// The failed deployment that a board goes through before most scenarios.
-pub(super) fn wearing(module: &Descriptor) -> &'static str {
-    if module.supports_rollback {
-        COMMIT_REFUSED
-    } else {
-        PAYLOAD_DAMAGED
+/// The deployment that leads from a new board to this ground: its story. `None` for the new board itself.
+pub(super) fn way_to(ground: Ground, module: &Descriptor) -> Option<&'static str> {
+    match ground {
+        Ground::New => None,
+        Ground::Failed | Ground::OtherFailed if module.supports_rollback => Some(COMMIT_REFUSED),
+        Ground::Failed | Ground::OtherFailed => Some(PAYLOAD_DAMAGED),
+        Ground::Updated => Some(SUCCESS),
     }
 }
 
@@ -156,7 +197,7 @@ pub(super) fn all(module: &Descriptor) -> Vec<Scenario> {
     use CallbackState::{
         Cleanup, Commit, Failure, Install, Reboot, Rollback, RollbackReboot, RollbackVerifyReboot, VerifyReboot,
     };
-    use Disturbance::{Abort, BreakDownload, DamagePayload, RefuseCommit};
+    use Disturbance::{Abort, BreakDownload, DamagePayload, DeadFirmware, LoseServer, RefuseCommit};
 
     let listed = |state: &CallbackState| module.states.contains(*state);
     let reboots = module.requires_reboot;
@@ -170,15 +211,29 @@ pub(super) fn all(module: &Descriptor) -> Vec<Scenario> {
     let success = Scenario::new(SUCCESS, vec![], Expected::Success);
     let refused = Scenario::new(COMMIT_REFUSED, vec![RefuseCommit], Expected::Failure).inconsistent(one_way);
     let damaged = Scenario::new(PAYLOAD_DAMAGED, vec![DamagePayload], Expected::Failure);
+    let dead = |name: &str, hangs| Scenario::new(name, vec![DeadFirmware { hangs }], Expected::OnlyFailure);
+    // Only a bootloader that goes back by itself can help then.
+    let survives_dead_firmware = reboots && !one_way;
     let mut all = vec![
-        success.clone().on_a_new_board(),
-        refused.clone().on_a_new_board(),
-        damaged.clone().on_a_new_board(),
-        success,
-        refused,
-        damaged,
+        success.clone().on(Ground::New),
+        refused.clone().on(Ground::New),
+        damaged.clone().on(Ground::New),
+        success.clone(),
+        refused.clone(),
+        damaged.clone(),
         Scenario::new("the download breaks", vec![BreakDownload], Expected::Failure),
+        Scenario::new(
+            "the server is lost before the commit",
+            vec![LoseServer],
+            Expected::Failure,
+        )
+        .inconsistent(one_way),
     ];
+    if survives_dead_firmware {
+        all.push(dead(DEAD, true).on(Ground::New));
+        all.push(dead(DEAD, true));
+        all.push(dead("the new software resets at once", false));
+    }
 
     // Aborts, at each report.
     let abort = |report: &str, entering, expected_inconsistent| {
@@ -302,6 +357,15 @@ pub(super) fn all(module: &Descriptor) -> Vec<Scenario> {
             Expected::Failure,
         ));
     }
+
+    // Another deployment after one that succeeded, and after one that failed.
+    let aborted = abort("the commit", State::Commit, one_way);
+    let mut after_success = vec![success.clone(), refused.clone(), damaged, aborted];
+    if survives_dead_firmware {
+        after_success.push(dead(DEAD, true));
+    }
+    all.extend(after_success.into_iter().map(|scenario| scenario.on(Ground::Updated)));
+    all.extend([success, refused].map(|scenario| scenario.on(Ground::OtherFailed)));
     all
 }
 

@@ -1,21 +1,22 @@
 //! Which cases are played, in which order.
 
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
 use mender::UpdateModule;
 
-use super::board::Seen;
 use super::case::Case;
-use super::play::{Bench, Played};
-use super::scenario::{self, COMMIT_REFUSED, SUCCESS, Scenario};
-use super::{ModuleTest, REPLAY_VARIABLE, Sight, Summary, Violation};
-use crate::flash::{CutAt, PowerCut};
+use super::explore::{Explorer, Keep, Site, Spread, Within};
+use super::memo::Legs;
+use super::play::Played;
+use super::scenario::{self, COMMIT_REFUSED, Ground, SUCCESS, Scenario};
+use super::{ModuleTest, REPLAY_VARIABLE, Summary, Violation};
 
-/// Set to anything, all single cuts are played, and more double ones.
+/// Set to anything, all single cuts are played, and the second cuts in the recovery from each cut of the main scenarios.
 const ALL_VARIABLE: &str = "MENDER_TESTKIT_ALL";
 
 /// Deployments with two cuts: one in so many of all with cuts.
 const DOUBLE_SHARE: usize = 8;
-/// And with [`ALL_VARIABLE`].
-const ALL_DOUBLES: usize = 2000;
 
 pub(super) fn run<M: UpdateModule, const WRITE: usize, const SECTOR: usize>(
     test: &ModuleTest<M, WRITE, SECTOR>,
@@ -44,46 +45,76 @@ pub(super) fn play<M: UpdateModule, const WRITE: usize, const SECTOR: usize>(
 
 struct Sweep<'t, M, const WRITE: usize, const SECTOR: usize> {
     test: &'t ModuleTest<M, WRITE, SECTOR>,
-    scenarios: Vec<Scenario>,
-    bench: Bench<WRITE, SECTOR>,
-    /// A board that has been through a failed deployment.
-    worn: Option<Bench<WRITE, SECTOR>>,
-    /// What the new software looks like, once it was seen.
-    new: Option<Box<dyn Seen>>,
+    scenarios: Rc<[Scenario]>,
+    sites: HashMap<Ground, Rc<Site<WRITE, SECTOR>>>,
     summary: Summary,
 }
 
 impl<'t, M: UpdateModule, const WRITE: usize, const SECTOR: usize> Sweep<'t, M, WRITE, SECTOR> {
     fn new(test: &'t ModuleTest<M, WRITE, SECTOR>) -> Result<Self, Box<Violation>> {
-        let bench = test.prepare()?;
-        let mut scenarios = scenario::all(&M::DESCRIPTOR);
-        if bench.payload_at.is_none() {
+        let bench = test.new_board()?;
+        let mut scenarios = test.all_scenarios();
+        if !bench.has_payload() {
             // An artifact without data: there is nothing to damage.
             scenarios.retain(|scenario| !scenario.needs_payload());
         }
         let mut sweep = Sweep {
             test,
-            scenarios,
-            bench,
-            worn: None,
-            new: None,
+            scenarios: scenarios.into(),
+            sites: HashMap::new(),
             summary: Summary::default(),
         };
-        sweep.learn()?;
+        sweep.open(Ground::New, bench)?;
         Ok(sweep)
     }
 
-    fn play(&mut self, scenario: &Scenario, cuts: &[PowerCut]) -> Result<Played, Box<Violation>> {
-        let new = match &self.test.sight {
-            Sight::Knows(new) => Some(&**new),
-            Sight::ChangesNothing => Some(&*self.bench.old),
-            Sight::Learns | Sight::None => self.new.as_deref(),
+    fn find(&self, ground: Ground, story: &str) -> Option<Scenario> {
+        let mut scenarios = self.scenarios.iter();
+        scenarios
+            .find(|scenario| scenario.ground == ground && scenario.story() == story)
+            .cloned()
+    }
+
+    /// Takes a bench into use: learns what the new software looks like, if the author has not said it.
+    fn open(&mut self, ground: Ground, mut bench: super::bench::Bench<WRITE, SECTOR>) -> Result<(), Box<Violation>> {
+        if bench.new.is_none()
+            && let Some(success) = self.find(ground, SUCCESS)
+        {
+            bench.new = self.test.play(&bench, &success, &[])?.new;
+        }
+        let site = Site {
+            bench,
+            legs: Legs::new(),
         };
-        let bench = match &self.worn {
-            Some(worn) if !scenario.new_board => worn,
-            Some(_) | None => &self.bench,
+        self.sites.insert(ground, Rc::new(site));
+        Ok(())
+    }
+
+    /// Where a scenario begins. A ground that cannot be reached is replaced by a new board.
+    fn site(&mut self, ground: Ground) -> Result<Rc<Site<WRITE, SECTOR>>, Box<Violation>> {
+        let new = Rc::clone(&self.sites[&Ground::New]);
+        if let Some(site) = self.sites.get(&ground) {
+            return Ok(Rc::clone(site));
+        }
+        let story = scenario::way_to(ground, &M::DESCRIPTOR);
+        let bench = match story.and_then(|story| self.find(Ground::New, story)) {
+            Some(way) => self.test.prepare(ground, &new.bench, &way)?,
+            None => None,
         };
-        let played = self.test.play(bench, scenario, cuts, new)?;
+        match bench {
+            Some(bench) => self.open(ground, bench)?,
+            None => {
+                self.sites.insert(ground, new);
+            }
+        }
+        Ok(Rc::clone(&self.sites[&ground]))
+    }
+
+    fn replay(&mut self, text: &str) -> Result<Played, Box<Violation>> {
+        let scenarios = Rc::clone(&self.scenarios);
+        let (scenario, case) = Case::find(text, &scenarios).unwrap_or_else(|error| panic!("{error}"));
+        let site = self.site(scenario.ground)?;
+        let played = self.test.play(&site.bench, scenario, &case.cuts)?;
         self.summary.deployments += played.deployments;
         self.summary.cuts += played.cuts;
         self.summary.resets += played.resets;
@@ -91,92 +122,112 @@ impl<'t, M: UpdateModule, const WRITE: usize, const SECTOR: usize> Sweep<'t, M, 
         Ok(played)
     }
 
-    /// The deployment in which nothing goes wrong: what runs after it is the new software. And the one that leaves a worn
-    /// board behind.
-    fn learn(&mut self) -> Result<(), Box<Violation>> {
-        let scenarios = self.scenarios.clone();
-        let on_new_board = |story: &str| {
-            let mut scenarios = scenarios.iter();
-            scenarios.find(|scenario| scenario.new_board && scenario.story() == story)
-        };
-        if let Some(success) = on_new_board(SUCCESS) {
-            self.new = self.play(success, &[])?.new;
-        }
-        if let Some(failure) = on_new_board(scenario::wearing(&M::DESCRIPTOR)) {
-            self.worn = self.test.wear(&self.bench, failure)?;
-        }
-        // These are played again.
-        self.summary = Summary::default();
-        Ok(())
-    }
-
-    fn replay(&mut self, text: &str) -> Result<Played, Box<Violation>> {
-        let scenarios = self.scenarios.clone();
-        let (scenario, case) = Case::find(text, &scenarios).unwrap_or_else(|error| panic!("{error}"));
-        self.play(scenario, &case.cuts)
-    }
-
     fn all(&mut self) -> Result<(), Box<Violation>> {
-        let scenarios = self.scenarios.clone();
+        let all = std::env::var_os(ALL_VARIABLE).is_some();
+        let within = Within {
+            seed: self.test.seed,
+            seeds: if all { self.test.seeds } else { 1 },
+        };
+        let scenarios = Rc::clone(&self.scenarios);
+        // Each scenario without a cut; how many cuts it has.
         let mut first = Vec::new();
         let mut others = Vec::new();
-        for scenario in &scenarios {
-            let played = self.play(scenario, &[])?;
+        for (place, scenario) in scenarios.iter().enumerate() {
+            let site = self.site(scenario.ground)?;
+            let mut explorer = Explorer::new(self.test, &site, scenario, within);
+            let recorded = explorer.undisturbed(Keep::None, &mut self.summary)?;
             self.summary.scenarios += 1;
+            self.summary.deployments += recorded.judged.deployments;
             if !scenario.cuts {
                 continue;
             }
+            self.summary.repeated += recorded.repeated;
             let group = if [SUCCESS, COMMIT_REFUSED].contains(&scenario.story()) {
                 &mut first
             } else {
                 &mut others
             };
-            for operation in 1..=played.operations {
-                let within = CutAt::Within {
-                    seed: self.test.seed.wrapping_mul(1000).wrapping_add(operation),
-                };
-                for at in [CutAt::Before, within, CutAt::After] {
-                    group.push((scenario, PowerCut { operation, at }));
-                }
-            }
+            group.extend((0..recorded.different).map(|number| (place, number)));
         }
 
-        let all = std::env::var_os(ALL_VARIABLE).is_some();
-        let doubles = if all {
-            ALL_DOUBLES
-        } else {
-            self.test.bound / DOUBLE_SHARE
-        };
+        let doubles = self.test.bound / DOUBLE_SHARE;
         let mut left = if all { usize::MAX } else { self.test.bound - doubles };
+        let main = first.len();
+        let mut chosen = Vec::new();
         for group in [&first, &others] {
-            let chosen = sample(group.len(), left, self.test.seed);
-            self.summary.left_out += (group.len() - chosen.len()) as u64;
-            left -= chosen.len();
-            for index in chosen {
-                let (scenario, cut) = group[index];
-                self.play(scenario, &[cut])?;
-            }
+            let of_group = sample(group.len(), left, self.test.seed);
+            self.summary.left_out += (group.len() - of_group.len()) as u64;
+            left -= of_group.len();
+            chosen.extend(of_group.into_iter().map(|index| group[index]));
         }
-        first.extend(others);
-        let spread = Spread(self.test.seed);
-        for (place, index) in sample(first.len(), doubles, self.test.seed).into_iter().enumerate() {
-            let (scenario, cut) = first[index];
-            // Recoveries are short: the first few operations after the power came back.
-            let number = spread.at(place as u64);
-            let second = PowerCut {
-                operation: 1 + number % 24,
-                at: match number / 24 % 3 {
-                    0 => CutAt::Before,
-                    1 => CutAt::After,
-                    _ => CutAt::Within {
-                        seed: number / 72 % 1000,
-                    },
-                },
-            };
-            self.play(scenario, &[cut, second])?;
+        for (place, scenario) in scenarios.iter().enumerate() {
+            self.cut(scenario, &of_scenario(&chosen, place), within)?;
+        }
+        // Second cuts: of a sample, one each; or all of the main scenarios.
+        let twice = if all {
+            chosen.truncate(main);
+            chosen
+        } else {
+            let twice = sample(chosen.len(), doubles, self.test.seed).into_iter();
+            twice.map(|index| chosen[index]).collect()
+        };
+        for (place, scenario) in scenarios.iter().enumerate() {
+            self.cut_twice(scenario, &of_scenario(&twice, place), all, within)?;
         }
         Ok(())
     }
+
+    /// Plays a scenario's cuts with these numbers.
+    fn cut(&mut self, scenario: &Scenario, numbers: &HashSet<usize>, within: Within) -> Result<(), Box<Violation>> {
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        let site = self.site(scenario.ground)?;
+        let mut explorer = Explorer::new(self.test, &site, scenario, within);
+        // This one was counted before.
+        let mut aside = Summary::default();
+        let recorded = explorer.undisturbed(Keep::These(numbers.clone()), &mut aside)?;
+        for remains in &recorded.remains {
+            explorer.resume(remains, None, &mut self.summary)?;
+        }
+        Ok(())
+    }
+
+    /// Plays second cuts in the recovery from these: all, or one of each.
+    fn cut_twice(
+        &mut self,
+        scenario: &Scenario,
+        numbers: &HashSet<usize>,
+        all: bool,
+        within: Within,
+    ) -> Result<(), Box<Violation>> {
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        let site = self.site(scenario.ground)?;
+        let mut explorer = Explorer::new(self.test, &site, scenario, within);
+        let mut aside = Summary::default();
+        let recorded = explorer.undisturbed(Keep::These(numbers.clone()), &mut aside)?;
+        for (place, remains) in recorded.remains.iter().enumerate() {
+            let keep = if all {
+                Keep::All
+            } else {
+                Keep::One(Spread(self.test.seed ^ (place as u64) << 32))
+            };
+            let mut aside = Summary::default();
+            let seconds = explorer.resume(remains, Some(keep), &mut aside)?;
+            self.summary.repeated += aside.repeated;
+            for second in &seconds {
+                explorer.resume(second, None, &mut self.summary)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn of_scenario(chosen: &[(usize, usize)], place: usize) -> HashSet<usize> {
+    let of_it = chosen.iter().filter(|(of, _)| *of == place);
+    of_it.map(|(_, number)| *number).collect()
 }
 
 /// At most `most` of `0..len`, evenly spread, not always the same ones.
@@ -188,17 +239,6 @@ fn sample(len: usize, most: usize, seed: u64) -> Vec<usize> {
     let mut chosen: Vec<usize> = (0..most).map(|n| (n * len / most + start) % len).collect();
     chosen.sort_unstable();
     chosen
-}
-
-/// Numbers without a pattern.
-struct Spread(u64);
-
-impl Spread {
-    fn at(&self, place: u64) -> u64 {
-        let mut z = (self.0 ^ place).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        z = (z ^ (z >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z ^ (z >> 32)
-    }
 }
 
 #[cfg(test)]

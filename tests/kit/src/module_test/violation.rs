@@ -7,6 +7,7 @@ use crate::server::Status;
 
 use super::case::Case;
 use super::scenario::Callback;
+use super::witness::Trace;
 
 /// The environment variable that replays one case.
 pub const REPLAY_VARIABLE: &str = "MENDER_TESTKIT_REPLAY";
@@ -139,6 +140,20 @@ pub struct CutMade {
     pub state: String,
     /// The module's callback that was at work.
     pub callback: Option<Callback>,
+}
+
+impl CutMade {
+    pub(super) fn of(cut: PowerCut, operation: Option<Operation>, trace: &Trace) -> CutMade {
+        CutMade {
+            cut,
+            operation,
+            state: trace
+                .state
+                .map_or("before the deployment", |state| state.name())
+                .to_owned(),
+            callback: trace.callback.filter(|_| trace.in_callback),
+        }
+    }
 }
 
 /// A deployment that broke an invariant.

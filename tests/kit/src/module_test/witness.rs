@@ -1,6 +1,7 @@
 //! What happens in a deployment, written down; and what is made to happen: the module's adapter, the device.
 
 use std::cell::RefCell;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mender::UpdateModule;
 use mender::client::{Device, Event};
@@ -10,7 +11,7 @@ use mender::update_module::{CallbackState, Descriptor, Failure, Payload};
 use super::board::{Board, Seen, shown};
 use super::scenario::{Callback, Disturbance, Scenario, Times, What, When};
 use super::violation::Broken;
-use crate::network::{SharedServer, lock};
+use crate::network::{SharedServer, SimNetwork, lock};
 use crate::server::{DeploymentId, Effect, Fault};
 use crate::time::VirtualClock;
 
@@ -20,27 +21,80 @@ const REPORTS: &str = "/api/devices/v1/deployments/device/deployments/";
 /// What has happened so far, and where the deployment stands.
 #[derive(Debug, Default)]
 pub(super) struct Trace {
-    pub(super) events: Vec<String>,
+    /// `None` where nobody reads them.
+    pub(super) events: Option<Vec<String>>,
     pub(super) state: Option<State>,
     pub(super) callback: Option<Callback>,
     /// The module is at work right now.
     pub(super) in_callback: bool,
-    /// `install` has begun, or would have if the module listed it.
-    pub(super) installing: bool,
+    /// The deployment is over: cuts do not count any more.
+    pub(super) over: bool,
     /// The server had nothing to do, since this was last set to `false`.
     pub(super) idle: bool,
     pub(super) inventory_sent: bool,
     pub(super) broken: Option<Broken>,
-    /// Which disturbances have struck.
-    struck: Vec<bool>,
+    pub(super) progress: Progress,
+    /// What the firmware has done since it started.
+    pub(super) footprint: Footprint,
+}
+
+/// What of the past matters for what is to come, beside the board and the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Progress {
+    /// `install` has begun, or would have if the module listed it.
+    pub(super) installing: bool,
+    /// Which disturbances have struck: a bit each.
+    pub(super) struck: u32,
+    /// Server or network are being kept from their work.
+    pub(super) hindered: bool,
+}
+
+/// Where in one run of the firmware a disturbance could have struck.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Footprint {
+    /// The callbacks that were called: a bit each.
+    callbacks: u16,
+    /// The states that were entered: a bit each.
+    states: u16,
+    /// One has struck.
+    pub(super) disturbed: bool,
+}
+
+impl Footprint {
+    const fn of_callback(callback: Callback) -> u16 {
+        match callback {
+            Callback::Download => 1,
+            Callback::State(state) => 2 << state as u16,
+        }
+    }
+
+    const fn has(self, state: State) -> bool {
+        self.states & 1 << state as u16 != 0
+    }
+}
+
+impl Trace {
+    /// One that nobody reads.
+    pub(super) fn shared() -> Arc<Mutex<Trace>> {
+        Arc::default()
+    }
+
+    /// One whose events are kept.
+    pub(super) fn telling() -> Arc<Mutex<Trace>> {
+        Arc::new(Mutex::new(Trace {
+            events: Some(Vec::new()),
+            ..Trace::default()
+        }))
+    }
 }
 
 /// What all parts of one simulated device share for one deployment.
 pub(super) struct Stage<'t, const WRITE: usize, const SECTOR: usize> {
     pub(super) board: Board<WRITE, SECTOR>,
     pub(super) clock: VirtualClock,
+    pub(super) network: SimNetwork,
     pub(super) server: SharedServer,
-    pub(super) trace: RefCell<Trace>,
+    pub(super) trace: Arc<Mutex<Trace>>,
     /// What goes wrong; `None` from when nothing more may.
     pub(super) scenario: RefCell<Option<&'t Scenario>>,
     pub(super) deployment: RefCell<DeploymentId>,
@@ -48,20 +102,30 @@ pub(super) struct Stage<'t, const WRITE: usize, const SECTOR: usize> {
     pub(super) old: &'t dyn Seen,
 }
 
+/// Locks a trace, also after a callback that held it has panicked.
+pub(super) fn read(trace: &Mutex<Trace>) -> MutexGuard<'_, Trace> {
+    trace.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl<const WRITE: usize, const SECTOR: usize> Stage<'_, WRITE, SECTOR> {
+    pub(super) fn trace(&self) -> MutexGuard<'_, Trace> {
+        read(&self.trace)
+    }
+
     pub(super) fn note(&self, event: impl Into<String>) {
         let at = self.clock.elapsed().as_secs_f64();
-        let line = format!("{at:>10.1} s  {}", event.into());
-        self.trace.borrow_mut().events.push(line);
+        if let Some(events) = &mut self.trace().events {
+            events.push(format!("{at:>10.1} s  {}", event.into()));
+        }
     }
 
     pub(super) fn break_off(&self, broken: Broken) {
-        self.trace.borrow_mut().broken.get_or_insert(broken);
+        self.trace().broken.get_or_insert(broken);
     }
 
     /// Nothing may be active before `install`.
     pub(super) fn check_not_active(&self, runs: &dyn Seen) {
-        if !self.trace.borrow().installing && !runs.is(self.old) {
+        if !self.trace().progress.installing && !runs.is(self.old) {
             self.break_off(Broken::ActiveTooEarly {
                 runs: shown(runs),
                 expected: shown(self.old),
@@ -69,12 +133,35 @@ impl<const WRITE: usize, const SECTOR: usize> Stage<'_, WRITE, SECTOR> {
         }
     }
 
+    /// Whether the scenario would have done something in a run of the firmware that left this footprint.
+    pub(super) fn would_disturb(&self, footprint: Footprint) -> bool {
+        let Some(scenario) = *self.scenario.borrow() else {
+            return false;
+        };
+        let progress = self.trace().progress;
+        let strikes = |(place, disturbance): (usize, &Disturbance)| match disturbance {
+            Disturbance::Callback { callback, times, .. } => {
+                footprint.callbacks & Footprint::of_callback(*callback) != 0
+                    && (*times == Times::Always || progress.struck & 1 << place == 0)
+            }
+            Disturbance::Abort { entering } => footprint.has(*entering),
+            Disturbance::RefuseCommit | Disturbance::LoseServer => footprint.has(State::Commit),
+            Disturbance::DamagePayload | Disturbance::BreakDownload => {
+                footprint.has(State::Cleanup) || footprint.has(State::Failure)
+            }
+            // It does not come to a run of the firmware then.
+            Disturbance::DeadFirmware { .. } => false,
+        };
+        // What hinders is taken away at the next state, whichever that is.
+        progress.hindered || scenario.disturbances.iter().enumerate().any(strikes)
+    }
+
     /// What the scenario has for this callback.
     fn disturbance(&self, callback: Callback) -> Option<(When, What)> {
+        let mut trace = self.trace();
+        trace.footprint.callbacks |= Footprint::of_callback(callback);
         let scenario = (*self.scenario.borrow())?;
-        let mut trace = self.trace.borrow_mut();
-        trace.struck.resize(scenario.disturbances.len(), false);
-        for (disturbance, struck) in scenario.disturbances.iter().zip(&mut trace.struck) {
+        for (place, disturbance) in scenario.disturbances.iter().enumerate() {
             if let Disturbance::Callback {
                 callback: on,
                 when,
@@ -82,9 +169,10 @@ impl<const WRITE: usize, const SECTOR: usize> Stage<'_, WRITE, SECTOR> {
                 times,
             } = disturbance
                 && *on == callback
-                && (*times == Times::Always || !*struck)
+                && (*times == Times::Always || trace.progress.struck & 1 << place == 0)
             {
-                *struck = true;
+                trace.progress.struck |= 1 << place;
+                trace.footprint.disturbed = true;
                 return Some((*when, *what));
             }
         }
@@ -93,33 +181,51 @@ impl<const WRITE: usize, const SECTOR: usize> Stage<'_, WRITE, SECTOR> {
 
     /// The deployment enters a state: operator and server do their part.
     fn entered(&self, state: State) {
-        {
-            let mut trace = self.trace.borrow_mut();
-            trace.state = Some(state);
-            // A rollback may come without an install, but from here on it is the module's business what is active.
-            trace.installing |= !matches!(state, State::Download | State::Install);
-        }
+        let mut trace = self.trace();
+        trace.state = Some(state);
+        trace.footprint.states |= 1 << state as u16;
+        // A rollback may come without an install, but from here on it is the module's business what is active.
+        trace.progress.installing |= !matches!(state, State::Download | State::Install);
         let Some(scenario) = *self.scenario.borrow() else {
             return;
         };
         let mut server = lock(&self.server);
+        let hindered = trace.progress.hindered;
+        let mut act = |what: &str, hindered: bool| {
+            self.network.add_to_history(what);
+            trace.footprint.disturbed = true;
+            trace.progress.hindered = hindered;
+        };
         for disturbance in &scenario.disturbances {
             match disturbance {
                 Disturbance::Abort { entering } if *entering == state => {
+                    act("aborted", false);
                     server.abort(&self.deployment.borrow(), self.clock.date());
                 }
                 Disturbance::RefuseCommit if state == State::Commit => {
+                    act("refuses", true);
                     server.inject(Fault::new(Effect::Status(400)).on_path(REPORTS).on_method("PUT"));
                 }
-                Disturbance::RefuseCommit => server.clear_faults(),
+                Disturbance::LoseServer if state == State::Commit => {
+                    act("lost", true);
+                    server.inject(Fault::new(Effect::LoseRequest).always());
+                }
+                Disturbance::RefuseCommit | Disturbance::LoseServer if hindered => {
+                    act("works", false);
+                    server.clear_faults();
+                }
                 Disturbance::DamagePayload | Disturbance::BreakDownload
                     if matches!(state, State::Cleanup | State::Failure) =>
                 {
+                    act("works", false);
                     server.clear_faults();
                 }
                 Disturbance::Abort { .. }
+                | Disturbance::RefuseCommit
+                | Disturbance::LoseServer
                 | Disturbance::DamagePayload
                 | Disturbance::BreakDownload
+                | Disturbance::DeadFirmware { .. }
                 | Disturbance::Callback { .. } => {}
             }
         }
@@ -146,11 +252,11 @@ impl<const WRITE: usize, const SECTOR: usize> Device for Witness<'_, '_, WRITE, 
         match event {
             Event::Progress { .. } => {}
             Event::NoUpdate => {
-                self.0.trace.borrow_mut().idle = true;
+                self.0.trace().idle = true;
                 self.0.note("the server has no update");
             }
             Event::InventorySent { .. } => {
-                self.0.trace.borrow_mut().inventory_sent = true;
+                self.0.trace().inventory_sent = true;
                 self.0.note("inventory sent");
             }
             Event::Entered(state) => {
@@ -177,10 +283,10 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Adapter<'_, '_, M
     async fn before(&mut self, callback: Callback, disturbance: Option<(When, What)>) -> Result<(), Failure> {
         if callback == Callback::State(CallbackState::Install) {
             self.stage.check_not_active(&*(self.stage.look)(&self.stage.board));
-            self.stage.trace.borrow_mut().installing = true;
+            self.stage.trace().progress.installing = true;
         }
         {
-            let mut trace = self.stage.trace.borrow_mut();
+            let mut trace = self.stage.trace();
             trace.callback = Some(callback);
             trace.in_callback = true;
         }
@@ -212,7 +318,7 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Adapter<'_, '_, M
             Some((When::AtEnd, what)) if result.is_ok() => self.strike(callback, what).await,
             Some(_) | None => result,
         };
-        self.stage.trace.borrow_mut().in_callback = false;
+        self.stage.trace().in_callback = false;
         result
     }
 

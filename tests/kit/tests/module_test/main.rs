@@ -12,8 +12,8 @@ use mender_testkit::module_test::{Broken, ModuleTest, Summary};
 fn a_module_with_two_slots_passes() {
     let test = slots::test::<4, 1024>(slots::Flaw::None);
     let summary = test.run();
-    assert!(summary.scenarios > 50 && summary.deployments > 1500, "{summary}");
-    assert!(summary.cuts > 1000 && summary.resets > 2000, "{summary}");
+    assert!(summary.scenarios > 60 && summary.deployments > 1000, "{summary}");
+    assert!(summary.cuts > 950 && summary.second_cuts > 100, "{summary}");
     assert_eq!(summary.excused, 0);
     assert_eq!(summary.scenarios, test.scenarios().len() as u64);
 }
@@ -21,13 +21,13 @@ fn a_module_with_two_slots_passes() {
 #[test]
 fn so_it_does_on_flash_written_by_the_byte() {
     let summary = slots::test::<1, 512>(slots::Flaw::None).seed(7).bound(400).run();
-    assert!(summary.cuts >= 400, "{summary}");
+    assert!(summary.cuts >= 380, "{summary}");
 }
 
 #[test]
 fn a_module_without_reboot_passes() {
     let summary = values::test(values::Flaw::None).run();
-    assert!(summary.scenarios > 30 && summary.cuts > 1000, "{summary}");
+    assert!(summary.scenarios > 40 && summary.cuts > 950, "{summary}");
 }
 
 #[test]
@@ -41,8 +41,8 @@ fn equal_seeds_give_equal_runs_and_the_bound_holds() {
     let run = |seed, bound| values::test(values::Flaw::None).seed(seed).bound(bound).run();
     let first: Summary = run(3, 80);
     assert_eq!(first, run(3, 80));
-    // Ten of them with two cuts.
-    assert!((80..=90).contains(&first.cuts), "{first}");
+    // Ten of them in the recovery from another.
+    assert!((75..=80).contains(&first.cuts) && first.second_cuts >= 5, "{first}");
     assert!(first.left_out > 500, "{first}");
 }
 
