@@ -4,12 +4,13 @@ use std::convert::Infallible;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use mender::api::key::{DeviceKey, KeyError, PublicKeyPem, signature_text};
+use mender::api::key::{DeviceKey, DigestSignature, KeyError, PublicKeyPem};
 use p256::ecdsa::signature::Verifier;
 use p256::ecdsa::{DerSignature, VerifyingKey};
 use p256::pkcs8::{DecodePublicKey, EncodePublicKey, LineEnding};
 use proptest::prelude::*;
 use rand_core::{TryCryptoRng, TryRng};
+use sha2::{Digest, Sha256};
 
 /// Gives the same block again and again, `first` before that.
 struct Blocks {
@@ -142,11 +143,31 @@ fn signature_of_rfc_6979() {
     );
 }
 
+/// What a secure element gives: the numbers, or DER.
 #[test]
 fn signatures_from_elsewhere_become_the_header_s_text() {
-    assert_eq!(signature_text(b"\x00\xff\xfe>?").unwrap().as_str(), "AP/+Pj8=");
-    assert_eq!(signature_text(&[0; 72]).unwrap().len(), 96);
-    assert_eq!(signature_text(&[0; 73]), Err(KeyError::Signing));
+    let key = DeviceKey::from_bytes(&counting()).unwrap();
+    let body = b"a request";
+    let digest: [u8; 32] = Sha256::digest(body).into();
+    let der = base64_decoded(&key.sign(body).unwrap());
+    let numbers: [u8; 64] = p256::ecdsa::Signature::from_der(&der).unwrap().to_bytes().into();
+    for made in [
+        key.sign_digest(&digest),
+        DigestSignature::from_der(&der),
+        DigestSignature::from_numbers(&numbers),
+    ] {
+        assert_eq!(made.unwrap().text(), key.sign(body));
+    }
+    assert_eq!(DigestSignature::from_numbers(&[0; 64]), Err(KeyError::Signing));
+    assert_eq!(DigestSignature::from_numbers(&[0xff; 64]), Err(KeyError::Signing));
+    for cut in 0..der.len() {
+        assert_eq!(DigestSignature::from_der(&der[..cut]), Err(KeyError::Signing), "{cut}");
+    }
+    assert_eq!(
+        PublicKeyPem::from_point(&key.public_point()),
+        Ok(key.public_key()),
+        "the point is the key's"
+    );
 }
 
 proptest! {

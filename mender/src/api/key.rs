@@ -7,15 +7,15 @@ use core::fmt;
 
 use base64ct::{Base64, Encoding};
 use p256::ecdsa::signature::hazmat::PrehashSigner;
-use p256::ecdsa::{DerSignature, SigningKey};
+use p256::ecdsa::{self, SigningKey};
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 
 /// Length of a stored private key in bytes.
 pub const PRIVATE_KEY_LEN: usize = 32;
 
-/// A P-256 point, uncompressed: 0x04, x, y.
-const POINT_LEN: usize = 65;
+/// Length in bytes of a P-256 point, uncompressed: 0x04, x, y.
+pub const POINT_LEN: usize = 65;
 
 /// Name of the header that carries [`DeviceKey::sign`]'s text.
 pub const SIGNATURE_HEADER: &str = "X-MEN-Signature";
@@ -33,8 +33,10 @@ pub enum KeyError {
     Random,
     /// The bytes are no uncompressed point of the curve.
     Point,
-    /// The signature could not be computed. Does not happen with a valid key; sign again.
+    /// The signature could not be computed, or is none. Does not happen with a valid key; sign again.
     Signing,
+    /// The device's own [`Signer`](crate::client::Signer) failed; its error was logged.
+    Signer,
 }
 
 impl fmt::Display for KeyError {
@@ -44,6 +46,7 @@ impl fmt::Display for KeyError {
             KeyError::Random => "the random number generator is broken: it gives no usable private key",
             KeyError::Point => "the public key is no uncompressed point of P-256",
             KeyError::Signing => "the signature could not be computed",
+            KeyError::Signer => "the device's signer failed: see its error above",
         })
     }
 }
@@ -108,8 +111,17 @@ impl DeviceKey {
 
     /// The public key as the authentication request carries it.
     pub fn public_key(&self) -> PublicKeyPem {
+        PublicKeyPem::encode(&self.public_point())
+    }
+
+    /// The public key as an uncompressed point: 0x04, x, y.
+    pub fn public_point(&self) -> [u8; POINT_LEN] {
         let point = self.signing.verifying_key().to_sec1_point(false);
-        PublicKeyPem::encode(point.as_bytes())
+        let mut bytes = [0; POINT_LEN];
+        for (place, &byte) in bytes.iter_mut().zip(point.as_bytes()) {
+            *place = byte;
+        }
+        bytes
     }
 
     /// The value of [`SIGNATURE_HEADER`] for a request body: base64 of the DER signature over SHA-256 of exactly these bytes.
@@ -120,23 +132,57 @@ impl DeviceKey {
     ///
     /// [`KeyError::Signing`].
     pub fn sign(&self, body: &[u8]) -> Result<Signature, KeyError> {
-        let der: DerSignature = self
-            .signing
-            .sign_prehash(&Sha256::digest(body))
-            .map_err(|_| KeyError::Signing)?;
-        signature_text(der.as_bytes())
+        self.sign_digest(&Sha256::digest(body).into())?.text()
+    }
+
+    /// Signs a SHA-256 digest.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Signing`].
+    pub fn sign_digest(&self, digest: &[u8; 32]) -> Result<DigestSignature, KeyError> {
+        let signature = self.signing.sign_prehash(digest).map_err(|_| KeyError::Signing)?;
+        Ok(DigestSignature { signature })
     }
 }
 
-/// The header's text for a DER signature, for signers that keep the key elsewhere, such as a secure element.
-///
-/// # Errors
-///
-/// [`KeyError::Signing`] if it is longer than the 72 bytes that a DER signature on P-256 can have.
-pub fn signature_text(der: &[u8]) -> Result<Signature, KeyError> {
-    let mut buffer = [0; 96];
-    let text = Base64::encode(der, &mut buffer).map_err(|_| KeyError::Signing)?;
-    Signature::try_from(text).map_err(|_| KeyError::Signing)
+/// An ECDSA signature on P-256 over a SHA-256 digest, from whoever has the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DigestSignature {
+    signature: ecdsa::Signature,
+}
+
+impl DigestSignature {
+    /// From the two numbers r and s, 32 bytes each, big endian: what most secure elements give.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Signing`] if one of them is zero or not below the order of the curve.
+    pub fn from_numbers(numbers: &[u8; 64]) -> Result<DigestSignature, KeyError> {
+        let signature = ecdsa::Signature::from_slice(numbers).map_err(|_| KeyError::Signing)?;
+        Ok(DigestSignature { signature })
+    }
+
+    /// From DER: a SEQUENCE of the two numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Signing`] if it is no such signature.
+    pub fn from_der(der: &[u8]) -> Result<DigestSignature, KeyError> {
+        let signature = ecdsa::Signature::from_der(der).map_err(|_| KeyError::Signing)?;
+        Ok(DigestSignature { signature })
+    }
+
+    /// The value of [`SIGNATURE_HEADER`].
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Signing`]: none that can be made here.
+    pub fn text(&self) -> Result<Signature, KeyError> {
+        let mut buffer = [0; 96];
+        let text = Base64::encode(self.signature.to_der().as_bytes(), &mut buffer).map_err(|_| KeyError::Signing)?;
+        Signature::try_from(text).map_err(|_| KeyError::Signing)
+    }
 }
 
 /// A P-256 public key as PEM, `-----BEGIN PUBLIC KEY-----` with a newline at the end of each line.
@@ -162,13 +208,14 @@ const SPKI_PREFIX: [u8; 26] = [
 ];
 
 impl PublicKeyPem {
-    /// The PEM text of a public key that was made elsewhere, such as in a secure element: 0x04, then x and y.
+    /// The PEM text of a public key that was made elsewhere, such as in a secure element: 0x04, then x and y. The point is
+    /// checked.
     ///
     /// # Errors
     ///
     /// [`KeyError::Point`] if these are no 65 bytes of a point on the curve.
     pub fn from_point(point: &[u8]) -> Result<PublicKeyPem, KeyError> {
-        if point.len() != POINT_LEN || p256::ecdsa::VerifyingKey::from_sec1_bytes(point).is_err() {
+        if point.len() != POINT_LEN || ecdsa::VerifyingKey::from_sec1_bytes(point).is_err() {
             return Err(KeyError::Point);
         }
         Ok(PublicKeyPem::encode(point))

@@ -4,8 +4,10 @@ use core::fmt::Debug;
 use core::future::{Future, ready};
 use core::time::Duration;
 
+use super::signer::Signer;
 use crate::api::auth::AuthRefused;
 use crate::api::inventory::{InventoryError, InventoryWriter, Value};
+use crate::api::key::DeviceKey;
 use crate::api::status::DeploymentStatus;
 use crate::deployment::{State, Verdict};
 
@@ -57,6 +59,12 @@ pub trait Device {
     /// Called when neither updates nor inventory have anything to say for a while: the network may go down.
     fn network_down(&self) -> impl Future<Output = ()> {
         ready(())
+    }
+
+    /// A key that the device keeps itself, in a secure element for example. Without one, which is the default, the client makes
+    /// a key at its first start and stores it.
+    fn signer(&self) -> Option<impl Signer> {
+        None::<DeviceKey>
     }
 
     /// Inventory that stays the same until the device restarts; sent once, with the first report. The client adds

@@ -2,7 +2,7 @@
 //!
 //! | file | job |
 //! |---|---|
-//! | `config.rs`, `device.rs`, `handle.rs`, `resources.rs` | what the user sees: settings, device and clock, requests from other tasks, memory |
+//! | `config.rs`, `device.rs`, `signer.rs`, `handle.rs`, `resources.rs` | what the user sees: settings, device and clock, its key, requests from other tasks, memory |
 //! | `updates.rs` | the update loop: boot, poll, pause |
 //! | `deployment/` | one deployment: the state machine's actions, performed |
 //! | `download.rs` | network and module side by side |
@@ -24,6 +24,7 @@ mod inventory;
 mod journal;
 mod resources;
 mod session;
+mod signer;
 mod updates;
 
 use core::fmt;
@@ -36,8 +37,9 @@ pub use config::{Config, ConfigError};
 pub use device::{Clock, Device, Event, Inventory, NetworkDown};
 pub use handle::Handle;
 pub use resources::Resources;
+pub use signer::Signer;
 
-use crate::api::key::{DeviceKey, KeyError, PRIVATE_KEY_LEN};
+use crate::api::key::{DeviceKey, KeyError, PRIVATE_KEY_LEN, PublicKeyPem};
 use crate::deployment::record::InstalledRecord;
 use crate::fmt::{error, info};
 use crate::net::{Connector, Url};
@@ -73,14 +75,14 @@ impl<D, C, S, K, R, M> fmt::Debug for Client<'_, D, C, S, K, R, M> {
     }
 }
 
-/// Why a client cannot run: its storage gives no device key.
+/// Why a client cannot run: there is no device key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunError<E> {
     /// The storage cannot be read.
     Read(ReadError<E>),
     /// A new key cannot be stored.
     Write(WriteError<E>),
-    /// A key cannot be made, or the stored one is damaged.
+    /// A key cannot be made, the stored one is damaged, or the device's [`Signer`] does not tell its public key.
     Key(KeyError),
 }
 
@@ -148,6 +150,22 @@ where
         })
     }
 
+    /// Makes a new device key and stores it in the place of the present one (mender-mcu calls it recommissioning). To the
+    /// server this device then has to be accepted again. Of no use if the device has a [`Signer`].
+    ///
+    /// Also the way out if the stored key is damaged.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError`]; the present key is kept then.
+    ///
+    /// # Power loss and cancellation
+    ///
+    /// Either key is stored, never half of one.
+    pub async fn renew_key(&mut self) -> Result<(), RunError<S::Error>> {
+        new_key(&mut self.storage, &mut self.rng).await.map(drop)
+    }
+
     /// Runs the client: updates and inventory, for ever.
     ///
     /// # Errors
@@ -184,13 +202,12 @@ where
             next,
             scratch,
         } = &mut self.lent;
-        let key = device_key(&mut self.storage, &mut self.rng, scratch).await?;
+        let (key, pem) = keys(&self.device, &mut self.storage, &mut self.rng, scratch).await?;
         let committed = load_installed(&mut self.storage, self.config.artifact_name, installed, scratch).await;
         // The configuration was checked.
         let Ok(url) = Url::parse(self.config.server_url) else {
             return Ok(());
         };
-        let pem = key.public_key();
         let session = Mutex::new(Session {
             config: &self.config,
             device: &self.device,
@@ -237,6 +254,29 @@ where
     }
 }
 
+/// The public key, and the private one unless the device has a signer.
+async fn keys<D: Device, S: Storage, R: CryptoRng>(
+    device: &D,
+    storage: &mut S,
+    rng: &mut R,
+    buffer: &mut [u8],
+) -> Result<(Option<DeviceKey>, PublicKeyPem), RunError<S::Error>> {
+    match device.signer() {
+        Some(signer) => {
+            let point = signer.public_point().await.map_err(|error| {
+                error!("the device's signer: {error:?}");
+                RunError::Key(KeyError::Signer)
+            })?;
+            Ok((None, PublicKeyPem::from_point(&point).map_err(RunError::Key)?))
+        }
+        None => {
+            let key = device_key(storage, rng, buffer).await?;
+            let pem = key.public_key();
+            Ok((Some(key), pem))
+        }
+    }
+}
+
 /// The stored key, or a new one.
 async fn device_key<S: Storage, R: CryptoRng>(
     storage: &mut S,
@@ -256,18 +296,22 @@ async fn device_key<S: Storage, R: CryptoRng>(
         }
         Ok(None) => {
             info!("no device key yet: making one");
-            let key = DeviceKey::generate(rng).map_err(RunError::Key)?;
-            let mut record = [KEY_VERSION; 1 + PRIVATE_KEY_LEN];
-            if let Some(place) = record.get_mut(1..) {
-                place.copy_from_slice(&key.to_bytes());
-            }
-            let stored = storage.write(RecordKey::DeviceKey, &record).await;
-            record.fill(0);
-            stored.map_err(RunError::Write)?;
-            Ok(key)
+            new_key(storage, rng).await
         }
         Err(error) => Err(RunError::Read(error)),
     }
+}
+
+async fn new_key<S: Storage, R: CryptoRng>(storage: &mut S, rng: &mut R) -> Result<DeviceKey, RunError<S::Error>> {
+    let key = DeviceKey::generate(rng).map_err(RunError::Key)?;
+    let mut record = [KEY_VERSION; 1 + PRIVATE_KEY_LEN];
+    if let Some(place) = record.get_mut(1..) {
+        place.copy_from_slice(&key.to_bytes());
+    }
+    let stored = storage.write(RecordKey::DeviceKey, &record).await;
+    record.fill(0);
+    stored.map_err(RunError::Write)?;
+    Ok(key)
 }
 
 const KEY_VERSION: u8 = 1;

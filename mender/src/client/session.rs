@@ -3,10 +3,12 @@
 use core::time::Duration;
 
 use rand_core::CryptoRng;
+use sha2::{Digest, Sha256};
 
 use super::backoff::Backoff;
 use super::config::Config;
 use super::device::{Clock, Device, Event, NetworkDown};
+use super::signer::Signer;
 use crate::api::auth::{self, AuthRefused, AuthRequest};
 use crate::api::key::{DeviceKey, KeyError, PublicKeyPem};
 use crate::api::{Class, EncodeError};
@@ -150,7 +152,8 @@ pub(super) struct Session<'c, D, C: Connector + 'c, K, R> {
     pub(super) clock: &'c K,
     pub(super) rng: &'c mut R,
     pub(super) url: Url<'c>,
-    pub(super) key: DeviceKey,
+    /// `None`: the device signs.
+    pub(super) key: Option<DeviceKey>,
     pub(super) pem: PublicKeyPem,
     pub(super) connection: Option<C::Connection<'c>>,
     pub(super) users: Users,
@@ -332,8 +335,20 @@ impl<'c, D: Device, C: Connector, K: Clock, R: CryptoRng> Session<'c, D, C, K, R
                     tier: Some(self.config.tier),
                 };
                 let body = auth::request(self.token, &login).map_err(CallError::Encode)?;
-                let signature = self.key.sign(body).map_err(CallError::Key)?;
                 let len = body.len();
+                let signature = match &self.key {
+                    Some(key) => key.sign(body).map_err(CallError::Key)?,
+                    None => {
+                        let digest = Sha256::digest(body).into();
+                        let signer = self.device.signer().ok_or(CallError::Key(KeyError::Signer))?;
+                        let signature =
+                            within!(self.clock, timeout, signer.sign_digest(&digest))?.map_err(|error| {
+                                warning!("the device's signer: {error:?}");
+                                CallError::Key(KeyError::Signer)
+                            })?;
+                        signature.text().map_err(CallError::Key)?
+                    }
+                };
                 let request = Request {
                     method: Method::Post,
                     path: Text::Elsewhere(auth::PATH.as_bytes()),

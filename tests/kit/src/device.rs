@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mender::client::{Device, Event, Inventory, NetworkDown};
+use mender::api::key::{DeviceKey, DigestSignature, POINT_LEN};
+use mender::client::{Device, Event, Inventory, NetworkDown, Signer};
 use rand_core::{Infallible, TryCryptoRng, TryRng};
 
 use crate::network::SimNetwork;
@@ -14,6 +15,7 @@ pub struct SimDevice {
     identity: Vec<(&'static str, &'static str)>,
     radio: Option<SimNetwork>,
     reset: Option<ResetLine>,
+    element: Option<SecureElement>,
     shared: Arc<Mutex<Shared>>,
 }
 
@@ -34,6 +36,7 @@ impl SimDevice {
             identity: vec![("mac", mac)],
             radio: None,
             reset: None,
+            element: None,
             shared: Arc::default(),
         }
     }
@@ -57,6 +60,13 @@ impl SimDevice {
     #[must_use]
     pub fn with_reset(mut self, line: ResetLine) -> SimDevice {
         self.reset = Some(line);
+        self
+    }
+
+    /// Lets this element sign, instead of the client with a key in its storage.
+    #[must_use]
+    pub fn with_element(mut self, element: SecureElement) -> SimDevice {
+        self.element = Some(element);
         self
     }
 
@@ -138,6 +148,10 @@ impl Device for SimDevice {
         }
     }
 
+    fn signer(&self) -> Option<impl Signer> {
+        self.element.as_ref()
+    }
+
     fn dynamic_inventory(&self, report: &mut Inventory<'_, '_>) {
         for (name, value) in &self.shared().dynamic {
             report.text(name, value);
@@ -148,6 +162,70 @@ impl Device for SimDevice {
         if !matches!(event, Event::Progress { .. }) {
             self.shared().events.push(format!("{event:?}"));
         }
+    }
+}
+
+/// A secure element: a chip that keeps a key and signs with it. Cloning gives another handle onto the same one.
+#[derive(Clone, Debug)]
+pub struct SecureElement {
+    key: Arc<DeviceKey>,
+    work: Arc<Mutex<ElementWork>>,
+}
+
+#[derive(Debug, Default)]
+struct ElementWork {
+    failures: u32,
+    signatures: u32,
+}
+
+/// A [`SecureElement`] does not answer, as it was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoAnswer;
+
+impl SecureElement {
+    /// An element with this private key.
+    ///
+    /// # Panics
+    ///
+    /// If the bytes are no private key.
+    pub fn new(private: &[u8; 32]) -> SecureElement {
+        SecureElement {
+            key: Arc::new(DeviceKey::from_bytes(private).expect("a private key")),
+            work: Arc::default(),
+        }
+    }
+
+    fn work(&self) -> MutexGuard<'_, ElementWork> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets it give no signature this often.
+    pub fn fail(&self, times: u32) {
+        self.work().failures = times;
+    }
+
+    /// How often it has signed.
+    pub fn signatures(&self) -> u32 {
+        self.work().signatures
+    }
+}
+
+impl Signer for SecureElement {
+    type Error = NoAnswer;
+
+    async fn public_point(&self) -> Result<[u8; POINT_LEN], NoAnswer> {
+        Ok(self.key.public_point())
+    }
+
+    async fn sign_digest(&self, digest: &[u8; 32]) -> Result<DigestSignature, NoAnswer> {
+        embassy_futures::yield_now().await;
+        let mut work = self.work();
+        if let Some(left) = work.failures.checked_sub(1) {
+            work.failures = left;
+            return Err(NoAnswer);
+        }
+        work.signatures += 1;
+        self.key.sign_digest(digest).map_err(|_| NoAnswer)
     }
 }
 

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use mender_testkit::device::SimDevice;
+use embassy_futures::block_on;
+use mender::client::{Client, Resources};
+use mender::storage::{FlashRange, FlashScratch, FlashStorage, RecordKey};
+use mender_modules::noop::Noop;
+use mender_testkit::device::{SecureElement, SeededRng, SimDevice};
 use mender_testkit::network::lock;
-use mender_testkit::server::{Effect, Fault, Mode};
+use mender_testkit::server::{Effect, Fault, Mode, Status};
 use serde_json::json;
 
 use crate::support::{AUTH, Bench, Ended, HOUR, MAC, MINUTE, NEXT_V1, NEXT_V2, Site, once};
@@ -52,6 +56,78 @@ fn a_device_that_is_accepted_later_needs_no_help() {
     assert!(bench.clock.elapsed() < 16 * MINUTE);
     assert!(bench.has_event("Unauthorized(NotAccepted)"));
     assert!(bench.has_event("Authorized"));
+}
+
+/// A bench whose device has a secure element.
+fn with_element() -> (Bench, SecureElement) {
+    let mut bench = Bench::new(Mode::Oss);
+    let element = SecureElement::new(&[7; 32]);
+    bench.device = bench.device.clone().with_element(element.clone());
+    (bench, element)
+}
+
+#[test]
+fn a_secure_element_signs_and_no_key_is_stored() {
+    let (mut bench, element) = with_element();
+    bench.auto_accept();
+    assert_eq!(bench.run(HOUR, Site::idle), Ended::Reached);
+    // The server has verified it, with the public key that came along.
+    assert_eq!(element.signatures(), 1);
+    let keys = bench
+        .written()
+        .iter()
+        .filter(|record| record.key == RecordKey::DeviceKey)
+        .count();
+    assert_eq!(keys, 0);
+    // A deployment logs in afresh at the commit gate: signed by the element too.
+    let deployment = bench.deploy(crate::support::firmware());
+    bench.run_to_end();
+    assert_eq!(bench.status(&deployment), Some(Status::Success));
+    assert!(element.signatures() >= 3, "{}", element.signatures());
+    let device = lock(&bench.server).find_device("mac", MAC).unwrap().clone();
+    assert_eq!(device.auth_set_count(), 1, "one key, restarts included");
+}
+
+#[test]
+fn an_element_that_does_not_answer_is_asked_again() {
+    let (mut bench, element) = with_element();
+    bench.auto_accept();
+    element.fail(3);
+    assert_eq!(bench.run(HOUR, Site::idle), Ended::Reached);
+    assert_eq!(element.signatures(), 1);
+    assert_eq!(bench.requests(AUTH).len(), 1, "nothing is sent without a signature");
+}
+
+#[test]
+fn a_renewed_key_has_to_be_accepted_again() {
+    let mut bench = Bench::accepted(Mode::Oss);
+    lock(&bench.server).settings_mut().auto_accept = false;
+    {
+        let mut scratch = FlashScratch::<512>::new();
+        let flash = bench.flash.partition(0..0x2000);
+        let range = const { FlashRange::new(0..0x2000) };
+        let storage = FlashStorage::new(flash, range, scratch.as_mut()).unwrap();
+        let mut resources: Resources = Resources::new();
+        let mut client = Client::new(
+            bench.config,
+            bench.device.clone(),
+            bench.network.clone(),
+            storage,
+            bench.clock.clone(),
+            SeededRng::new(4711),
+            (Noop,),
+            &mut resources,
+        )
+        .unwrap();
+        assert_eq!(block_on(client.renew_key()), Ok(()));
+    }
+    bench.device.clear_events();
+    let refused = |site: &Site| site.has_event("Unauthorized(NotAccepted)");
+    assert_eq!(bench.run(HOUR, refused), Ended::Reached);
+    let device = lock(&bench.server).find_device("mac", MAC).unwrap().clone();
+    assert_eq!(device.auth_set_count(), 2);
+    bench.accept();
+    assert_eq!(bench.run(HOUR, Site::idle), Ended::Reached);
 }
 
 #[test]
