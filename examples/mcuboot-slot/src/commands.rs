@@ -1,21 +1,25 @@
 //! The commands: load the dump, run the module on it, store it.
 
 use std::fs;
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use mender::update_module::Payload;
 use mender_modules::mcuboot::{
-    self, DirectXip, Error, Overwrite, Request, SwapMove, SwapOffset, SwapScratch, ZephyrImage,
+    self, Content, DirectXip, Error, Inspection, NextBoot, Overwrite, Request, SwapMove, SwapOffset, SwapScratch,
+    ZephyrImage,
 };
+use mender_testkit::bootloader::Trailer;
 use mender_testkit::payload::MemoryPayload;
 use pollster::block_on;
 use serde_json::Value;
 
 use crate::dump::{Slot, SlotError};
 use crate::layout::{Layout, Mode};
-use crate::{Command, Kind, report};
+use crate::{Change, Command, Kind, report, store};
 
 type Module<M> = ZephyrImage<Slot, Slot, fn(), 4096, M>;
+type Failed = Error<SlotError, SlotError>;
 
 /// Runs a command and gives the state after it.
 pub fn run(layout: &Layout, command: &Command) -> Result<Value, String> {
@@ -29,12 +33,15 @@ pub fn run(layout: &Layout, command: &Command) -> Result<Value, String> {
 }
 
 fn run_in<M: mcuboot::Mode>(mode: M, layout: &Layout, command: &Command) -> Result<Value, String> {
-    let (Command::State { dump }
-    | Command::Install { dump, .. }
-    | Command::Request { dump, .. }
-    | Command::Confirm { dump }) = command;
+    let (dump, change) = match command {
+        Command::State { dump } => (dump, None),
+        Command::Install { change, .. }
+        | Command::Request { change, .. }
+        | Command::Confirm { change }
+        | Command::Revert { change } => (&change.dump, Some(change)),
+    };
     let mut flash = fs::read(dump).map_err(|error| format!("{}: {error}", dump.display()))?;
-    let slot = |name: &str, range: &std::ops::Range<usize>| match flash.get(range.clone()) {
+    let area = |name: &str, range: &Range<usize>| match flash.get(range.clone()) {
         Some(bytes) => Ok(bytes.to_vec()),
         None => Err(format!(
             "{}: {name} ends at {:#x}, the dump at {:#x}: is the layout right, and --base?",
@@ -43,29 +50,74 @@ fn run_in<M: mcuboot::Mode>(mode: M, layout: &Layout, command: &Command) -> Resu
             flash.len()
         )),
     };
-    let slots = [slot("slot 0", &layout.slot0)?, slot("slot 1", &layout.slot1)?];
-    let [mut slot0, mut slot1] = slots.clone();
+    let before = [area("slot 0", &layout.slot0)?, area("slot 1", &layout.slot1)?];
+    let scratch = match &layout.scratch {
+        Some(range) => Some(area("the scratch area", range)?),
+        None => None,
+    };
+    let scratch_magic = match &scratch {
+        Some(area) if area.len() < 64 => return Err("the scratch area is no sector".into()),
+        Some(area) => Some(Trailer::read_aligned(area, layout.max_align).magic),
+        None => None,
+    };
+
+    let [slot0, slot1] = before.clone();
+    let mut state = inspect(&mut module(mode, layout, slot0, slot1)?)?;
+    let Some(change) = change else {
+        return Ok(report::state(layout, &state, scratch_magic));
+    };
+    if report::coming(&state, scratch_magic) == NextBoot::Resume {
+        return Err(
+            "a swap was interrupted, and both slots are half done: start the device, so that the bootloader \
+                    finishes it, or program a whole image"
+                .into(),
+        );
+    }
 
     // Direct-xip: the module takes the slot that runs for the primary one, and that is not always slot 0.
-    let mut running = 0;
-    if layout.mode == Mode::DirectXip {
-        let state = inspect(&mut module(mode, layout, slot0.clone(), slot1.clone())?)?;
-        if report::runs_secondary(&state) {
-            running = 1;
-        }
+    let flipped = layout.mode == Mode::DirectXip && report::runs_secondary(&state);
+    let ordered = |[first, second]: [Vec<u8>; 2]| if flipped { [second, first] } else { [first, second] };
+    let [primary, secondary] = ordered(before.clone());
+    let mut worker = module(mode, layout, primary, secondary)?;
+    perform(&mut worker, command)?;
+    let (Slot(primary), Slot(secondary)) = worker.release();
+    let after = ordered([primary, secondary]);
+    let changed = after != before;
+
+    let [slot0, slot1] = after;
+    flash[layout.slot0.clone()].copy_from_slice(&slot0);
+    flash[layout.slot1.clone()].copy_from_slice(&slot1);
+    state = inspect(&mut module(mode, layout, slot0, slot1)?)?;
+    if let (Command::Revert { .. }, false) = (command, changed || goes_back(&state)) {
+        return Err(match state.next {
+            NextBoot::Test | NextBoot::Permanent | NextBoot::Overwrite | NextBoot::Secondary => {
+                "the request in slot 1 is not one of this module: install an image, which removes it".into()
+            }
+            NextBoot::Unchanged
+            | NextBoot::Resume
+            | NextBoot::Revert
+            | NextBoot::Refuse
+            | NextBoot::EraseAndSecondary
+            | NextBoot::Nothing => {
+                // Which image runs is told by the other one too; without an intact one the answer below is a guess.
+                if let Content::Damaged { fault, .. } = state.secondary.at_start {
+                    return Err(format!("cannot go back: the image in slot 1 is damaged: {fault}"));
+                }
+                let [primary, secondary] = ordered(before);
+                let why = block_on(module(mode, layout, primary, secondary)?.check_swapped());
+                let why = why.err().map_or_else(String::new, |error| format!(": {error}"));
+                format!("there is no update to go back from{why}")
+            }
+        });
     }
-    let mut flipped = Layout {
-        slot0: layout.slot0.clone(),
-        slot1: layout.slot1.clone(),
-        ..*layout
-    };
-    let changes = !matches!(command, Command::State { .. });
-    if changes && running == 1 {
-        std::mem::swap(&mut slot0, &mut slot1);
-        std::mem::swap(&mut flipped.slot0, &mut flipped.slot1);
-    }
-    let mut worker = module(mode, &flipped, slot0, slot1)?;
-    let done = match command {
+    keep(change, dump, &flash, changed)?;
+    let mut report = report::state(layout, &state, scratch_magic);
+    report["changed"] = changed.into();
+    Ok(report)
+}
+
+fn perform<M: mcuboot::Mode>(worker: &mut Module<M>, command: &Command) -> Result<(), String> {
+    let done: Result<(), Failed> = match command {
         Command::State { .. } => Ok(()),
         Command::Install { image, .. } => {
             let name = image.display().to_string();
@@ -78,59 +130,58 @@ fn run_in<M: mcuboot::Mode>(mode: M, layout: &Layout, command: &Command) -> Resu
             Kind::Permanent => Request::Permanent,
         })),
         Command::Confirm { .. } => block_on(worker.confirm_running()),
+        Command::Revert { .. } => block_on(worker.request_revert()),
     };
-    done.map_err(|error| explain(&error))?;
-
-    if !changes {
-        return Ok(report::state(layout, &inspect(&mut worker)?));
-    }
-    let (mut first, mut second) = content(worker);
-    if running == 1 {
-        std::mem::swap(&mut first, &mut second);
-    }
-    let state = inspect(&mut module(mode, layout, first.clone(), second.clone())?)?;
-    flash[layout.slot0.clone()].copy_from_slice(&first);
-    flash[layout.slot1.clone()].copy_from_slice(&second);
-    if [first, second] != slots {
-        store(dump, &flash)?;
-    }
-    Ok(report::state(layout, &state))
+    done.map_err(|error| error.to_string())
 }
 
-/// Both slots as the module leaves them.
-fn content<M: mcuboot::Mode>(module: Module<M>) -> (Vec<u8>, Vec<u8>) {
-    let (primary, secondary) = module.release();
-    (primary.0, secondary.0)
+/// Whether the next boot brings the old image back.
+fn goes_back(state: &Inspection) -> bool {
+    match state.next {
+        // The last two are direct-xip's: the slot under test is erased.
+        NextBoot::Revert | NextBoot::EraseAndSecondary | NextBoot::Refuse => true,
+        NextBoot::Unchanged
+        | NextBoot::Resume
+        | NextBoot::Test
+        | NextBoot::Permanent
+        | NextBoot::Overwrite
+        | NextBoot::Secondary
+        | NextBoot::Nothing => false,
+    }
 }
 
-fn module<M: mcuboot::Mode>(mode: M, layout: &Layout, slot0: Vec<u8>, slot1: Vec<u8>) -> Result<Module<M>, String> {
+/// Writes the changed dump to where it is wanted.
+fn keep(change: &Change, dump: &Path, flash: &[u8], changed: bool) -> Result<(), String> {
+    let target: Option<PathBuf> = match (&change.output, change.dry_run) {
+        (Some(output), _) => Some(output.clone()),
+        (None, false) if changed => Some(dump.to_path_buf()),
+        (None, _) => None,
+    };
+    match target {
+        Some(target) => store::replace(&target, flash),
+        None => Ok(()),
+    }
+}
+
+fn module<M: mcuboot::Mode>(
+    mode: M,
+    layout: &Layout,
+    primary: Vec<u8>,
+    secondary: Vec<u8>,
+) -> Result<Module<M>, String> {
     let len = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(|_| "a slot of 4 GiB or more".to_string());
     let layout = mcuboot::Layout {
         mode,
-        primary_len: len(&slot0)?,
-        secondary_len: len(&slot1)?,
+        primary_len: len(&primary)?,
+        secondary_len: len(&secondary)?,
         sector_len: layout.sector_len,
         write_len: layout.write_len,
         max_align: layout.max_align,
         max_img_sectors: layout.max_img_sectors,
     };
-    Module::new(layout, Slot(slot0), Slot(slot1), || ()).map_err(|error| format!("the layout cannot be: {error}"))
+    Module::new(layout, Slot(primary), Slot(secondary), || ()).map_err(|error| format!("the layout cannot be: {error}"))
 }
 
-fn inspect<M: mcuboot::Mode>(module: &mut Module<M>) -> Result<mcuboot::Inspection, String> {
-    block_on(module.inspect()).map_err(|error| explain(&error))
-}
-
-fn explain(error: &Error<SlotError, SlotError>) -> String {
-    error.to_string()
-}
-
-/// Replaces the file as a whole, so that an interrupted run leaves the old one.
-fn store(dump: &Path, flash: &[u8]) -> Result<(), String> {
-    let mut name = dump.as_os_str().to_owned();
-    name.push(".new");
-    let new = Path::new(&name);
-    let failed = |error| format!("{}: {error}", new.display());
-    fs::write(new, flash).map_err(failed)?;
-    fs::rename(new, dump).map_err(failed)
+fn inspect<M: mcuboot::Mode>(module: &mut Module<M>) -> Result<Inspection, String> {
+    block_on(module.inspect()).map_err(|error| error.to_string())
 }

@@ -52,6 +52,9 @@ pub struct Flags {
     /// Slot 1: start and length
     #[arg(long, value_name = "OFFSET:LENGTH", value_parser = area)]
     slot1: Option<Area>,
+    /// Swap using scratch: start and length of the scratch area, which tells of a swap that was interrupted there
+    #[arg(long, value_name = "OFFSET:LENGTH", value_parser = area)]
+    scratch: Option<Area>,
     /// Length of a flash sector
     #[arg(long, value_name = "LENGTH", value_parser = number)]
     sector: Option<u32>,
@@ -74,6 +77,8 @@ pub struct Layout {
     pub mode: Mode,
     pub slot0: Range<usize>,
     pub slot1: Range<usize>,
+    /// Mode scratch, if it is known.
+    pub scratch: Option<Range<usize>>,
     pub sector_len: u32,
     pub write_len: u32,
     pub max_align: u32,
@@ -141,13 +146,25 @@ impl Flags {
             place(slot(self.slot0, "slot0")?, "slot0")?,
             place(slot(self.slot1, "slot1")?, "slot1")?,
         );
-        if slot0.start < slot1.end && slot1.start < slot0.end {
+        let scratch = match (mode, self.scratch.is_some() || file["scratch"].is_object()) {
+            (Mode::Scratch, true) => Some(place(slot(self.scratch, "scratch")?, "scratch")?),
+            (Mode::Scratch, false) | (Mode::Move | Mode::Offset | Mode::Overwrite | Mode::DirectXip, _) => None,
+        };
+        let overlap = |a: &Range<usize>, b: &Range<usize>| a.start < b.end && b.start < a.end;
+        if overlap(&slot0, &slot1) {
             return Err("slot 0 and slot 1 overlap".into());
+        }
+        if scratch
+            .as_ref()
+            .is_some_and(|area| overlap(area, &slot0) || overlap(area, &slot1))
+        {
+            return Err("the scratch area overlaps a slot".into());
         }
         Ok(Layout {
             mode,
             slot0,
             slot1,
+            scratch,
             sector_len: needed(self.sector, "sector")?,
             write_len,
             max_align: self.max_align.or(stated("max_align")?).unwrap_or(write_len.max(8)),

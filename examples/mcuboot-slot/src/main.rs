@@ -5,11 +5,12 @@ mod commands;
 mod dump;
 mod layout;
 mod report;
+mod store;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Read and repair the MCUboot slots in a flash dump
 #[derive(Parser)]
@@ -21,23 +22,11 @@ use clap::{Parser, Subcommand, ValueEnum};
                   ready to be programmed back.\n\n\
                   MCUboot does not store how it was built, so the layout must be given: as a JSON file (--layout), as flags, or \
                   both, where flags win. Numbers may be written as 0x8000, 32768 or 32K.\n\n\
-                  The dump is replaced as a whole after everything went well, and left alone otherwise. Signatures are not \
-                  checked: the bootloader may refuse an image that is called intact here.",
-    after_help = "Exit status: 0 for success, 1 if the dump, the layout or the image is no good or cannot be read, 2 for wrong \
-                  usage.\n\n\
-                  A layout file (mode: move, offset, scratch, overwrite or direct-xip):\n  \
-                  {\"mode\": \"move\", \"sector\": 4096, \"align\": 8, \"max_align\": 8, \"max_sectors\": 128,\n   \
-                  \"slot0\": {\"offset\": 49152, \"size\": 434176}, \"slot1\": {\"offset\": 483328, \"size\": 434176}}\n\n\
-                  A device does not start the new image. What is in its slots?\n  \
-                  mcuboot-slot --layout board.json state flash.bin\n\n\
-                  Put an image (imgtool sign, without --pad) into slot 1 and have it tried at the next boot:\n  \
-                  mcuboot-slot --layout board.json install zephyr.signed.bin flash.bin\n  \
-                  mcuboot-slot --layout board.json request test flash.bin\n\n\
-                  Keep the image that runs under test:\n  \
-                  mcuboot-slot --layout board.json confirm flash.bin\n\n\
-                  Without a file, for a dump that starts at address 0x08000000:\n  \
-                  mcuboot-slot --mode offset --base 0x08000000 --slot0 0x08010000:192K --slot1 0x08040000:196K \\\n    \
-                  --sector 4K --align 8 state flash.bin"
+                  The dump is replaced as a whole after everything went well, and left alone otherwise, also if this program \
+                  is interrupted; --output writes to another file instead, --dry-run to none. Signatures are not checked: the \
+                  bootloader may refuse an image that is called intact here.",
+    after_help = "A worked example, the layout file and what the output means: --help",
+    after_long_help = include_str!("help.txt")
 )]
 struct Arguments {
     #[command(flatten)]
@@ -57,22 +46,40 @@ enum Command {
     Install {
         /// A signed image, as imgtool writes it without --pad
         image: PathBuf,
-        /// The flash dump
-        dump: PathBuf,
+        #[command(flatten)]
+        change: Change,
     },
     /// Ask the bootloader to run the image in slot 1
     Request {
         /// How long it is to run
         #[arg(value_enum)]
         kind: Kind,
-        /// The flash dump
-        dump: PathBuf,
+        #[command(flatten)]
+        change: Change,
     },
-    /// Confirm the image in slot 0, so that it is not reverted
+    /// Confirm the image that runs, so that it is not reverted
     Confirm {
-        /// The flash dump
-        dump: PathBuf,
+        #[command(flatten)]
+        change: Change,
     },
+    /// Go back from the last update: withdraw its request, or see to it that the next boot brings the old image back
+    Revert {
+        #[command(flatten)]
+        change: Change,
+    },
+}
+
+/// A dump to be changed.
+#[derive(Args)]
+struct Change {
+    /// The flash dump; it is changed, unless an option says otherwise
+    dump: PathBuf,
+    /// Write the changed dump to this file, and leave the given one alone
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Write nothing; only print the state that would be
+    #[arg(long, conflicts_with = "output")]
+    dry_run: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

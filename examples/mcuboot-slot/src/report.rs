@@ -1,6 +1,7 @@
 //! The state of both slots as JSON.
 
 use mender_modules::mcuboot::{Content, Flag, Inspection, Magic, NextBoot, SlotState, SwapInfo};
+use mender_testkit::bootloader;
 use serde_json::{Map, Value, json};
 
 use crate::layout::{Layout, Mode};
@@ -16,13 +17,31 @@ pub fn runs_secondary(state: &Inspection) -> bool {
     newer && state.secondary.magic == Magic::Good && state.secondary.copy_done != Flag::Unset
 }
 
-pub fn state(layout: &Layout, state: &Inspection) -> Value {
-    json!({
-        "slot0": slot(layout.mode, &state.primary),
-        "slot1": slot(layout.mode, &state.secondary),
-        "next_boot": next(state.next),
-        "next_boot_means": state.next.to_string(),
-    })
+/// What the bootloader will do. `scratch_magic`: that of the scratch area's trailer, if there is such an area. While slot 0's
+/// own trailer is being swapped the bootloader keeps its record there, and follows it before all else.
+pub fn coming(state: &Inspection, scratch_magic: Option<bootloader::Magic>) -> NextBoot {
+    match scratch_magic {
+        Some(bootloader::Magic::Good) => NextBoot::Resume,
+        Some(bootloader::Magic::Unset | bootloader::Magic::Bad) | None => state.next,
+    }
+}
+
+pub fn state(layout: &Layout, state: &Inspection, scratch_magic: Option<bootloader::Magic>) -> Value {
+    let coming = coming(state, scratch_magic);
+    let mut fields = Map::new();
+    fields.insert("slot0".into(), slot(layout.mode, &state.primary));
+    fields.insert("slot1".into(), slot(layout.mode, &state.secondary));
+    if let Some(magic) = scratch_magic {
+        let word = match magic {
+            bootloader::Magic::Good => "good",
+            bootloader::Magic::Unset => "unset",
+            bootloader::Magic::Bad => "bad",
+        };
+        fields.insert("scratch".into(), json!({ "magic": word }));
+    }
+    fields.insert("next_boot".into(), next(coming).into());
+    fields.insert("next_boot_means".into(), coming.to_string().into());
+    Value::Object(fields)
 }
 
 fn next(next: NextBoot) -> &'static str {

@@ -19,6 +19,7 @@ fn main() -> ! {
     let Ok(storage) = FlashStorage::new(Anything, range, scratch.as_mut()) else {
         stop()
     };
+    let Some(modules) = modules() else { stop() };
     let config = Config::new(black_box("http://10.0.2.2"), black_box("board"));
     let client = Client::new(
         config,
@@ -27,7 +28,7 @@ fn main() -> ! {
         storage,
         Anything,
         Anything,
-        (mender_modules::noop::Noop,),
+        modules,
         &mut resources,
     );
     if let Ok(mut client) = client {
@@ -42,6 +43,42 @@ fn main() -> ! {
     stop()
 }
 
+/// The update modules: always `noop`, as a client needs one, and the one to be measured.
+#[cfg(all(feature = "client", not(feature = "mcuboot"), not(feature = "embassy-boot")))]
+fn modules() -> Option<impl mender::update_module::ModuleSet> {
+    Some((mender_modules::noop::Noop,))
+}
+
+#[cfg(feature = "mcuboot")]
+fn modules() -> Option<impl mender::update_module::ModuleSet> {
+    use mender_modules::mcuboot::{Layout, SwapMove, ZephyrImage};
+
+    const LAYOUT: Layout<SwapMove> = Layout {
+        mode: SwapMove,
+        primary_len: 0x60000,
+        secondary_len: 0x60000,
+        sector_len: 4096,
+        write_len: 4,
+        max_align: 8,
+        max_img_sectors: 128,
+    }
+    .checked();
+    let module = ZephyrImage::<_, _, _>::new(LAYOUT, Anything, Anything, || cortex_m::peripheral::SCB::sys_reset());
+    Some((mender_modules::noop::Noop, module.ok()?))
+}
+
+#[cfg(all(feature = "embassy-boot", not(feature = "mcuboot")))]
+fn modules() -> Option<impl mender::update_module::ModuleSet> {
+    use mender_modules::embassy_boot::EmbassyBoot;
+
+    let config = embassy_boot::FirmwareUpdaterConfig {
+        dfu: Anything,
+        state: Anything,
+    };
+    let module = EmbassyBoot::<_, _, _, _>::new(config, Anything, || cortex_m::peripheral::SCB::sys_reset());
+    Some((mender_modules::noop::Noop, module.ok()?))
+}
+
 fn stop() -> ! {
     loop {
         cortex_m::asm::wfi();
@@ -49,6 +86,10 @@ fn stop() -> ! {
 }
 
 /// Device, network, flash, clock and random numbers in one.
+#[cfg_attr(
+    not(feature = "client"),
+    expect(dead_code, reason = "only the start-up code is linked then")
+)]
 struct Anything;
 
 impl mender::client::Device for Anything {

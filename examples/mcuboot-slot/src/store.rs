@@ -1,0 +1,40 @@
+//! Files that are replaced as a whole.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::process;
+
+/// Puts the bytes into a file: into a new one beside it, which then takes its place. Whatever interrupts this, the file has
+/// the old content or the new one. A link stays, and what it leads to is replaced; permissions stay too.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let permissions = match fs::metadata(&path) {
+        Ok(old) if old.is_file() => Some(old.permissions()),
+        // A device, for example: it would be gone, and a file in its place.
+        Ok(_) => {
+            return Err(format!(
+                "{}: not a file that can be replaced; use --output",
+                path.display()
+            ));
+        }
+        Err(_) => None,
+    };
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.new", process::id()));
+    let new = Path::new(&name);
+    let written = File::create(new)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            if let Some(permissions) = permissions {
+                file.set_permissions(permissions)?;
+            }
+            file.sync_all()
+        })
+        .and_then(|()| fs::rename(new, &path));
+    written.map_err(|error| {
+        // What is left of it is of no use; the first error is the one to tell.
+        let _ = fs::remove_file(new);
+        format!("{}: {error}", path.display())
+    })
+}
