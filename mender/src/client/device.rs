@@ -4,10 +4,9 @@ use core::fmt::Debug;
 use core::future::{Future, ready};
 use core::time::Duration;
 
-use super::signer::Signer;
+use super::signer::{NoSigner, Signer};
 use crate::api::auth::AuthRefused;
 use crate::api::inventory::{InventoryError, InventoryWriter, Value};
-use crate::api::key::DeviceKey;
 use crate::api::status::DeploymentStatus;
 use crate::deployment::{State, Verdict};
 
@@ -64,7 +63,7 @@ pub trait Device {
     /// A key that the device keeps itself, in a secure element for example. Without one, which is the default, the client makes
     /// a key at its first start and stores it.
     fn signer(&self) -> Option<impl Signer> {
-        None::<DeviceKey>
+        None::<NoSigner>
     }
 
     /// Inventory that stays the same until the device restarts; sent once, with the first report. The client adds
