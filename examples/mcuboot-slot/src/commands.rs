@@ -64,7 +64,9 @@ fn run_in<M: mcuboot::Mode>(mode: M, layout: &Layout, command: &Command) -> Resu
     let [slot0, slot1] = before.clone();
     let mut state = inspect(&mut module(mode, layout, slot0, slot1)?)?;
     let Some(change) = change else {
-        return Ok(report::state(layout, &state, scratch_magic));
+        let mut report = report::state(layout, &state, scratch_magic);
+        report::name_other_alignment(&mut report, layout, &before);
+        return Ok(report);
     };
     if report::coming(&state, scratch_magic) == NextBoot::Resume {
         return Err(

@@ -44,6 +44,18 @@ pub fn state(layout: &Layout, state: &Inspection, scratch_magic: Option<bootload
     Value::Object(fields)
 }
 
+/// A magic that is bad may be good for a bootloader that was built with another `BOOT_MAX_ALIGN`: then the layout is wrong.
+pub fn name_other_alignment(report: &mut Value, layout: &Layout, slots: &[Vec<u8>; 2]) {
+    for (name, slot) in ["slot0", "slot1"].into_iter().zip(slots) {
+        let other = [8, 16, 32]
+            .into_iter()
+            .find(|max_align| *max_align != layout.max_align && slot.ends_with(&bootloader::magic(*max_align)));
+        if let Some(max_align) = other {
+            report[name]["trailer"]["magic_is_of_max_align"] = max_align.into();
+        }
+    }
+}
+
 fn next(next: NextBoot) -> &'static str {
     match next {
         NextBoot::Unchanged => "unchanged",

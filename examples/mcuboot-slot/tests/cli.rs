@@ -199,6 +199,25 @@ fn damage_is_named() {
     assert_eq!(state["next_boot"], "refuse");
 }
 
+/// The most likely mistake in a layout: every magic is bad then, and nothing is ever requested.
+#[test]
+fn the_magic_of_another_alignment_is_named() {
+    for (folder, other) in [
+        ("negative-move-a8", 16),
+        ("negative-offset-a16", 8),
+        ("negative-overwrite-fast-a8", 16),
+    ] {
+        let dump = Dump::of(folder, "n18-trailer-magic-other-align");
+        let trailer = &state_after(folder, &["state"], &dump)["slot1"]["trailer"];
+        assert_eq!(trailer["magic"], "bad", "{folder}");
+        assert_eq!(trailer["magic_is_of_max_align"], other, "{folder}");
+    }
+    let dump = Dump::of("negative-move-a8", "n16-trailer-magic-bit");
+    let trailer = &state_after("negative-move-a8", &["state"], &dump)["slot1"]["trailer"];
+    assert_eq!(trailer["magic"], "bad");
+    assert_eq!(trailer["magic_is_of_max_align"], Value::Null);
+}
+
 #[test]
 fn requests_and_confirmations_are_bootutils_bytes() {
     for folder in FOLDERS.iter().filter(|folder| !folder.starts_with("negative")) {

@@ -80,12 +80,16 @@ fn updates<const WRITE: usize, const SECTOR: usize, M: TestMode>(sectors: (u32, 
     assert_eq!(device.flash.violations(), [], "{case}");
 }
 
+/// Every write unit with every `BOOT_MAX_ALIGN` that is not smaller.
 fn every_unit<const SECTOR: usize, M: TestMode>(sectors: (u32, u32)) {
-    updates::<1, SECTOR, M>(sectors, 8);
-    updates::<2, SECTOR, M>(sectors, 16);
-    updates::<4, SECTOR, M>(sectors, 32);
-    updates::<8, SECTOR, M>(sectors, 8);
+    for max_align in [8, 16, 32] {
+        updates::<1, SECTOR, M>(sectors, max_align);
+        updates::<2, SECTOR, M>(sectors, max_align);
+        updates::<4, SECTOR, M>(sectors, max_align);
+        updates::<8, SECTOR, M>(sectors, max_align);
+    }
     updates::<16, SECTOR, M>(sectors, 16);
+    updates::<16, SECTOR, M>(sectors, 32);
     updates::<32, SECTOR, M>(sectors, 32);
 }
 

@@ -2,8 +2,8 @@
 //! imgtool writes them.
 
 use mender_modules::mcuboot::{
-    Content, Flag, Inspection, Magic, Mode, NextBoot, Overwrite, SwapInfo, SwapMove, SwapOffset, SwapScratch,
-    ZephyrImage,
+    Content, DirectXip, Flag, Inspection, Magic, Mode, NextBoot, Overwrite, SwapInfo, SwapMove, SwapOffset,
+    SwapScratch, ZephyrImage,
 };
 use mender_testkit::bootloader::{self, SwapType};
 use mender_testkit::flash::{CutAt, FlashError, PowerCut};
@@ -98,6 +98,67 @@ fn the_next_boot_is_that_of_bootutils_tables() {
     decisions::<SwapScratch>("swap_type-move-scratch-overwrite.tsv");
     decisions::<Overwrite>("swap_type-move-scratch-overwrite.tsv");
     decisions::<SwapOffset>("swap_type-offset.tsv");
+}
+
+/// Direct-xip: all trailers of both slots, either version the higher one or both equal, each image intact or not.
+#[test]
+fn the_slot_that_starts_in_place_is_the_bootloaders() {
+    let device = Device::<8, 512, DirectXip>::blank();
+    let layout = device.boot.layout().clone();
+    let words = |mut number: usize| {
+        [
+            ["good", "bad", "unset"],
+            ["set", "bad", "unset"],
+            ["set", "bad", "unset"],
+        ]
+        .map(|words| {
+            let word = words[number % 3];
+            number /= 3;
+            word
+        })
+    };
+    let mut seen = [0; 5];
+    for (first, second) in [(V1, V2), (V2, V1), (V1, V1)] {
+        for damaged in [None, Some(layout.slot0.start), Some(layout.slot1.start)] {
+            let base = Device::<8, 512, DirectXip>::blank();
+            base.flash.patch(layout.slot0.start, &image(first));
+            base.flash.patch(layout.slot1.start, &image(second));
+            if let Some(start) = damaged {
+                base.flash.patch(start + 100, &[0]);
+            }
+            let base = base.flash.to_bytes();
+            for trailers in 0..27 * 27 {
+                device.flash.load(&base);
+                device.running.set(0);
+                set_trailer(&device, layout.slot0.end, &words(trailers % 27));
+                set_trailer(&device, layout.slot1.end, &words(trailers / 27));
+                let next = inspect(&device).next;
+                let outcome = device.boots();
+                let erased = |range: &std::ops::Range<u32>| device.flash.is_blank(range.clone());
+                let place = (
+                    outcome.ran.map(|_| outcome.slot),
+                    erased(&layout.slot0),
+                    erased(&layout.slot1),
+                );
+                let (right, kind) = match next {
+                    NextBoot::Unchanged => (place == (Some(0), false, false), 0),
+                    NextBoot::Refuse => (place == (Some(0), false, true), 1),
+                    NextBoot::Secondary => (place == (Some(1), false, false), 2),
+                    NextBoot::EraseAndSecondary => (place == (Some(1), true, false), 3),
+                    NextBoot::Nothing => (place.0.is_none(), 4),
+                    other => panic!("{other:?}"),
+                };
+                let case = format!(
+                    "{first} {second} {damaged:?} {:?} {:?}",
+                    words(trailers % 27),
+                    words(trailers / 27)
+                );
+                assert!(right, "{case}: {next:?}, but {outcome:?}");
+                seen[kind] += 1;
+            }
+        }
+    }
+    assert!(seen.iter().all(|seen| *seen > 10), "{seen:?}");
 }
 
 /// A power cut at every operation of a swap: what is said of the next boot is what it does.
