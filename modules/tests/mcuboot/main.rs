@@ -2,6 +2,8 @@
 
 mod deployments;
 mod device;
+#[path = "deployments/each_mode.rs"]
+mod each_mode;
 mod geometry;
 mod golden;
 mod modes;
