@@ -3,6 +3,8 @@
 mod costs;
 mod deployments;
 mod device;
+#[path = "deployments/each_mode.rs"]
+mod each_mode;
 mod geometry;
 mod golden;
 mod inspecting;

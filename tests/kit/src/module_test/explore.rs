@@ -314,7 +314,7 @@ impl<'e, M: UpdateModule, const WRITE: usize, const SECTOR: usize> Explorer<'e, 
         summary.cuts += 1;
         summary.second_cuts += u64::from(remains.made.len() > 1);
         summary.deployments += 1;
-        if (self.test.excuse)(&remains.board) {
+        if self.test.is_excused(Some(self.scenario), &remains.board) {
             summary.excused += 1;
             return Ok(Vec::new());
         }

@@ -76,11 +76,13 @@ pub struct ModuleTest<M, const WRITE: usize = 4, const SECTOR: usize = 4096> {
     factory: Hook<Board<WRITE, SECTOR>, ()>,
     boot: Hook<Board<WRITE, SECTOR>, Result<(), FlashError>>,
     excuse: Hook<Board<WRITE, SECTOR>, bool>,
+    excuse_dead: Hook<Board<WRITE, SECTOR>, bool>,
     content: Content,
     next: Option<Content>,
     sectors: usize,
     seed: u64,
     seeds: u64,
+    few_second_cuts: bool,
     bound: usize,
     replay: Option<String>,
 }
@@ -170,11 +172,13 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
             factory: Box::new(|_| ()),
             boot: Box::new(|_| Ok(())),
             excuse: Box::new(|_| false),
+            excuse_dead: Box::new(|_| false),
             content: Content::Payload(default_payload()),
             next: None,
             sectors: 16,
             seed: 1,
             seeds: 1,
+            few_second_cuts: false,
             bound: DEFAULT_BOUND,
             replay: None,
         }
@@ -266,6 +270,18 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
         self
     }
 
+    /// As [`excuse`](ModuleTest::excuse), for the scenarios in which the new software does not get as far as its client: what
+    /// the bootloader forgets then, no module can remind it of.
+    #[must_use]
+    pub fn excuse_dead_firmware(mut self, limit: impl Fn(&Board<WRITE, SECTOR>) -> bool + 'static) -> Self {
+        self.excuse_dead = Box::new(limit);
+        self
+    }
+
+    fn is_excused(&self, scenario: Option<&Scenario>, board: &Board<WRITE, SECTOR>) -> bool {
+        (self.excuse)(board) || scenario.is_some_and(Scenario::has_dead_firmware) && (self.excuse_dead)(board)
+    }
+
     /// The number of sectors for the module.
     #[must_use]
     pub fn sectors(mut self, sectors: usize) -> Self {
@@ -284,6 +300,14 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
     #[must_use]
     pub fn seeds(mut self, seeds: u64) -> Self {
         self.seeds = seeds;
+        self
+    }
+
+    /// With `MENDER_TESTKIT_ALL`, does without the second cuts in the recovery from *each* cut of the main scenarios, and takes a
+    /// sample of them: for the tenth test of the same module on yet another chip.
+    #[must_use]
+    pub fn few_second_cuts(mut self) -> Self {
+        self.few_second_cuts = true;
         self
     }
 

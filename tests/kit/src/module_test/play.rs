@@ -150,7 +150,7 @@ impl<'t, 's, M: UpdateModule, const WRITE: usize, const SECTOR: usize> Player<'t
         }
         self.stage.note("the power is cut");
         self.stage.trace().in_callback = false;
-        if (self.test.excuse)(&self.stage.board) {
+        if self.test.is_excused(*self.stage.scenario.borrow(), &self.stage.board) {
             return Err(Stop::Excused);
         }
         chip.restore_power();

@@ -139,6 +139,7 @@ pub(super) const SUCCESS: &str = "success";
 pub(super) const COMMIT_REFUSED: &str = "the server refuses the commit";
 const PAYLOAD_DAMAGED: &str = "the payload is damaged";
 const DEAD: &str = "the new software hangs";
+const ABORTED: &str = "aborted at the commit";
 
 impl Scenario {
     fn new(name: impl Into<String>, disturbances: Vec<Disturbance>, expected: Expected) -> Scenario {
@@ -164,6 +165,18 @@ impl Scenario {
     pub(super) fn needs_payload(&self) -> bool {
         let of_payload = |what: &Disturbance| matches!(what, Disturbance::DamagePayload | Disturbance::BreakDownload);
         self.disturbances.iter().any(of_payload)
+    }
+
+    /// The ones whose recoveries are cut everywhere: success, a failed commit, dead firmware, an abort, each on a board that is
+    /// not new.
+    pub(super) fn is_main(&self) -> bool {
+        self.ground == Ground::Failed && [SUCCESS, COMMIT_REFUSED, DEAD, ABORTED].contains(&self.story())
+    }
+
+    /// The new software does not get as far as its client.
+    pub(super) fn has_dead_firmware(&self) -> bool {
+        let is_dead = |what: &Disturbance| matches!(what, Disturbance::DeadFirmware { .. });
+        self.disturbances.iter().any(is_dead)
     }
 
     /// The name without the board.

@@ -12,7 +12,7 @@ use super::play::Played;
 use super::scenario::{self, COMMIT_REFUSED, Ground, SUCCESS, Scenario};
 use super::{ModuleTest, REPLAY_VARIABLE, Summary, Violation};
 
-/// Set to anything, all single cuts are played, and the second cuts in the recovery from each cut of the main scenarios.
+/// Set to anything, all single cuts are played, and all second cuts in the recovery from each cut of the main scenarios.
 const ALL_VARIABLE: &str = "MENDER_TESTKIT_ALL";
 
 /// Deployments with two cuts: one in so many of all with cuts.
@@ -152,7 +152,6 @@ impl<'t, M: UpdateModule, const WRITE: usize, const SECTOR: usize> Sweep<'t, M, 
 
         let doubles = self.test.bound / DOUBLE_SHARE;
         let mut left = if all { usize::MAX } else { self.test.bound - doubles };
-        let main = first.len();
         let mut chosen = Vec::new();
         for group in [&first, &others] {
             let of_group = sample(group.len(), left, self.test.seed);
@@ -163,16 +162,18 @@ impl<'t, M: UpdateModule, const WRITE: usize, const SECTOR: usize> Sweep<'t, M, 
         for (place, scenario) in scenarios.iter().enumerate() {
             self.cut(scenario, &of_scenario(&chosen, place), within)?;
         }
-        // Second cuts: of a sample, one each; or all of the main scenarios.
-        let twice = if all {
-            chosen.truncate(main);
-            chosen
-        } else {
-            let twice = sample(chosen.len(), doubles, self.test.seed).into_iter();
-            twice.map(|index| chosen[index]).collect()
-        };
+        // Second cuts: in the recovery from each cut of the main scenarios all of them; else one each, after a sample.
+        let thorough = |place: usize| all && !self.test.few_second_cuts && scenarios[place].is_main();
+        let rest: Vec<_> = chosen.iter().copied().filter(|(place, _)| !thorough(*place)).collect();
+        let doubles = if all { rest.len() / DOUBLE_SHARE } else { doubles };
+        let rest: Vec<_> = sample(rest.len(), doubles, self.test.seed)
+            .into_iter()
+            .map(|index| rest[index])
+            .collect();
+        let thorough: Vec<bool> = (0..scenarios.len()).map(thorough).collect();
         for (place, scenario) in scenarios.iter().enumerate() {
-            self.cut_twice(scenario, &of_scenario(&twice, place), all, within)?;
+            let of = if thorough[place] { &chosen } else { &rest };
+            self.cut_twice(scenario, &of_scenario(of, place), thorough[place], within)?;
         }
         Ok(())
     }

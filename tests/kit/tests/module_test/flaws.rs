@@ -109,6 +109,32 @@ fn confirming_before_the_new_software_was_seen_to_work() {
     assert_eq!(violation.case.scenario, "the new software hangs (new board)");
 }
 
+/// The module itself could still go back, but it does not come to that.
+#[test]
+fn relying_on_firmware_that_does_not_run() {
+    let violation = found(Flaw::RequestsForGood);
+    assert_eq!(violation.broken, Broken::Endless, "{violation}");
+    assert_eq!(violation.case.scenario, "the new software hangs (new board)");
+}
+
+#[test]
+fn writing_into_the_slot_that_runs_after_the_first_update() {
+    let violation = found(Flaw::KnowsOneSlot);
+    assert!(violation.case.scenario.ends_with(" (second update)"), "{violation}");
+    assert!(matches!(violation.broken, Broken::ActiveTooEarly { .. }), "{violation}");
+}
+
+#[test]
+fn taking_what_is_there_for_what_comes() {
+    let violation = found(Flaw::KeepsWhatItHas);
+    let expected = Broken::SuccessWithoutNew {
+        runs: "New".into(),
+        expected: Some("Next".into()),
+    };
+    assert_eq!(violation.broken, expected, "{violation}");
+    assert_eq!(violation.case.scenario, "success (another one failed)");
+}
+
 #[test]
 fn dropping_the_old_software_in_commit() {
     let violation = found(Flaw::DropsOldInCommit);

@@ -17,6 +17,8 @@ const SLOT: u32 = 1;
 const REQUESTED: u32 = 2;
 const TRIED: u32 = 4;
 const FRESH: u32 = 8;
+/// The request is one for good: of [`Flaw::RequestsForGood`] only.
+const FOR_GOOD: u32 = 16;
 
 /// What a module does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +34,9 @@ pub enum Flaw {
     RollsBackNothing,
     DoesNotRestart,
     Panics,
+    RequestsForGood,
+    KnowsOneSlot,
+    KeepsWhatItHas,
 }
 
 #[update_module(
@@ -70,7 +75,19 @@ impl<F: NorFlash> Slots<F> {
         // What an earlier deployment may have left.
         let confirmed = state & SLOT;
         self.cell.set(confirmed).await.map_err(flash)?;
-        let slot = &mut self.slots[1 - confirmed as usize];
+        let slot = &mut self.slots[match self.flaw {
+            Flaw::KnowsOneSlot => 1,
+            _ => 1 - confirmed as usize,
+        }];
+        // Written last, when all was right.
+        let mark = LEN.next_multiple_of(F::WRITE_SIZE) as u32;
+        if self.flaw == Flaw::KeepsWhatItHas {
+            let mut marked = [0xff; 4];
+            slot.read(mark, &mut marked).await.map_err(flash)?;
+            if marked == [0; 4] {
+                return Ok(payload.finish().await?);
+            }
+        }
         let mut first = [0; 4];
         slot.read(0, &mut first).await.map_err(flash)?;
         let erases = match self.flaw {
@@ -98,6 +115,9 @@ impl<F: NorFlash> Slots<F> {
             rest.resize(F::WRITE_SIZE, 0xff);
             slot.write(offset, &rest).await.map_err(flash)?;
         }
+        if self.flaw == Flaw::KeepsWhatItHas {
+            slot.write(mark, &[0; 4]).await.map_err(flash)?;
+        }
         if self.flaw == Flaw::ActivatesInDownload {
             self.cell.set(1 - confirmed).await.map_err(flash)?;
         }
@@ -108,6 +128,7 @@ impl<F: NorFlash> Slots<F> {
         let confirmed = self.cell.get().await.map_err(flash)? & SLOT;
         let state = match self.flaw {
             Flaw::ConfirmsInInstall => (1 - confirmed) | FRESH,
+            Flaw::RequestsForGood => confirmed | REQUESTED | FOR_GOOD,
             _ => confirmed | REQUESTED,
         };
         self.cell.set(state).await.map_err(flash)
@@ -122,7 +143,9 @@ impl<F: NorFlash> Slots<F> {
 
     async fn verify(&mut self) -> Result<(), Failure> {
         assert!(self.flaw != Flaw::Panics, "a module that panics");
-        if self.flaw == Flaw::ConfirmsInInstall || self.cell.get().await.map_err(flash)? & TRIED != 0 {
+        let state = self.cell.get().await.map_err(flash)?;
+        let swapped_for_good = self.flaw == Flaw::RequestsForGood && state & FRESH != 0;
+        if self.flaw == Flaw::ConfirmsInInstall || swapped_for_good || state & TRIED != 0 {
             Ok(())
         } else {
             Err(Failure::new("the new firmware was not started"))
@@ -133,7 +156,7 @@ impl<F: NorFlash> Slots<F> {
         let state = self.cell.get().await.map_err(flash)?;
         let old = (state & SLOT) as usize;
         match self.flaw {
-            Flaw::CommitsNothing | Flaw::ConfirmsInInstall => return Ok(()),
+            Flaw::CommitsNothing | Flaw::ConfirmsInInstall | Flaw::RequestsForGood => return Ok(()),
             _ => {}
         }
         self.cell.set((1 - (state & SLOT)) | FRESH).await.map_err(flash)?;
@@ -166,6 +189,9 @@ impl<F: NorFlash> Slots<F> {
         if self.cell.get().await.map_err(flash)? & (REQUESTED | TRIED | FRESH) == 0 {
             Ok(())
         } else {
+            if self.flaw == Flaw::RequestsForGood {
+                self.rollback().await?;
+            }
             Err(Failure::new("the new firmware runs"))
         }
     }
@@ -198,6 +224,8 @@ fn boot<const W: usize, const S: usize>(board: &Board<W, S>) -> Result<(), Flash
     let state = cell::read(&cell);
     if state & TRIED != 0 {
         cell::write(board.chip(), &cell, state & SLOT)
+    } else if state & FOR_GOOD != 0 {
+        cell::write(board.chip(), &cell, (1 - (state & SLOT)) | FRESH)
     } else if state & REQUESTED != 0 {
         cell::write(board.chip(), &cell, state & SLOT | TRIED)
     } else {
@@ -221,6 +249,8 @@ fn runs<const W: usize, const S: usize>(board: &Board<W, S>) -> Runs {
         Runs::Old
     } else if content[..LEN] == firmware(2) {
         Runs::New
+    } else if content[..LEN] == firmware(3) {
+        Runs::Next
     } else {
         Runs::Neither
     }
@@ -238,4 +268,5 @@ pub fn test<const W: usize, const S: usize>(flaw: Flaw) -> ModuleTest<Slots<Part
     .boot(boot)
     .runs(runs)
     .payload(firmware(2))
+    .next_payload(firmware(3))
 }
