@@ -57,8 +57,7 @@ pub fn bootloader_does_not_revert<const WRITE: usize, const SECTOR: usize>(
     );
     let nothing_left = new_is_in_slot0 && !leads_back(&slot0) && slot1.magic != Magic::Good;
     match mcuboot.mode() {
-        Mode::Move => torn(&slot0),
-        Mode::Offset => torn(&slot0) || nothing_left,
+        Mode::Move | Mode::Offset => torn(&slot0) || nothing_left,
         Mode::Scratch { scratch } => {
             let scratch = mcuboot.trailer(&board.flash(scratch.clone()).to_bytes());
             torn(&slot0) || nothing_left && !leads_back(&scratch)
