@@ -82,11 +82,13 @@
 //! | a bootloader | [`ModuleTest::boot`](module_test::ModuleTest::boot), with [`bootloader::Mcuboot`] for example |
 //! | files | [`Board::files`](module_test::Board::files) |
 //! | old software on the board | [`ModuleTest::factory`](module_test::ModuleTest::factory) |
+//! | a second update of another form | [`ModuleTest::next_payload`](module_test::ModuleTest::next_payload) |
 //! | another chip | [`ModuleTest::on_chip`](module_test::ModuleTest::on_chip) |
 //!
-//! By default about a thousand deployments with power cuts are played, chosen evenly and always the same ones, which takes
-//! some seconds; `MENDER_TESTKIT_ALL=1` plays all. Most of that time is the device's signature at each login, so let Cargo
-//! optimise dependencies in tests: `[profile.dev.package."*"] opt-level = 1` (or more).
+//! By default about a thousand power cuts are played, chosen evenly and always the same ones, which takes some seconds;
+//! `MENDER_TESTKIT_ALL=1` plays all, in a minute or less for most modules. Much of that time is the device's signature at
+//! each login, so let Cargo optimise dependencies in tests: `[profile.dev.package."*"] opt-level = 1` (`p256` and
+//! `crypto-bigint` even 3).
 //!
 //! What the compiler already refuses needs no board: a table that makes no sense, such as a reboot without a look at what
 //! runs after it, is an error of the attribute.

@@ -1,7 +1,10 @@
 //! The moments named in the module's documentation under "Limits", in which power cuts are not judged. Each is recognised by
 //! what the cut has left in the trailers.
 
+use std::ops::Range;
+
 use mender_testkit::bootloader::{Flag, Magic, Mcuboot, Mode, SwapType, Trailer};
+use mender_testkit::image::header_version;
 use mender_testkit::module_test::Board;
 
 fn trailers<const WRITE: usize, const SECTOR: usize>(
@@ -9,7 +12,7 @@ fn trailers<const WRITE: usize, const SECTOR: usize>(
     board: &Board<WRITE, SECTOR>,
 ) -> (Trailer, Trailer) {
     let layout = mcuboot.layout();
-    let of = |slot: &std::ops::Range<u32>| mcuboot.trailer(&board.flash(slot.clone()).to_bytes());
+    let of = |slot: &Range<u32>| mcuboot.trailer(&board.flash(slot.clone()).to_bytes());
     (of(&layout.slot0), of(&layout.slot1))
 }
 
@@ -34,18 +37,32 @@ pub fn bootloader_forgets<const WRITE: usize, const SECTOR: usize>(
     }
 }
 
-/// The last write of a test swap was torn: the image is not seen to be under test, and does not revert. Firmware that runs
-/// asks for its own way back; firmware that does not run cannot.
+/// The image under test is there, but not seen to be under test, and does not revert. Firmware that runs asks for its own way
+/// back; firmware that does not get as far cannot.
 pub fn bootloader_does_not_revert<const WRITE: usize, const SECTOR: usize>(
     mcuboot: &Mcuboot,
     board: &Board<WRITE, SECTOR>,
 ) -> bool {
     let (slot0, slot1) = trailers(mcuboot, board);
-    let not_under_test =
+    // The last write of the test swap was torn.
+    let torn =
         |slot: &Trailer| slot.magic == Magic::Good && slot.image_ok == Flag::Unset && slot.copy_done == Flag::Bad;
+    // The revert was cut twice, so that no record of it is left. It takes the images' first sectors last.
+    let leads_back = |area: &Trailer| area.magic == Magic::Good && area.swap_type != SwapType::None;
+    let layout = mcuboot.layout();
+    let version = |slot: &Range<u32>| header_version(&board.flash(slot.clone()).to_bytes());
+    let new_is_in_slot0 = matches!(
+        (version(&layout.slot0), version(&layout.slot1)),
+        (Some(slot0), Some(slot1)) if slot0 > slot1
+    );
+    let nothing_left = new_is_in_slot0 && !leads_back(&slot0) && slot1.magic != Magic::Good;
     match mcuboot.mode() {
-        Mode::Move | Mode::Offset | Mode::Scratch { .. } => not_under_test(&slot0),
-        Mode::DirectXip => not_under_test(&slot0) || not_under_test(&slot1),
+        Mode::Move | Mode::Offset => torn(&slot0) || nothing_left,
+        Mode::Scratch { scratch } => {
+            let scratch = mcuboot.trailer(&board.flash(scratch.clone()).to_bytes());
+            torn(&slot0) || nothing_left && !leads_back(&scratch)
+        }
+        Mode::DirectXip => torn(&slot0) || torn(&slot1),
         Mode::Overwrite { .. } => false,
     }
 }

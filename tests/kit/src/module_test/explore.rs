@@ -390,3 +390,7 @@ impl<'e, M: UpdateModule, const WRITE: usize, const SECTOR: usize> Explorer<'e, 
         }
     }
 }
+
+#[cfg(test)]
+#[path = "explore_tests.rs"]
+mod tests;

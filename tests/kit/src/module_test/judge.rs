@@ -208,9 +208,10 @@ impl<'j, const WRITE: usize, const SECTOR: usize> Judge<'j, WRITE, SECTOR> {
 
     fn claim(&self, status: Status, name: Option<String>) -> Result<Claim, Broken> {
         let is_success = status == Status::Success;
+        let may_be_new = is_success || status == Status::Aborted && self.scenario.aborts_too_late();
         let (old, new) = self.bench.names;
         match name.as_deref() {
-            Some(name) if name == new && is_success => Ok(Claim::New),
+            Some(name) if name == new && may_be_new => Ok(Claim::New),
             Some(name) if name == old && !is_success => Ok(Claim::Old),
             Some(other) if !is_success && other == format!("{new}{INCONSISTENT_SUFFIX}") => Ok(Claim::Unknown),
             Some(_) | None => Err(Broken::ArtifactName { status, found: name }),

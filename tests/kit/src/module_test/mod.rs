@@ -6,9 +6,21 @@
 //! - one that succeeds, on a new board and on one that has been through a failed deployment (as all that follow);
 //! - one for each thing that can go wrong: each callback fails, in the place of the module's code and after it; a reset
 //!   out of the blue before and after each callback; an abort by the operator at each report; a server that refuses the
-//!   commit; a damaged payload, a broken download; callbacks that reset each time, up to the client's limit;
-//! - each of these again with a power cut at each operation on the board's flash and files: before it, within it, after it;
+//!   commit, or is lost before it; a damaged payload, a broken download; callbacks that reset each time, up to the client's
+//!   limit;
+//! - firmware that starts, but never gets as far as its client, because it hangs or resets at once: for modules with a reboot
+//!   and a rollback, whose bootloader has to go back by itself;
+//! - a second, different update, after one that succeeded and after one that failed;
+//! - each of these again with a power cut at each operation on the board's flash and files, the bootloader's included:
+//!   before it, within it, after it;
 //! - and some with a second cut while the device recovers from the first.
+//!
+//! Which of the cuts are played: by default a sample of about a thousand, always the same ones. With `MENDER_TESTKIT_ALL=1`
+//! every cut of every scenario, and every second cut in the recovery from each cut of four scenarios: success, a refused
+//! commit, firmware that hangs, an abort at the commit; of the other second cuts a sample. What a torn operation leaves is
+//! always a sample of its possibilities, of as many as [`seeds`](ModuleTest::seeds) says. Cuts that leave the very same
+//! state are played, and counted, once: after an operation and before the next is one case, if nothing else happens between
+//! them. [`Summary`] has the numbers.
 //!
 //! At each end the invariant of the client's design must hold: *reported success ⇔ the new software runs and is committed;
 //! reported failure ⇔ the old software runs*, or the module could not go back, and the artifact name then says so
@@ -18,6 +30,21 @@
 //!
 //! What is broken is reported with the scenario, the power cut and what it struck, the last events, and a line that
 //! replays just this one: see [`Violation`].
+//!
+//! A case is not played from its beginning: what a cut would leave is set aside while the scenario is played once, and what
+//! is known to follow from equal states is not played again. `explore.rs` and `memo.rs` say why nothing is missed; a test
+//! compares both ways cut by cut. Therefore nothing that a module knows may survive a restart but in the board: not in a
+//! closure of the test, and not in [`Board::boots`].
+//!
+//! | file | job |
+//! |---|---|
+//! | `scenario.rs` | what can go wrong, from the module's table |
+//! | `bench.rs` | the boards on which scenarios begin |
+//! | `play.rs`, `witness.rs` | a deployment, boot after boot; what is made to happen, and written down |
+//! | `judge.rs`, `violation.rs` | whether its end is right; what is said if not |
+//! | `explore.rs`, `memo.rs` | the power cuts of a scenario |
+//! | `sweep.rs`, `case.rs` | which cases are played; the line that replays one |
+//! | `board.rs` | what a module finds |
 //!
 //! May depend on everything else in the kit, and on the client's public API.
 
@@ -53,7 +80,7 @@ use scenario::{Ground, Scenario};
 /// Length of the payload unless another one is given.
 const PAYLOAD_LEN: usize = 3000;
 
-/// So many deployments with power cuts are played unless changed.
+/// So many power cuts are played unless changed.
 const DEFAULT_BOUND: usize = 1000;
 
 /// A test of the update module `M`, on a board whose chip has a write unit of `WRITE` bytes and sectors of `SECTOR` bytes.
@@ -65,6 +92,7 @@ const DEFAULT_BOUND: usize = 1000;
 /// | [`new`](ModuleTest::new) or [`on_chip`](ModuleTest::on_chip) | how to make the module from what survives a reset | needed |
 /// | [`runs`](ModuleTest::runs) or [`observe`](ModuleTest::observe) | which software runs | needed, or [`changes_nothing`](ModuleTest::changes_nothing) |
 /// | [`payload`](ModuleTest::payload) or [`artifact`](ModuleTest::artifact) | what is deployed | one file of 3000 bytes |
+/// | [`next_payload`](ModuleTest::next_payload) or [`next_artifact`](ModuleTest::next_artifact) | what a second update brings | the first payload, complemented |
 /// | [`factory`](ModuleTest::factory) | what is on the board before the first boot | nothing |
 /// | [`boot`](ModuleTest::boot) | what the bootloader does | nothing |
 /// | [`sectors`](ModuleTest::sectors) | the size of the module's part of the chip | 16 sectors |
@@ -311,12 +339,12 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
         self
     }
 
-    /// How many deployments with power cuts are played at most. The cuts of the deployment that succeeds and of the one that
-    /// the server refuses to commit come first; of the rest an even sample is taken. All are played with
-    /// `MENDER_TESTKIT_ALL=1`.
+    /// How many power cuts are played at most, an eighth of them in the recovery from another one. Those of the deployment that
+    /// succeeds and of the one that the server refuses to commit come first; of the rest an even sample is taken. All are played
+    /// with `MENDER_TESTKIT_ALL=1`.
     #[must_use]
-    pub fn bound(mut self, deployments: usize) -> Self {
-        self.bound = deployments;
+    pub fn bound(mut self, cuts: usize) -> Self {
+        self.bound = cuts;
         self
     }
 

@@ -448,6 +448,12 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
         stage: &Stage<'_, WRITE, SECTOR>,
         cuts: Vec<CutMade>,
     ) -> Box<Violation> {
+        let of_case = |scenario: &Scenario| scenario.name == case.scenario;
+        let ground = self.all_scenarios().into_iter().find(of_case).map(|found| found.ground);
+        let is_second = match ground {
+            Some(Ground::Updated | Ground::OtherFailed) => true,
+            Some(Ground::New | Ground::Failed) | None => false,
+        };
         let trace = stage.trace();
         let events = trace.events.as_deref().unwrap_or_default();
         let skipped = events.len().saturating_sub(SHOWN_EVENTS);
@@ -462,6 +468,7 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
                 .name()
                 .filter(|name| *name != "main")
                 .map(str::to_owned),
+            next_is_made_up: is_second && self.next.is_none(),
         })
     }
 }

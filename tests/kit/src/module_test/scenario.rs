@@ -167,6 +167,13 @@ impl Scenario {
         self.disturbances.iter().any(of_payload)
     }
 
+    /// The abort comes when the new software is committed already, and stays.
+    pub(super) fn aborts_too_late(&self) -> bool {
+        self.disturbances.contains(&Disturbance::Abort {
+            entering: State::Cleanup,
+        })
+    }
+
     /// The ones whose recoveries are cut everywhere: success, a failed commit, dead firmware, an abort, each on a board that is
     /// not new.
     pub(super) fn is_main(&self) -> bool {
@@ -263,6 +270,20 @@ pub(super) fn all(module: &Descriptor) -> Vec<Scenario> {
         all.push(abort("rebooting", State::Reboot, one_way));
     }
     all.push(abort("the commit", State::Commit, one_way));
+    all.push(abort("success", State::Cleanup, one_way));
+    all.push(
+        Scenario::new(
+            format!("{COMMIT_REFUSED}, aborted at failure"),
+            vec![
+                RefuseCommit,
+                Abort {
+                    entering: State::Failure,
+                },
+            ],
+            Expected::Aborted,
+        )
+        .inconsistent(one_way),
+    );
 
     // Failures on the way to success.
     for when in [When::AtOnce, When::AtEnd] {

@@ -173,6 +173,8 @@ pub struct Violation {
     pub events: Vec<String>,
     /// The name of the test, if it runs in one.
     pub(super) test: Option<String>,
+    /// The second update was made up by the kit.
+    pub(super) next_is_made_up: bool,
 }
 
 /// So many of the last events are shown.
@@ -182,6 +184,13 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.broken)?;
         writeln!(f, "  scenario: {}", self.case.scenario)?;
+        if self.next_is_made_up {
+            writeln!(
+                f,
+                "            (the second update brings the first payload with each byte complemented: if the module cannot take \
+                 that, say `next_payload`)"
+            )?;
+        }
         for made in &self.cuts {
             write!(f, "  power:    {}", made.cut)?;
             if let Some(operation) = made.operation {

@@ -204,3 +204,14 @@ fn dropping_the_old_values_in_commit() {
     );
     assert_eq!(violation.case.scenario, "commit fails at its end");
 }
+
+/// A module that looks at what it gets has to be given a second update that it can take.
+#[test]
+fn a_second_update_that_the_module_cannot_take() {
+    let test = || values::test(values::Flaw::TakesOneContentOnly).payload([1; 9]);
+    let violation = test().try_run().expect_err("the kit's own second payload is refused");
+    assert_eq!(violation.case.scenario, "success (second update)");
+    assert!(violation.to_string().contains("say `next_payload`"), "{violation}");
+    let summary = test().next_payload([1; 10]).bound(50).run();
+    assert!(summary.scenarios > 40, "{summary}");
+}

@@ -11,6 +11,7 @@ pub enum Flaw {
     RollsBackNothing,
     WritesInPlace,
     DropsOldInCommit,
+    TakesOneContentOnly,
 }
 
 #[update_module(
@@ -44,6 +45,9 @@ impl Values {
         // What an earlier deployment may have left.
         ignore_missing(self.files.remove("old").await)?;
         let bytes = receive(payload).await?;
+        if self.flaw == Flaw::TakesOneContentOnly && bytes.first() != Some(&1) {
+            return Err(Failure::new("not that"));
+        }
         self.files.write("new", &bytes).await;
         Ok(())
     }
@@ -62,7 +66,7 @@ impl Values {
     async fn commit(&mut self) -> Result<(), Failure> {
         match self.flaw {
             Flaw::DropsOldInCommit => self.files.remove("old").await.map_err(Failure::new),
-            Flaw::None | Flaw::RollsBackNothing | Flaw::WritesInPlace => Ok(()),
+            Flaw::None | Flaw::RollsBackNothing | Flaw::WritesInPlace | Flaw::TakesOneContentOnly => Ok(()),
         }
     }
 
@@ -74,7 +78,7 @@ impl Values {
     async fn rollback(&mut self) -> Result<(), Failure> {
         match self.flaw {
             Flaw::RollsBackNothing => Ok(()),
-            Flaw::None | Flaw::WritesInPlace | Flaw::DropsOldInCommit => {
+            Flaw::None | Flaw::WritesInPlace | Flaw::DropsOldInCommit | Flaw::TakesOneContentOnly => {
                 ignore_missing(self.files.rename("old", "now").await)
             }
         }
