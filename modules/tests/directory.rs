@@ -343,6 +343,107 @@ fn no_destination_outside_of_the_root() {
 }
 
 #[test]
+fn destinations_in_other_words() {
+    for end in ["", "/", "//", "/.", "/\n"] {
+        let device = Device::new();
+        let folder = format!("{}{end}", device.path("root/opt/app").display());
+        device.receive(&folder, Raw::default().file("x", "").end()).unwrap();
+        block_on(device.module().replace()).unwrap();
+        block_on(device.module().tidy()).unwrap();
+        let wanted = ["opt", "opt/app", "opt/app/x"].map(PathBuf::from);
+        assert_eq!(names(&device.path("root")), wanted, "{end:?}");
+    }
+}
+
+/// Links that an update has installed are on the way of the next ones.
+#[test]
+fn links_of_an_earlier_update_lead_nowhere_else() {
+    let device = Device::new();
+    let app = device.installs(
+        Raw::default()
+            .file("d/x", "first")
+            .link("in", "d")
+            .link("d/up", "..")
+            .link("nowhere", "not/there")
+            .link("loop", "loop")
+            .end(),
+    );
+    let archive = || Raw::default().file("y", "second").end();
+    let below = |path: &str| format!("{}/{path}", app.display());
+    let outside = names(&device.path("outside"));
+    for (folder, lands) in [
+        ("in/new", "d/new"),
+        ("d/up/d/up/other", "other"),
+        ("in/up/in/third", "d/third"),
+    ] {
+        device.receive(&below(folder), archive()).unwrap();
+        block_on(device.module().replace()).unwrap();
+        block_on(device.module().tidy()).unwrap();
+        assert_eq!(fs::read(app.join(lands).join("y")).unwrap(), b"second", "{folder}");
+    }
+    for folder in ["nowhere/new", "loop/new", "in", "d/up"] {
+        let error = device.receive(&below(folder), archive()).unwrap_err();
+        let link = matches!(error, Error::NotAFolder | Error::Folder(_) | Error::Disk(_));
+        assert!(link, "{folder}: {error}");
+    }
+    // The way up is refused by its letters, wherever it would lead.
+    let error = device.receive(&below("d/up/../../x"), archive()).unwrap_err();
+    assert!(matches!(error, Error::Folder(PathFault::Climbs)), "{error}");
+    // Names of the module's own, beside the next destination.
+    for own in [".mender-directory.new", ".mender-directory.old"] {
+        symlink("../../../outside", app.join(own)).unwrap();
+    }
+    device.receive(&below("d"), archive()).unwrap();
+    block_on(device.module().replace()).unwrap();
+    block_on(device.module().restore()).unwrap();
+    block_on(device.module().tidy()).unwrap();
+    assert_eq!(fs::read(app.join("d/x")).unwrap(), b"first");
+    assert_eq!(names(&device.path("outside")), outside);
+}
+
+#[test]
+fn names_that_the_file_system_does_not_have() {
+    let device = Device::new();
+    let folder = device.path("root/opt/app");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("old"), "old content").unwrap();
+    let name = "n".repeat(256);
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(1);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, &name, &b"x"[..]).unwrap();
+    device
+        .receive(folder.to_str().unwrap(), tar.into_inner().unwrap())
+        .unwrap();
+    let error = block_on(device.module().replace()).unwrap_err();
+    assert!(matches!(error, Error::Disk(_)), "{error}");
+    block_on(device.module().restore()).unwrap();
+    block_on(device.module().tidy()).unwrap();
+    let wanted = ["app", "app/old"].map(PathBuf::from);
+    assert_eq!(names(&device.path("root/opt")), wanted);
+}
+
+#[test]
+fn a_rollback_without_an_old_folder_removes_the_new_one_and_no_other() {
+    let device = Device::new();
+    let app = device.path("root/new/folders/app");
+    let archive = || Raw::default().file("x", "").end();
+    device.receive(app.to_str().unwrap(), archive()).unwrap();
+    block_on(device.module().replace()).unwrap();
+    block_on(device.module().restore()).unwrap();
+    block_on(device.module().tidy()).unwrap();
+    assert_eq!(names(&device.path("root")), [Path::new("opt")]);
+    device.receive(app.to_str().unwrap(), archive()).unwrap();
+    block_on(device.module().replace()).unwrap();
+    fs::write(device.path("root/new/other"), "").unwrap();
+    block_on(device.module().restore()).unwrap();
+    block_on(device.module().tidy()).unwrap();
+    let wanted = ["new", "new/other", "opt"].map(PathBuf::from);
+    assert_eq!(names(&device.path("root")), wanted);
+}
+
+#[test]
 fn the_whole_disk_is_refused_even_if_it_is_the_root() {
     let device = Device::new();
     let mut module = Directory::new(device.path("work"), "/");
@@ -371,6 +472,8 @@ fn payloads_that_are_none() {
         Err(Error::Unexpected)
     ));
     let twice = source.clone().file("update.tar", archive());
+    assert!(matches!(receive(twice), Err(Error::Unexpected)));
+    let twice = source.clone().file("dest_dir", "/");
     assert!(matches!(receive(twice), Err(Error::Unexpected)));
     let broken = source.breaks_after(600, PayloadError::Artifact);
     assert!(matches!(receive(broken), Err(Error::Payload(PayloadError::Artifact))));

@@ -215,6 +215,101 @@ fn the_work_folder_is_no_destination() {
     }
 }
 
+/// What an earlier update, of a folder for example, may have put where the module has its own files: taken away, not followed.
+#[test]
+fn links_with_the_names_of_the_module_are_not_followed() {
+    let device = Device::new();
+    let target = device.path("root/etc/app");
+    let own = [".new", ".old", ".part"].map(|end| device.path(&format!("root/etc/.mender-single-file{end}")));
+    for (has_old, goes_back) in [(false, false), (false, true), (true, false), (true, true)] {
+        let _ = fs::remove_file(&target);
+        if has_old {
+            fs::write(&target, "old content").unwrap();
+        }
+        fs::write(device.path("outside/file"), "not ours").unwrap();
+        for own in &own {
+            symlink("../../outside/file", own).unwrap();
+        }
+        device.receive(device.payload("root/etc", "app")).unwrap();
+        block_on(device.module().replace()).unwrap();
+        assert!(fs::symlink_metadata(&target).unwrap().is_file());
+        if goes_back {
+            block_on(device.module().restore()).unwrap();
+        }
+        block_on(device.module().tidy()).unwrap();
+        let content = fs::read_to_string(&target).ok();
+        let wanted = match (goes_back, has_old) {
+            (false, _) => Some("new content"),
+            (true, true) => Some("old content"),
+            (true, false) => None,
+        };
+        assert_eq!(content.as_deref(), wanted);
+        assert!(own.iter().all(|own| fs::symlink_metadata(own).is_err()));
+        assert_eq!(fs::read(device.path("outside/file")).unwrap(), b"not ours");
+        assert_eq!(mode(&device.path("outside/file")) & 0o600, 0o600);
+    }
+}
+
+#[test]
+fn destinations_in_other_words() {
+    let device = Device::new();
+    let folder = device.path("root/etc");
+    for (end, name) in [
+        ("", "a"),
+        ("/", "b"),
+        ("//", "c"),
+        ("/.", "d"),
+        ("/./\n", "e"),
+        ("\n\n", "f"),
+    ] {
+        let folder = format!("{}{end}", folder.display());
+        device.receive(payload(&folder, name)).unwrap();
+        block_on(device.module().replace()).unwrap();
+        block_on(device.module().tidy()).unwrap();
+    }
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["a", "b", "c", "d", "e", "f"]);
+}
+
+#[test]
+fn names_as_long_as_the_file_system_has_them() {
+    let device = Device::new();
+    let long = "n".repeat(255);
+    device.receive(device.payload("root/etc", &long)).unwrap();
+    block_on(device.module().replace()).unwrap();
+    block_on(device.module().tidy()).unwrap();
+    assert_eq!(fs::read(device.path("root/etc").join(&long)).unwrap(), b"new content");
+    let longer = "n".repeat(256);
+    for (folder, name) in [("root/etc", &*longer), (&*format!("root/{longer}"), "app")] {
+        let error = device.receive(device.payload(folder, name)).unwrap_err();
+        assert!(matches!(error, Error::Disk(_)), "{error}");
+        assert_eq!(device.count(), 2);
+    }
+}
+
+#[test]
+fn a_rollback_without_an_old_file_removes_the_new_one_and_no_other() {
+    let device = Device::new();
+    let folder = device.path("root/new/folders");
+    device.receive(device.payload("root/new/folders", "app")).unwrap();
+    block_on(device.module().replace()).unwrap();
+    block_on(device.module().restore()).unwrap();
+    assert_eq!(device.count(), 1);
+    // Somebody else has put a file into the same folder, and another one in place of the new one.
+    device.receive(device.payload("root/new/folders", "app")).unwrap();
+    block_on(device.module().replace()).unwrap();
+    fs::write(folder.join("other"), "").unwrap();
+    fs::write(folder.join("app"), "not the new content").unwrap();
+    block_on(device.module().restore()).unwrap();
+    block_on(device.module().tidy()).unwrap();
+    assert_eq!(fs::read(folder.join("app")).unwrap(), b"not the new content");
+    assert_eq!(files(&folder), 2);
+}
+
 #[test]
 fn names_are_plain() {
     let device = Device::new();
@@ -273,6 +368,8 @@ fn payloads_that_are_none() {
     missing(new().file("dest_dir", folder).file("filename", "app"), "the file");
     for source in [
         device.payload("root/etc", "app").file("second", ""),
+        device.payload("root/etc", "app").file("dest_dir", "/"),
+        device.payload("root/etc", "app").file("permissions", "777"),
         new().file("dest_dir", folder).file("filename", "app").file("other", ""),
     ] {
         assert!(matches!(device.receive(source), Err(Error::Unexpected)));

@@ -103,17 +103,12 @@ pub(super) fn unpack(archive: &Path, folder: &Path, disk: &Disk) -> Result<(), E
     folders.sort_by(|a, b| b.path.cmp(&a.path));
     for item in &folders {
         let path = folder.join(&item.path);
-        let implied = item.kind == Kind::ImpliedFolder;
         // One that its owner cannot read cannot be opened afterwards.
-        if implied || item.mode & 0o500 != 0o500 {
-            disk.sync_folder(&path)?;
-        }
-        if !implied {
+        let open = disk.open_folder(&path)?;
+        if item.kind != Kind::ImpliedFolder {
             set_properties(disk, &path, item)?;
-            if item.mode & 0o500 == 0o500 {
-                disk.sync_folder(&path)?;
-            }
         }
+        open.sync()?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::string::String;
 
 use mender::update_module::PayloadError;
 
+use crate::disk::from_failed;
 use crate::{DiskError, PathFault};
 
 /// What is wrong with an entry of the archive.
@@ -107,14 +108,4 @@ impl core::error::Error for Error {
     }
 }
 
-impl From<PayloadError> for Error {
-    fn from(error: PayloadError) -> Self {
-        Error::Payload(error)
-    }
-}
-
-impl From<DiskError> for Error {
-    fn from(error: DiskError) -> Self {
-        Error::Disk(error)
-    }
-}
+from_failed!(Error, InTheWay => NotAFolder);

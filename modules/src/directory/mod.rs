@@ -42,7 +42,9 @@
 //! # Power loss
 //!
 //! Every method can end at any step, by a loss of power or a kill, and be called again by the next program: it finishes the
-//! job. A journal in the work folder, written before the first change, says whether there was an old folder.
+//! job. A journal in the work folder, written before the first change, says whether there was an old folder. What a power cut leaves
+//! of changes that were not synced is taken to be as for single files: names that come back or go, contents in part or as zeros. A file system must
+//! keep what was synced, and the order of the names within one folder.
 
 mod archive;
 mod error;
@@ -54,24 +56,18 @@ pub use error::{EntryFault, Error};
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
-use std::vec::Vec;
+use std::string::String;
 
 use mender::update_module;
-use mender::update_module::{File, Payload};
-use sha2::{Digest, Sha256};
+use mender::update_module::Payload;
 
 use crate::PathFault;
-use crate::disk::{Lines, Place, PlaceError, Places, hash_of, hex, line, look, mode_of, name, owner_of};
+use crate::disk::{
+    Disk, Failed, Lines, Places, Placing, Target, Thing, hash_of, hex, line, look, mode_of, name, owner_of, short,
+    store,
+};
 
-const PLAN: &str = "directory plan 1";
-const JOURNAL: &str = "directory journal 1";
-/// Beside the destination: the new folder, until it takes its place, and what is to be removed.
-const NEW: &str = ".mender-directory.new";
-/// The old folder.
-const OLD: &str = ".mender-directory.old";
 const ARCHIVE: &str = "update.tar";
-/// No path is longer.
-const LINE_MAX_LEN: usize = 4096;
 /// For folders of which neither the archive nor an old folder says it.
 const DEFAULT_MODE: u32 = 0o755;
 
@@ -85,21 +81,7 @@ const DEFAULT_MODE: u32 = 0o755;
 )]
 #[derive(Debug)]
 pub struct Directory {
-    places: Places,
-}
-
-/// A destination.
-struct Target {
-    place: Place,
-    /// The place's path.
-    parent: PathBuf,
-    folder: PathBuf,
-}
-
-impl Target {
-    fn beside(&self, name: &str) -> PathBuf {
-        self.parent.join(name)
-    }
+    placing: Placing<Tree>,
 }
 
 impl Directory {
@@ -109,7 +91,7 @@ impl Directory {
     /// update comes; `/` allows every destination.
     pub fn new(work: impl Into<PathBuf>, root: impl Into<PathBuf>) -> Directory {
         Directory {
-            places: Places::new(work.into(), root.into()),
+            placing: Placing::new(work.into(), root.into()),
         }
     }
 
@@ -119,24 +101,12 @@ impl Directory {
     ///
     /// [`Error`]: nothing outside of the work folder was touched.
     pub async fn receive(&mut self, payload: &mut Payload<'_>) -> Result<(), Error> {
-        // An update that was given up may have left its backup.
-        self.remove_leftovers()?;
-        let incoming = self.places.begin_download()?;
-        let tar = incoming.join(ARCHIVE);
+        let tar = self.placing.begin()?.join(ARCHIVE);
         let (mut folder, mut hash) = (None, None);
         while let Some(mut file) = payload.next_file().await? {
             match file.name() {
-                "dest_dir" => folder = Some(short(&mut file).await?),
-                ARCHIVE if hash.is_none() => {
-                    let mut sum = Sha256::new();
-                    let mut target = self.places.disk.create(&tar)?;
-                    while let Some(chunk) = file.next_chunk().await? {
-                        sum.update(chunk);
-                        target.write(chunk)?;
-                    }
-                    target.sync()?;
-                    hash = Some(sum.finalize().into());
-                }
+                "dest_dir" if folder.is_none() => folder = Some(short(&mut file).await?),
+                ARCHIVE if hash.is_none() => hash = Some(store(&self.placing.places.disk, &mut file, &tar).await?),
                 _ => return Err(Error::Unexpected),
             }
         }
@@ -144,9 +114,10 @@ impl Directory {
         let folder = line(&folder).map_err(Error::Folder)?;
         let hash = hash.ok_or(Error::Missing(ARCHIVE))?;
         archive::check(&tar)?;
-        check_target(&self.target(folder)?)?;
-        let plan = Lines::new(PLAN).with("dest_dir", folder).with("sha256", hex(&hash));
-        Ok(self.places.end_download(&plan)?)
+        let plan = Lines::new(Tree::PLAN)
+            .with("dest_dir", folder)
+            .with("sha256", hex(&hash));
+        Ok(self.placing.end(&plan)?)
     }
 
     /// Install: unpacks the new folder and puts it in place of the old one.
@@ -155,40 +126,7 @@ impl Directory {
     ///
     /// [`Error`]; [`restore`](Directory::restore) undoes what was done.
     pub async fn replace(&mut self) -> Result<(), Error> {
-        let plan = self.places.plan(PLAN)?.ok_or(Error::NotReceived)?;
-        let folder = plan.get("dest_dir").ok_or(Error::NotReceived)?;
-        let target = self.target(folder)?;
-        let old = check_target(&target)?;
-        let tar = self.places.ready().join(ARCHIVE);
-        if !plan.is_hash("sha256", &hash_of(&tar)?) {
-            return Err(Error::Damaged);
-        }
-        let disk = &self.places.disk;
-        for name in [NEW, OLD] {
-            disk.remove_tree(&target.beside(name))?;
-        }
-        let was = if old.is_some() { "folder" } else { "none" };
-        let journal = Lines::new(JOURNAL)
-            .with("made", target.place.missing())
-            .with("old", was);
-        self.places.write_journal(&journal)?;
-        self.places.make(&target.place)?;
-
-        let new = target.beside(NEW);
-        disk.make_folder(&new)?;
-        // The archive's own entry for the folder overrides these.
-        if let Some(owner) = old.as_ref().and_then(owner_of) {
-            disk.set_owner(&new, owner)?;
-        }
-        disk.set_mode(&new, old.as_ref().and_then(mode_of).unwrap_or(DEFAULT_MODE))?;
-        archive::unpack(&tar, &new, disk)?;
-        disk.sync_folder(&target.parent)?;
-        if old.is_some() {
-            disk.rename(&target.folder, &target.beside(OLD))?;
-            disk.sync_folder(&target.parent)?;
-        }
-        disk.rename(&new, &target.folder)?;
-        Ok(disk.sync_folder(&target.parent)?)
+        self.placing.install()
     }
 
     /// Rollback: puts the old folder back, or removes the new one if there was none.
@@ -197,36 +135,7 @@ impl Directory {
     ///
     /// [`Error::BackupLost`]; or [`Error::Disk`], and then calling again may help.
     pub async fn restore(&mut self) -> Result<(), Error> {
-        let Some(journal) = self.places.journal(JOURNAL)? else {
-            // Install has not begun, or this was done before.
-            return Ok(());
-        };
-        let plan = self.places.plan(PLAN)?.ok_or(Error::NotReceived)?;
-        let target = self.target(plan.get("dest_dir").ok_or(Error::NotReceived)?)?;
-        let disk = &self.places.disk;
-        let (new, old) = (target.beside(NEW), target.beside(OLD));
-        let there = look(&target.folder)?.is_some();
-        if journal.get("old") == Some("none") {
-            // Where the new folder has not moved yet, what is in its place is somebody else's.
-            if there && look(&new)?.is_none() {
-                disk.rename(&target.folder, &new)?;
-                disk.sync_folder(&target.parent)?;
-            }
-        } else if look(&old)?.is_some() {
-            if there {
-                disk.remove_tree(&new)?;
-                disk.rename(&target.folder, &new)?;
-                disk.sync_folder(&target.parent)?;
-            }
-            disk.rename(&old, &target.folder)?;
-            disk.sync_folder(&target.parent)?;
-        } else if !there {
-            return Err(Error::BackupLost);
-        }
-        disk.remove_tree(&new)?;
-        let made = journal.get("made").and_then(|made| made.parse().ok()).unwrap_or(0);
-        self.places.unmake(&target.parent, made)?;
-        Ok(self.places.drop_journal()?)
+        Ok(self.placing.restore()?)
     }
 
     /// Cleanup: removes the old folder and the download.
@@ -235,84 +144,103 @@ impl Directory {
     ///
     /// [`Error::Disk`]: the next download tries again.
     pub async fn tidy(&mut self) -> Result<(), Error> {
-        self.remove_leftovers()
+        Ok(self.placing.tidy()?)
     }
+}
 
-    fn remove_leftovers(&mut self) -> Result<(), Error> {
-        if let Some(plan) = self.places.plan(PLAN)?
-            && let Some(folder) = plan.get("dest_dir")
-            && let Ok(target) = self.target(folder)
-        {
-            for name in [NEW, OLD] {
-                let path = target.beside(name);
-                if look(&path)?.is_some() {
-                    self.places.disk.remove_tree(&path)?;
-                }
-            }
-        }
-        self.places.drop_journal()?;
-        Ok(self.places.drop_download()?)
-    }
+/// A folder, placed by renames of the old one and the new one.
+#[derive(Debug)]
+enum Tree {}
 
-    /// Where a folder that an artifact names is, with the links on its way resolved.
-    fn target(&self, folder: &str) -> Result<Target, Error> {
-        let whole = self.places.resolve(folder).map_err(place_failed)?;
-        self.places.may_replace(&whole.path()).map_err(place_failed)?;
+impl Thing for Tree {
+    type Error = Error;
+
+    const PLAN: &'static str = "directory plan 1";
+    const JOURNAL: &'static str = "directory journal 1";
+    /// Also what is to be removed.
+    const NEW: &'static str = ".mender-directory.new";
+    const OLD: &'static str = ".mender-directory.old";
+    const OWN: &'static [&'static str] = &[Self::NEW, Self::OLD];
+
+    /// The links on the way are resolved.
+    fn target(places: &Places, plan: &Lines) -> Result<Target, Failed> {
+        let folder = plan.get("dest_dir").ok_or(Failed::NotReceived)?;
+        places.may_replace(&places.resolve(folder)?.path())?;
         let (parent, name) = parent_of(folder)?;
-        let place = self.places.resolve(parent).map_err(place_failed)?;
-        let parent = place.path();
-        Ok(Target {
-            folder: parent.join(name),
-            parent,
-            place,
-        })
+        Ok(Target::new(places.resolve(parent)?, name))
+    }
+
+    fn may_replace(there: &Metadata) -> bool {
+        there.is_dir()
+    }
+
+    /// Whether it is at its place can be seen by what is beside it.
+    fn describe(_: &Target) -> Result<String, Failed> {
+        Ok("folder".into())
+    }
+
+    fn build(places: &Places, plan: &Lines, target: &Target, old: Option<&Metadata>) -> Result<(), Error> {
+        let tar = places.ready().join(ARCHIVE);
+        if !plan.is_hash("sha256", &hash_of(&tar)?) {
+            return Err(Error::Damaged);
+        }
+        let disk = &places.disk;
+        let new = target.beside(Self::NEW);
+        disk.make_folder(&new)?;
+        // The archive's own entry for the folder overrides these.
+        if let Some(owner) = old.and_then(owner_of) {
+            disk.set_owner(&new, owner)?;
+        }
+        disk.set_mode(&new, old.and_then(mode_of).unwrap_or(DEFAULT_MODE))?;
+        archive::unpack(&tar, &new, disk)?;
+        Ok(disk.sync_folder(&target.parent)?)
+    }
+
+    fn keep(disk: &Disk, target: &Target) -> Result<(), Failed> {
+        Ok(disk.rename(&target.path, &target.beside(Self::OLD))?)
+    }
+
+    fn withdraw(disk: &Disk, target: &Target, _: &Lines) -> Result<(), Failed> {
+        // Where the new folder has not moved yet, what is in its place is somebody else's.
+        let new = target.beside(Self::NEW);
+        if look(&target.path)?.is_some() && look(&new)?.is_none() {
+            disk.rename(&target.path, &new)?;
+        }
+        Ok(())
+    }
+
+    fn put_back(disk: &Disk, target: &Target, _: &str) -> Result<(), Failed> {
+        let (new, old) = (target.beside(Self::NEW), target.beside(Self::OLD));
+        let there = look(&target.path)?.is_some();
+        if look(&old)?.is_none() {
+            return if there { Ok(()) } else { Err(Failed::BackupLost) };
+        }
+        if there {
+            disk.remove_tree(&new)?;
+            disk.rename(&target.path, &new)?;
+            disk.sync_folder(&target.parent)?;
+        }
+        Ok(disk.rename(&old, &target.path)?)
     }
 }
 
 /// The folder above, and the last part.
-fn parent_of(folder: &str) -> Result<(&str, &str), Error> {
+fn parent_of(folder: &str) -> Result<(&str, &str), PathFault> {
     let path = Path::new(folder);
     let parent = path.parent().and_then(Path::to_str);
     let last = path.file_name().and_then(OsStr::to_str);
     match (parent, last) {
-        (Some(parent), Some(last)) if ![NEW, OLD].contains(&last) => Ok((parent, name(last).map_err(Error::Folder)?)),
-        (Some(_), Some(_)) => Err(Error::Folder(PathFault::NotAName)),
-        (_, _) => Err(Error::Folder(PathFault::Root)),
-    }
-}
-
-/// What is at the destination, if it may be replaced.
-fn check_target(target: &Target) -> Result<Option<Metadata>, Error> {
-    match look(&target.folder)? {
-        Some(metadata) if !metadata.is_dir() => Err(Error::NotAFolder),
-        there => Ok(there),
-    }
-}
-
-/// A payload file of one line.
-async fn short(file: &mut File<'_, '_>) -> Result<Vec<u8>, Error> {
-    let mut content = Vec::new();
-    if file.len() > LINE_MAX_LEN as u64 {
-        return Err(Error::Unexpected);
-    }
-    while let Some(chunk) = file.next_chunk().await? {
-        content.extend_from_slice(chunk);
-    }
-    Ok(content)
-}
-
-fn place_failed(error: PlaceError) -> Error {
-    match error {
-        PlaceError::Fault(fault) => Error::Folder(fault),
-        PlaceError::Disk(error) => Error::Disk(error),
+        (Some(parent), Some(last)) if !Tree::OWN.contains(&last) => Ok((parent, name(last)?)),
+        (Some(_), Some(_)) => Err(PathFault::NotAName),
+        (_, _) => Err(PathFault::Root),
     }
 }
 
 #[cfg(test)]
 impl Directory {
-    fn on(disk: crate::disk::Disk, work: &Path, root: &Path) -> Directory {
-        let mut module = Directory::new(work, root);
-        module.places.disk = disk;
-        module
+    fn on(disk: Disk, work: &Path, root: &Path) -> Directory {
+        Directory {
+            placing: Placing::on(disk, work, root),
+        }
     }
 }

@@ -1,14 +1,13 @@
-//! Deployments whose program ends at every step. What the module does in one go is tested from outside.
+//! Deployments that are cut short at every step. What the module does in one go is tested from outside.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use mender::deployment::{Action, Event};
-use mender_testkit::payload::MemoryPayload;
 
 use super::Directory;
-use crate::disk::crashes::{Case, Tree, tree};
+use crate::disk::crashes::{Case, Tree, at_every_step, succeeds, tree};
 
 fn archive() -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
@@ -30,10 +29,9 @@ fn archive() -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
-fn payload(root: &Path, folder: &str) -> MemoryPayload {
-    MemoryPayload::new("directory", 1500)
-        .file("dest_dir", root.join(folder).to_str().unwrap())
-        .file("update.tar", archive())
+fn files(root: &Path, folder: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let folder = root.join(folder).into_os_string().into_encoded_bytes();
+    vec![("dest_dir", folder), ("update.tar", archive())]
 }
 
 fn with_old(root: &Path) {
@@ -71,17 +69,10 @@ fn is_new(root: &Path, _: Tree) {
     assert_eq!(tree(root)[Path::new("opt/app")].0, 0o750);
 }
 
-fn succeeds(_: &Path, _: Action, event: Event) -> Event {
-    event
-}
-
-/// The new software does not reach the server.
-fn is_not_committed(_: &Path, action: Action, event: Event) -> Event {
-    if action == Action::CommitGate {
-        Event::Failed
-    } else {
-        event
-    }
+fn is_new_in_new_folders(root: &Path, before: Tree) {
+    assert_eq!(before, Tree::new());
+    assert_eq!(fs::read(root.join("a/b/app/bin/app")).unwrap(), b"new program");
+    assert_eq!(tree(root).len(), 9);
 }
 
 /// The disk loses what was downloaded.
@@ -97,66 +88,41 @@ fn is_damaged(work: &Path, action: Action, event: Event) -> Event {
 const CASE: Case<Directory> = Case {
     start: Directory::on,
     before: with_old,
-    payload: |root| payload(root, "opt/app"),
+    files: |root| files(root, "opt/app"),
     answer: succeeds,
     links: true,
     after: is_new,
     succeeds: true,
 };
 
-#[test]
-fn an_end_anywhere_in_a_success() {
-    CASE.ends_everywhere();
+const WITHOUT_OLD: Case<Directory> = Case {
+    before: without_old,
+    ..CASE
+};
+
+const IN_NEW_FOLDERS: Case<Directory> = Case {
+    before: |_| {},
+    files: |root| files(root, "a/b/app"),
+    after: is_new_in_new_folders,
+    ..CASE
+};
+
+at_every_step! {
+    of_a_success: CASE,
+    of_a_success_without_an_old_folder: WITHOUT_OLD,
+    of_a_success_in_new_folders: IN_NEW_FOLDERS,
+    of_a_rollback: CASE.rolled_back(),
+    of_a_rollback_without_an_old_folder: WITHOUT_OLD.rolled_back(),
+    of_a_rollback_in_new_folders: IN_NEW_FOLDERS.rolled_back(),
+    of_an_install_that_finds_a_damaged_download: CASE.fails(is_damaged),
 }
 
 #[test]
-fn an_end_anywhere_in_a_success_without_an_old_folder() {
-    Case {
-        before: without_old,
-        ..CASE
-    }
-    .ends_everywhere();
+fn every_flow() {
+    CASE.passes_every_flow();
 }
 
 #[test]
-fn an_end_anywhere_in_a_rollback() {
-    Case {
-        answer: is_not_committed,
-        succeeds: false,
-        ..CASE
-    }
-    .ends_everywhere();
-}
-
-#[test]
-fn an_end_anywhere_in_a_rollback_without_an_old_folder() {
-    Case {
-        before: without_old,
-        answer: is_not_committed,
-        succeeds: false,
-        ..CASE
-    }
-    .ends_everywhere();
-}
-
-#[test]
-fn an_end_anywhere_in_a_rollback_of_new_folders() {
-    Case {
-        before: |_| {},
-        payload: |root| payload(root, "a/b/app"),
-        answer: is_not_committed,
-        succeeds: false,
-        ..CASE
-    }
-    .ends_everywhere();
-}
-
-#[test]
-fn an_end_anywhere_in_an_install_that_fails() {
-    Case {
-        answer: is_damaged,
-        succeeds: false,
-        ..CASE
-    }
-    .ends_everywhere();
+fn every_flow_in_new_folders() {
+    IN_NEW_FOLDERS.passes_every_flow();
 }

@@ -13,6 +13,16 @@ use tempfile::TempDir;
 use super::{Disk, Step};
 use crate::support::{Outcome, Surroundings, deploy};
 
+/// A temporary folder, in memory where there is such a place: nothing here needs a real disk.
+pub(crate) fn temporary() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() {
+        TempDir::new_in(memory).unwrap()
+    } else {
+        TempDir::new().unwrap()
+    }
+}
+
 /// All below a folder: path to mode and content (of a link, where it leads).
 pub(crate) type Tree = BTreeMap<PathBuf, (u32, Vec<u8>)>;
 
@@ -63,7 +73,7 @@ impl<M: UpdateModule> Program<M> {
 
     fn next_stop(&mut self) {
         if let Some(step) = self.stops.next() {
-            self.disk.stop.at(step);
+            self.disk.witness.stop_at(step);
         }
     }
 }
@@ -76,13 +86,13 @@ impl<M: UpdateModule> Surroundings for Program<M> {
     }
 
     fn restart(&mut self) -> bool {
-        self.disk.stop.restart();
+        self.disk.witness.restart();
         self.next_stop();
         true
     }
 
     fn is_down(&self) -> bool {
-        self.disk.stop.is_down()
+        self.disk.witness.is_down()
     }
 
     fn payload(&self) -> MemoryPayload {
@@ -94,13 +104,48 @@ impl<M: UpdateModule> Surroundings for Program<M> {
     }
 }
 
+/// What happens as it should.
+pub(crate) fn succeeds(_: &Path, _: Action, event: Event) -> Event {
+    event
+}
+
+/// The new software does not reach the server.
+fn is_not_committed(_: &Path, action: Action, event: Event) -> Event {
+    if action == Action::CommitGate {
+        Event::Failed
+    } else {
+        event
+    }
+}
+
+/// Tests of cases: the program ends at every step, and the power is cut at every step.
+macro_rules! at_every_step {
+    ($($name:ident: $case:expr,)*) => {$(
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn the_program_ends() {
+                $case.ends_everywhere();
+            }
+
+            #[test]
+            fn the_power_is_cut() {
+                $case.is_cut_everywhere();
+            }
+        }
+    )*};
+}
+
+pub(crate) use at_every_step;
+
 /// One kind of deployment.
-#[derive(Clone)]
 pub(crate) struct Case<M> {
     pub(crate) start: fn(Disk, &Path, &Path) -> M,
     /// Fills the root.
     pub(crate) before: fn(&Path),
-    pub(crate) payload: fn(&Path) -> MemoryPayload,
+    /// Those of the payload, given the root.
+    pub(crate) files: fn(&Path) -> Vec<(&'static str, Vec<u8>)>,
     pub(crate) answer: Answer,
     pub(crate) links: bool,
     /// Checks the root after a success, given what was there before.
@@ -108,21 +153,36 @@ pub(crate) struct Case<M> {
     pub(crate) succeeds: bool,
 }
 
+impl<M> Case<M> {
+    pub(crate) const fn fails(self, answer: Answer) -> Self {
+        Case {
+            answer,
+            succeeds: false,
+            ..self
+        }
+    }
+
+    pub(crate) const fn rolled_back(self) -> Self {
+        self.fails(is_not_committed)
+    }
+}
+
 impl<M: UpdateModule> Case<M> {
     /// Runs it with the program ending after so many steps of each of its runs. Whatever happens: what is there is the new
     /// software after a success, and else exactly what was there before; nothing else is left anywhere.
     pub(crate) fn run(&self, stops: &[usize]) -> (Vec<Step>, Outcome) {
-        let folder = TempDir::new().unwrap();
+        let folder = temporary();
         let root = folder.path().join("root");
         fs::create_dir(&root).unwrap();
         (self.before)(&root);
         let before = tree(&root);
         let disk = Disk::default();
         if !self.links {
-            disk.stop.without_links();
+            disk.witness.without_links();
         }
+        let payload = self.payload(&root);
         let mut program = Program {
-            payload: (self.payload)(&root),
+            payload,
             folder,
             disk: disk.clone(),
             start: self.start,
@@ -139,7 +199,16 @@ impl<M: UpdateModule> Case<M> {
             assert_eq!(tree(&root), before, "{case}");
         }
         assert_eq!(tree(&program.work()), Tree::new(), "{case}");
-        (disk.stop.steps(), outcome)
+        (disk.witness.steps(), outcome)
+    }
+
+    /// The long files of it in four chunks.
+    pub(crate) fn payload(&self, root: &Path) -> MemoryPayload {
+        let files = (self.files)(root);
+        let longest = files.iter().map(|(_, content)| content.len()).max().unwrap_or(1);
+        let empty = MemoryPayload::new(M::DESCRIPTOR.artifact_type, longest.div_ceil(4));
+        let files = files.into_iter();
+        files.fold(empty, |payload, (name, content)| payload.file(name, content))
     }
 
     /// Ends the program at every single step, and again at some of those that the next run then does: at each of them for some
@@ -169,7 +238,7 @@ fn renames_are_durable(steps: &[Step]) {
         let touched = |path: &Path| path.starts_with(from);
         let dirty = steps[..index].iter().fold(BTreeMap::new(), |mut dirty, step| {
             match step {
-                Step::Create(path) | Step::Write(path) if touched(path) => {
+                Step::Create(path) | Step::Write(path, _) if touched(path) => {
                     dirty.insert(path.clone(), true);
                 }
                 Step::Sync(path) => {
@@ -186,7 +255,7 @@ fn renames_are_durable(steps: &[Step]) {
         let next = steps.get(index + 1);
         let parent = to.parent().unwrap();
         assert!(
-            next.is_some_and(|next| *next == Step::SyncFolder(parent.into())),
+            next.is_some_and(|next| *next == Step::Sync(parent.into())),
             "{step:?} is followed by {next:?}"
         );
     }

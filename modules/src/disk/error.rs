@@ -4,6 +4,8 @@ use core::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use mender::update_module::PayloadError;
+
 /// What the file system reported, and for what.
 #[derive(Debug)]
 pub struct DiskError {
@@ -21,6 +23,10 @@ impl DiskError {
     /// Whether there is nothing at that path.
     pub fn is_missing(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
+    }
+
+    pub(super) fn is_denied(&self) -> bool {
+        self.source.kind() == io::ErrorKind::PermissionDenied
     }
 
     /// The file or folder.
@@ -79,3 +85,69 @@ impl fmt::Display for PathFault {
 }
 
 impl core::error::Error for PathFault {}
+
+/// Why a callback failed, as far as it does not matter what is placed.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    Payload(PayloadError),
+    /// The payload has a file that must not be there, or one that is too long.
+    Unexpected,
+    /// `dest_dir` cannot be used.
+    Folder(PathFault),
+    /// Something of another kind is at the destination.
+    InTheWay,
+    /// There is no complete download.
+    NotReceived,
+    /// What was there before is neither in place nor in its backup.
+    BackupLost,
+    Disk(DiskError),
+}
+
+impl From<PathFault> for Failed {
+    fn from(fault: PathFault) -> Self {
+        Failed::Folder(fault)
+    }
+}
+
+/// From what the steps of an update report.
+macro_rules! from_its_parts {
+    ($error:ty) => {
+        impl From<mender::update_module::PayloadError> for $error {
+            fn from(error: mender::update_module::PayloadError) -> Self {
+                Self::Payload(error)
+            }
+        }
+
+        impl From<$crate::DiskError> for $error {
+            fn from(error: $crate::DiskError) -> Self {
+                Self::Disk(error)
+            }
+        }
+    };
+}
+
+/// Makes a module's own error from [`Failed`] and its parts; only what it calls a thing in the way is its own.
+macro_rules! from_failed {
+    ($error:ident, InTheWay => $in_the_way:ident) => {
+        $crate::disk::from_its_parts!($error);
+
+        impl From<$crate::disk::Failed> for $error {
+            fn from(failed: $crate::disk::Failed) -> Self {
+                use $crate::disk::Failed;
+                match failed {
+                    Failed::Payload(error) => Self::Payload(error),
+                    Failed::Unexpected => Self::Unexpected,
+                    Failed::Folder(fault) => Self::Folder(fault),
+                    Failed::InTheWay => Self::$in_the_way,
+                    Failed::NotReceived => Self::NotReceived,
+                    Failed::BackupLost => Self::BackupLost,
+                    Failed::Disk(error) => Self::Disk(error),
+                }
+            }
+        }
+    };
+}
+
+from_its_parts!(Failed);
+
+pub(crate) use {from_failed, from_its_parts};

@@ -14,7 +14,7 @@ use std::vec::Vec;
 
 use super::journal::Lines;
 use super::steps::look;
-use super::{Disk, DiskError, PathFault};
+use super::{Disk, DiskError, Failed, PathFault};
 
 #[derive(Debug)]
 pub(crate) struct Places {
@@ -42,13 +42,6 @@ impl Place {
     pub(crate) fn missing(&self) -> usize {
         self.missing.len()
     }
-}
-
-/// Why a destination cannot be used.
-#[derive(Debug)]
-pub(crate) enum PlaceError {
-    Fault(PathFault),
-    Disk(DiskError),
 }
 
 /// The text of a payload file that holds one line.
@@ -88,23 +81,23 @@ impl Places {
     }
 
     /// Finds a folder that an artifact names. All symbolic links on the way are resolved here, so later steps meet none.
-    pub(crate) fn resolve(&self, folder: &str) -> Result<Place, PlaceError> {
+    pub(crate) fn resolve(&self, folder: &str) -> Result<Place, Failed> {
         let folder = Path::new(folder);
         if !folder.has_root() {
-            return Err(PlaceError::Fault(PathFault::NotAbsolute));
+            return Err(Failed::Folder(PathFault::NotAbsolute));
         }
         if folder.components().any(|part| part == Component::ParentDir) {
-            return Err(PlaceError::Fault(PathFault::Climbs));
+            return Err(Failed::Folder(PathFault::Climbs));
         }
         let canonical = |path: &Path| {
             fs::canonicalize(path).map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => PlaceError::Fault(PathFault::NotAFolder),
-                _ => PlaceError::Disk(DiskError::at("look at", path)(error)),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Failed::Folder(PathFault::NotAFolder),
+                _ => Failed::Disk(DiskError::at("look at", path)(error)),
             })
         };
         let root = fs::canonicalize(&self.root)
             .map_err(DiskError::at("look at", &self.root))
-            .map_err(PlaceError::Disk)?;
+            .map_err(Failed::Disk)?;
         let mut missing = Vec::new();
         let mut there = folder;
         let base = loop {
@@ -112,45 +105,45 @@ impl Places {
                 Ok(_) => break canonical(there)?,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                    return Err(PlaceError::Fault(PathFault::NotAFolder));
+                    return Err(Failed::Folder(PathFault::NotAFolder));
                 }
-                Err(error) => return Err(PlaceError::Disk(DiskError::at("look at", there)(error))),
+                Err(error) => return Err(Failed::Disk(DiskError::at("look at", there)(error))),
             }
             match (there.file_name(), there.parent()) {
                 (Some(name), Some(parent)) => {
                     missing.push(name.to_os_string());
                     there = parent;
                 }
-                (_, _) => return Err(PlaceError::Fault(PathFault::NotAFolder)),
+                (_, _) => return Err(Failed::Folder(PathFault::NotAFolder)),
             }
         };
         missing.reverse();
         if !base.starts_with(&root) {
-            return Err(PlaceError::Fault(PathFault::OutsideRoot));
+            return Err(Failed::Folder(PathFault::OutsideRoot));
         }
         if !base.is_dir() {
-            return Err(PlaceError::Fault(PathFault::NotAFolder));
+            return Err(Failed::Folder(PathFault::NotAFolder));
         }
         let place = Place { base, missing };
         if place.path().starts_with(canonical(&self.work)?) {
-            return Err(PlaceError::Fault(PathFault::Work));
+            return Err(Failed::Folder(PathFault::Work));
         }
         Ok(place)
     }
 
     /// Refuses to replace a folder that holds the root or the work folder.
-    pub(crate) fn may_replace(&self, folder: &Path) -> Result<(), PlaceError> {
+    pub(crate) fn may_replace(&self, folder: &Path) -> Result<(), Failed> {
         let canonical = |path: &Path| {
             fs::canonicalize(path)
                 .map_err(DiskError::at("look at", path))
-                .map_err(PlaceError::Disk)
+                .map_err(Failed::Disk)
         };
         if canonical(&self.root)?.starts_with(folder) {
-            return Err(PlaceError::Fault(PathFault::Root));
+            return Err(Failed::Folder(PathFault::Root));
         }
         let work = canonical(&self.work)?;
         if work.starts_with(folder) || folder.starts_with(work) {
-            return Err(PlaceError::Fault(PathFault::Work));
+            return Err(Failed::Folder(PathFault::Work));
         }
         Ok(())
     }
@@ -173,6 +166,11 @@ impl Places {
         for folder in path.ancestors().take(count) {
             if !self.disk.remove_empty_folder(folder)? {
                 break;
+            }
+        }
+        for folder in path.ancestors().take_while(|_| count > 0) {
+            if look(folder)?.is_some() {
+                return self.disk.sync_folder(folder);
             }
         }
         Ok(())

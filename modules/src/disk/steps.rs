@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::vec;
+use std::vec::Vec;
 
 use sha2::{Digest, Sha256};
 
@@ -13,7 +14,7 @@ use super::DiskError;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
     #[cfg(test)]
-    pub(crate) stop: Stop,
+    pub(crate) witness: super::witness::Witness,
 }
 
 /// What a folder or file gets besides its content.
@@ -24,27 +25,39 @@ pub(crate) struct Owner {
 }
 
 impl Disk {
-    /// `false`: the program ends at this step.
-    fn step(&self, step: impl FnOnce() -> Step) -> io::Result<()> {
+    /// Every change goes through here.
+    fn step<T>(&self, step: impl FnOnce() -> Step, change: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         #[cfg(test)]
-        return self.stop.step(step());
+        return self.witness.step(step(), change);
         #[cfg(not(test))]
         {
             let _ = step;
-            Ok(())
+            change()
         }
     }
 
     pub(crate) fn make_folder(&self, path: &Path) -> Result<(), DiskError> {
-        self.step(|| Step::MakeFolder(path.into()))
-            .and_then(|()| fs::create_dir(path))
+        self.step(|| Step::MakeFolder(path.into()), || fs::create_dir(path))
             .map_err(DiskError::at("make folder", path))
     }
 
+    /// A folder with all that are missing above it, each brought to the disk.
     pub(crate) fn make_folders(&self, path: &Path) -> Result<(), DiskError> {
-        self.step(|| Step::MakeFolder(path.into()))
-            .and_then(|()| fs::create_dir_all(path))
-            .map_err(DiskError::at("make folder", path))
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let is_there = look(path)?.is_some();
+        if !is_there {
+            if let Some(parent) = parent {
+                self.make_folders(parent)?;
+            }
+            self.make_folder(path)?;
+        }
+        match parent.map(|parent| self.sync_folder(parent)) {
+            // Who made one that is there may not have come to this, if it was this program; in a folder that it may not read it
+            // was somebody else.
+            Some(Err(error)) if is_there && error.is_denied() => Ok(()),
+            Some(synced) => synced,
+            None => Ok(()),
+        }
     }
 
     /// A new file, readable by the owner only. Never opens what is there, nor follows a link.
@@ -53,8 +66,7 @@ impl Disk {
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        self.step(|| Step::Create(path.into()))
-            .and_then(|()| options.open(path))
+        self.step(|| Step::Create(path.into()), || options.open(path))
             .map(|file| NewFile {
                 disk: self.clone(),
                 path: path.into(),
@@ -71,19 +83,13 @@ impl Disk {
     }
 
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
-        self.step(|| Step::Rename(from.into(), to.into()))
-            .and_then(|()| fs::rename(from, to))
+        self.step(|| Step::Rename(from.into(), to.into()), || fs::rename(from, to))
             .map_err(DiskError::at("rename", from))
     }
 
     /// A second name for a file.
     pub(crate) fn link(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
-        #[cfg(test)]
-        if self.stop.has_no_links() {
-            return Err(DiskError::at("link", from)(io::ErrorKind::Unsupported.into()));
-        }
-        self.step(|| Step::Link(to.into()))
-            .and_then(|()| fs::hard_link(from, to))
+        self.step(|| Step::Link(from.into(), to.into()), || fs::hard_link(from, to))
             .map_err(DiskError::at("link", from))
     }
 
@@ -95,8 +101,7 @@ impl Disk {
             let _ = target;
             Err(io::ErrorKind::Unsupported.into())
         };
-        self.step(|| Step::Link(at.into()))
-            .and_then(|()| make())
+        self.step(|| Step::Symlink(at.into()), make)
             .map_err(DiskError::at("make symbolic link", at))
     }
 
@@ -108,8 +113,7 @@ impl Disk {
             let _ = mode;
             Ok(())
         };
-        self.step(|| Step::SetMode(path.into()))
-            .and_then(|()| set())
+        self.step(|| Step::Set(path.into()), set)
             .map_err(DiskError::at("set permissions", path))
     }
 
@@ -122,8 +126,7 @@ impl Disk {
                 return Ok(true);
             }
             let set = || std::os::unix::fs::lchown(path, Some(owner.uid), Some(owner.gid));
-            let result = self.step(|| Step::SetOwner(path.into())).and_then(|()| set());
-            match result {
+            match self.step(|| Step::Set(path.into()), set) {
                 Ok(()) => Ok(true),
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(false),
                 Err(error) => Err(DiskError::at("set owner", path)(error)),
@@ -136,34 +139,31 @@ impl Disk {
         }
     }
 
-    /// Brings the names in a folder to the disk. Windows does so by itself and cannot open folders.
+    /// Brings a folder to the disk: the names in it, its permissions and its owner.
     pub(crate) fn sync_folder(&self, path: &Path) -> Result<(), DiskError> {
-        let sync = || {
-            // Tests that end the program at every step check the order of steps; waiting for a real disk adds nothing there.
-            if cfg!(unix) && !cfg!(test) {
-                File::open(path)?.sync_all()
-            } else {
-                Ok(())
-            }
-        };
-        self.step(|| Step::SyncFolder(path.into()))
-            .and_then(|()| sync())
-            .map_err(DiskError::at("sync", path))
+        self.open_folder(path)?.sync()
+    }
+
+    /// For a folder that may be closed to its owner before it is synced.
+    pub(crate) fn open_folder(&self, path: &Path) -> Result<OpenFolder, DiskError> {
+        // Windows syncs by itself and cannot open folders.
+        let open = cfg!(unix).then(|| File::open(path)).transpose();
+        Ok(OpenFolder {
+            disk: self.clone(),
+            path: path.into(),
+            folder: open.map_err(DiskError::at("open", path))?,
+        })
     }
 
     /// Removes a file or link; none there is well too.
     pub(crate) fn remove_file(&self, path: &Path) -> Result<(), DiskError> {
-        let removed = self
-            .step(|| Step::Remove(path.into()))
-            .and_then(|()| fs::remove_file(path));
+        let removed = self.step(|| Step::Remove(path.into()), || fs::remove_file(path));
         ignore_missing(removed).map_err(DiskError::at("remove", path))
     }
 
     /// Removes a folder if it is empty; says whether it is gone.
     pub(crate) fn remove_empty_folder(&self, path: &Path) -> Result<bool, DiskError> {
-        let removed = self
-            .step(|| Step::Remove(path.into()))
-            .and_then(|()| fs::remove_dir(path));
+        let removed = self.step(|| Step::Remove(path.into()), || fs::remove_dir(path));
         match removed {
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
             removed => ignore_missing(removed)
@@ -174,13 +174,14 @@ impl Disk {
 
     /// Removes a folder and all in it; none there is well too. Links are removed, not followed.
     pub(crate) fn remove_tree(&self, path: &Path) -> Result<(), DiskError> {
-        let removed = self.step(|| Step::RemoveTree(path.into())).and_then(|()| {
+        let remove = || {
             // A file or link under that name is none of ours, but in the way all the same.
             match fs::symlink_metadata(path)? {
                 there if there.is_dir() => fs::remove_dir_all(path),
                 _ => fs::remove_file(path),
             }
-        });
+        };
+        let removed = self.step(|| Step::RemoveTree(path.into()), remove);
         ignore_missing(removed).map_err(DiskError::at("remove", path))
     }
 }
@@ -189,6 +190,27 @@ fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
+    }
+}
+
+/// A folder that can be synced.
+#[derive(Debug)]
+pub(crate) struct OpenFolder {
+    disk: Disk,
+    path: PathBuf,
+    folder: Option<File>,
+}
+
+impl OpenFolder {
+    pub(crate) fn sync(self) -> Result<(), DiskError> {
+        let sync = || match &self.folder {
+            // Tests check the order of steps; waiting for a real disk adds nothing there.
+            Some(folder) if !cfg!(test) => folder.sync_all(),
+            Some(_) | None => Ok(()),
+        };
+        self.disk
+            .step(|| Step::Sync(self.path.clone()), sync)
+            .map_err(DiskError::at("sync", &self.path))
     }
 }
 
@@ -202,27 +224,23 @@ pub(crate) struct NewFile {
 
 impl NewFile {
     pub(crate) fn write(&mut self, data: &[u8]) -> Result<(), DiskError> {
-        let step = self.disk.step(|| Step::Write(self.path.clone()));
-        #[cfg(test)]
-        if step.is_err() {
-            // Half of it is there when the program ends.
-            let _ = self.file.write_all(data.get(..data.len() / 2).unwrap_or_default());
-        }
-        step.and_then(|()| self.file.write_all(data))
+        let step = || Step::Write(self.path.clone(), data.into());
+        self.disk
+            .step(step, || self.file.write_all(data))
             .map_err(DiskError::at("write", &self.path))
     }
 
     pub(crate) fn set_modified(&mut self, time: std::time::SystemTime) -> Result<(), DiskError> {
-        self.file
-            .set_modified(time)
+        self.disk
+            .step(|| Step::Set(self.path.clone()), || self.file.set_modified(time))
             .map_err(DiskError::at("set time", &self.path))
     }
 
     /// Brings the content to the disk.
     pub(crate) fn sync(self) -> Result<(), DiskError> {
+        let sync = || if cfg!(test) { Ok(()) } else { self.file.sync_all() };
         self.disk
-            .step(|| Step::Sync(self.path.clone()))
-            .and_then(|()| if cfg!(test) { Ok(()) } else { self.file.sync_all() })
+            .step(|| Step::Sync(self.path.clone()), sync)
             .map_err(DiskError::at("sync", &self.path))
     }
 
@@ -299,103 +317,14 @@ pub(crate) fn look(path: &Path) -> Result<Option<fs::Metadata>, DiskError> {
 pub(crate) enum Step {
     MakeFolder(PathBuf),
     Create(PathBuf),
-    Write(PathBuf),
+    Write(PathBuf, Vec<u8>),
+    /// Of a file or folder.
     Sync(PathBuf),
-    SyncFolder(PathBuf),
     Rename(PathBuf, PathBuf),
-    Link(PathBuf),
-    SetMode(PathBuf),
-    SetOwner(PathBuf),
+    Link(PathBuf, PathBuf),
+    Symlink(PathBuf),
+    /// Permissions, owner or time.
+    Set(PathBuf),
     Remove(PathBuf),
     RemoveTree(PathBuf),
-}
-
-#[cfg(test)]
-pub(crate) use stop::Stop;
-
-#[cfg(test)]
-mod stop {
-    use std::fs;
-    use std::io;
-    use std::path::Path;
-    use std::sync::{Arc, Mutex, MutexGuard};
-
-    use super::Step;
-
-    /// Ends the program at a chosen step: that step and all later ones fail.
-    #[derive(Clone, Debug, Default)]
-    pub(crate) struct Stop(Arc<Mutex<State>>);
-
-    #[derive(Debug, Default)]
-    struct State {
-        log: Vec<Step>,
-        /// Steps that still succeed.
-        left: Option<usize>,
-        down: bool,
-        no_links: bool,
-    }
-
-    impl Stop {
-        fn state(&self) -> MutexGuard<'_, State> {
-            self.0.lock().unwrap()
-        }
-
-        pub(crate) fn at(&self, step: usize) {
-            self.state().left = Some(step);
-        }
-
-        pub(crate) fn restart(&self) {
-            let mut state = self.state();
-            state.down = false;
-            state.left = None;
-        }
-
-        pub(crate) fn is_down(&self) -> bool {
-            self.state().down
-        }
-
-        pub(crate) fn steps(&self) -> Vec<Step> {
-            self.state().log.clone()
-        }
-
-        pub(crate) fn without_links(&self) {
-            self.state().no_links = true;
-        }
-
-        pub(crate) fn has_no_links(&self) -> bool {
-            self.state().no_links
-        }
-
-        pub(super) fn step(&self, step: Step) -> io::Result<()> {
-            let mut state = self.state();
-            let already = state.down;
-            match &mut state.left {
-                Some(0) => state.down = true,
-                Some(left) => *left -= 1,
-                None => {}
-            }
-            if state.down {
-                if let (false, Step::RemoveTree(path)) = (already, &step) {
-                    remove_some(path);
-                }
-                return Err(io::Error::other("the program has ended"));
-            }
-            state.log.push(step);
-            Ok(())
-        }
-    }
-
-    /// Every second file: how far the removal of a folder came.
-    fn remove_some(path: &Path) {
-        let Ok(entries) = fs::read_dir(path) else {
-            return;
-        };
-        for (index, entry) in entries.flatten().enumerate() {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                remove_some(&entry.path());
-            } else if index % 2 == 0 {
-                let _ = fs::remove_file(entry.path());
-            }
-        }
-    }
 }

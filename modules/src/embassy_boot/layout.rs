@@ -5,7 +5,8 @@ use core::fmt;
 use super::ALIGN;
 use super::record::RECORD_LEN;
 
-/// Why partitions cannot be used. The rules are embassy-boot's own (`assert_partitions`), where the bootloader panics.
+/// Why partitions cannot be used. The rules are embassy-boot's own (`assert_partitions`), where the bootloader panics, but for one
+/// write unit more in STATE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayoutError {
     /// A partition is not a whole number of pages. A page is the larger of the erase sizes of ACTIVE and DFU, and a
@@ -13,7 +14,8 @@ pub enum LayoutError {
     PartOfPage,
     /// DFU is not at least one page longer than ACTIVE.
     DfuTooShort,
-    /// STATE has no room for the progress of a swap.
+    /// STATE has no room for the progress of a swap and a write unit to spare, without which the bootloader can damage an image
+    /// whose confirmation was cut short.
     StateTooShort,
     /// ACTIVE has fewer than two pages: a swap could not be told from none.
     ActiveTooShort,

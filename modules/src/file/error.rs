@@ -4,6 +4,7 @@ use core::fmt;
 
 use mender::update_module::PayloadError;
 
+use crate::disk::from_failed;
 use crate::{DiskError, PathFault};
 
 /// Why a callback of [`SingleFile`](super::SingleFile) failed.
@@ -68,14 +69,4 @@ impl core::error::Error for Error {
     }
 }
 
-impl From<PayloadError> for Error {
-    fn from(error: PayloadError) -> Self {
-        Error::Payload(error)
-    }
-}
-
-impl From<DiskError> for Error {
-    fn from(error: DiskError) -> Self {
-        Error::Disk(error)
-    }
-}
+from_failed!(Error, InTheWay => NotAFile);

@@ -39,7 +39,9 @@
 //! # Power loss
 //!
 //! Every method can end at any step, by a loss of power or a kill, and be called again by the next program: it finishes the
-//! job. A journal in the work folder, written before the first change, says whether there was an old file.
+//! job. A journal in the work folder, written before the first change, says whether there was an old file. What a power cut leaves
+//! of changes that were not synced is taken to be as POSIX allows it: names that come back or go, contents in part or as zeros. A
+//! file system must keep what was synced, and the order of the names within one folder.
 
 mod error;
 #[cfg(test)]
@@ -49,27 +51,21 @@ pub use error::Error;
 
 use core::fmt::Write;
 use std::borrow::ToOwned;
+use std::fs::Metadata;
 use std::path::PathBuf;
 use std::string::String;
-use std::vec::Vec;
 
 use mender::update_module;
-use mender::update_module::{File, Payload};
-use sha2::{Digest, Sha256};
+use mender::update_module::Payload;
 
-use crate::disk::{Lines, PlaceError, Places, hash_of, hex, line, look, mode_of, name, owner_of};
-use crate::{DiskError, PathFault};
+use crate::PathFault;
+use crate::disk::{
+    Disk, Failed, Lines, Places, Placing, Target, Thing, hash_of, hex, line, look, mode_of, name, owner_of, short,
+    store,
+};
 
-const PLAN: &str = "single-file plan 1";
-const JOURNAL: &str = "single-file journal 1";
-/// Beside the destination: the new file, until it takes its place.
-const NEW: &str = ".mender-single-file.new";
-/// The backup, always whole.
-const OLD: &str = ".mender-single-file.old";
 /// A backup that is being copied.
 const PART: &str = ".mender-single-file.part";
-/// No path or number is longer.
-const LINE_MAX_LEN: usize = 4096;
 const DEFAULT_MODE: u32 = 0o644;
 
 /// The update module for single files: see the [module documentation](self).
@@ -82,24 +78,7 @@ const DEFAULT_MODE: u32 = 0o644;
 )]
 #[derive(Debug)]
 pub struct SingleFile {
-    places: Places,
-}
-
-/// A destination.
-struct Target {
-    folder: PathBuf,
-    file: PathBuf,
-}
-
-impl Target {
-    fn new(folder: PathBuf, name: &str) -> Target {
-        let file = folder.join(name);
-        Target { folder, file }
-    }
-
-    fn beside(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
-    }
+    placing: Placing<OneFile>,
 }
 
 impl SingleFile {
@@ -109,7 +88,7 @@ impl SingleFile {
     /// update comes; `/` allows every destination.
     pub fn new(work: impl Into<PathBuf>, root: impl Into<PathBuf>) -> SingleFile {
         SingleFile {
-            places: Places::new(work.into(), root.into()),
+            placing: Placing::new(work.into(), root.into()),
         }
     }
 
@@ -119,39 +98,32 @@ impl SingleFile {
     ///
     /// [`Error`]: nothing outside of the work folder was touched.
     pub async fn receive(&mut self, payload: &mut Payload<'_>) -> Result<(), Error> {
-        // An update that was given up may have left its backup.
-        self.remove_leftovers()?;
-        let incoming = self.places.begin_download()?;
+        let incoming = self.placing.begin()?;
         let (mut folder, mut file_name, mut permissions) = (None, None, None);
         let mut content: Option<(String, [u8; 32])> = None;
         while let Some(mut file) = payload.next_file().await? {
             match file.name() {
-                "dest_dir" => folder = Some(short(&mut file).await?),
-                "filename" => file_name = Some(short(&mut file).await?),
-                "permissions" => permissions = Some(short(&mut file).await?),
+                "dest_dir" if folder.is_none() => folder = Some(short(&mut file).await?),
+                "filename" if file_name.is_none() => file_name = Some(short(&mut file).await?),
+                "permissions" if permissions.is_none() => permissions = Some(short(&mut file).await?),
                 _ if content.is_some() => return Err(Error::Unexpected),
                 other => {
                     let other = other.to_owned();
-                    let mut hash = Sha256::new();
-                    let mut target = self.places.disk.create(&incoming.join("content"))?;
-                    while let Some(chunk) = file.next_chunk().await? {
-                        hash.update(chunk);
-                        target.write(chunk)?;
-                    }
-                    target.sync()?;
-                    content = Some((other, hash.finalize().into()));
+                    let path = incoming.join("content");
+                    let hash = store(&self.placing.places.disk, &mut file, &path).await?;
+                    content = Some((other, hash));
                 }
             }
         }
         let folder = folder.ok_or(Error::Missing("dest_dir"))?;
         let folder = line(&folder).map_err(Error::Folder)?;
         let file_name = file_name.ok_or(Error::Missing("filename"))?;
-        let file_name = checked_name(&file_name)?;
+        let file_name = checked_name(&file_name).map_err(Error::Name)?;
         let (content_name, hash) = content.ok_or(Error::Missing("the file"))?;
         if content_name != file_name {
             return Err(Error::Unexpected);
         }
-        let mut plan = Lines::new(PLAN)
+        let mut plan = Lines::new(OneFile::PLAN)
             .with("dest_dir", folder)
             .with("filename", file_name)
             .with("sha256", hex(&hash));
@@ -162,9 +134,7 @@ impl SingleFile {
             let _ = write!(text, "{mode:o}");
             plan = plan.with("mode", text);
         }
-        let place = self.places.resolve(folder).map_err(place_failed)?;
-        check_target(&Target::new(place.path(), file_name))?;
-        Ok(self.places.end_download(&plan)?)
+        Ok(self.placing.end(&plan)?)
     }
 
     /// Install: puts the new file in place of the old one.
@@ -173,61 +143,7 @@ impl SingleFile {
     ///
     /// [`Error`]; [`restore`](SingleFile::restore) undoes what was done.
     pub async fn replace(&mut self) -> Result<(), Error> {
-        let plan = self.places.plan(PLAN)?.ok_or(Error::NotReceived)?;
-        let (folder, file_name) = destination(&plan)?;
-        let mode = plan.get("mode").map(parse_mode).transpose()?;
-        let place = self.places.resolve(folder).map_err(place_failed)?;
-        let target = Target::new(place.path(), file_name);
-        let old = check_target(&target)?;
-        let disk = &self.places.disk;
-
-        let journal = Lines::new(JOURNAL).with("made", place.missing());
-        let (journal, old_mode) = match &old {
-            Some(metadata) => (journal.with("old", hex(&hash_of(&target.file)?)), mode_of(metadata)),
-            None => (journal.with("old", "none"), None),
-        };
-        for name in [NEW, OLD, PART] {
-            disk.remove_file(&target.beside(name))?;
-        }
-        self.places.write_journal(&journal)?;
-        self.places.make(&place)?;
-
-        // What takes long or may not fit comes first, while nothing has changed.
-        let new = target.beside(NEW);
-        let mut file = disk.create(&new)?;
-        let hash = file.copy_from(&self.places.ready().join("content"))?;
-        if !plan.is_hash("sha256", &hash) {
-            return Err(Error::Damaged);
-        }
-        disk.set_mode(&new, mode.or(old_mode).unwrap_or(DEFAULT_MODE))?;
-        file.sync()?;
-        if old.is_some() {
-            self.back_up(&target)?;
-        }
-        disk.rename(&new, &target.file)?;
-        Ok(disk.sync_folder(&target.folder)?)
-    }
-
-    fn back_up(&self, target: &Target) -> Result<(), Error> {
-        let disk = &self.places.disk;
-        let (part, old) = (target.beside(PART), target.beside(OLD));
-        if disk.link(&target.file, &old).is_err() {
-            let metadata = look(&target.file)?.ok_or(Error::BackupLost)?;
-            let mut copy = disk.create(&part)?;
-            copy.copy_from(&target.file)?;
-            if let Some(owner) = owner_of(&metadata) {
-                disk.set_owner(&part, owner)?;
-            }
-            if let Some(mode) = mode_of(&metadata) {
-                disk.set_mode(&part, mode)?;
-            }
-            if let Ok(time) = metadata.modified() {
-                copy.set_modified(time)?;
-            }
-            copy.sync()?;
-            disk.rename(&part, &old)?;
-        }
-        Ok(disk.sync_folder(&target.folder)?)
+        self.placing.install()
     }
 
     /// Rollback: puts the old file back, or removes the new one if there was none.
@@ -236,36 +152,7 @@ impl SingleFile {
     ///
     /// [`Error::BackupLost`]; or [`Error::Disk`], and then calling again may help.
     pub async fn restore(&mut self) -> Result<(), Error> {
-        let Some(journal) = self.places.journal(JOURNAL)? else {
-            // Install has not begun, or this was done before.
-            return Ok(());
-        };
-        let plan = self.places.plan(PLAN)?.ok_or(Error::NotReceived)?;
-        let (folder, file_name) = destination(&plan)?;
-        let place = self.places.resolve(folder).map_err(place_failed)?;
-        let target = Target::new(place.path(), file_name);
-        let disk = &self.places.disk;
-        let now = match look(&target.file)? {
-            Some(metadata) if metadata.is_file() => Some(hash_of(&target.file)?),
-            Some(_) | None => None,
-        };
-        if journal.get("old") == Some("none") {
-            // A file that somebody else has put there stays.
-            if now.is_some_and(|hash| plan.is_hash("sha256", &hash)) {
-                disk.remove_file(&target.file)?;
-            }
-        } else if look(&target.beside(OLD))?.is_some() {
-            disk.rename(&target.beside(OLD), &target.file)?;
-        } else if !now.is_some_and(|hash| journal.is_hash("old", &hash)) {
-            return Err(Error::BackupLost);
-        }
-        if place.missing() == 0 {
-            disk.sync_folder(&target.folder)?;
-        }
-        remove_own(&self.places, &target)?;
-        let made = journal.get("made").and_then(|made| made.parse().ok()).unwrap_or(0);
-        self.places.unmake(&target.folder, made)?;
-        Ok(self.places.drop_journal()?)
+        Ok(self.placing.restore()?)
     }
 
     /// Cleanup: removes the backup and the download.
@@ -274,55 +161,106 @@ impl SingleFile {
     ///
     /// [`Error::Disk`]: the next download tries again.
     pub async fn tidy(&mut self) -> Result<(), Error> {
-        self.remove_leftovers()
+        Ok(self.placing.tidy()?)
+    }
+}
+
+/// A file, placed by renames over it.
+#[derive(Debug)]
+enum OneFile {}
+
+impl Thing for OneFile {
+    type Error = Error;
+
+    const PLAN: &'static str = "single-file plan 1";
+    const JOURNAL: &'static str = "single-file journal 1";
+    const NEW: &'static str = ".mender-single-file.new";
+    const OLD: &'static str = ".mender-single-file.old";
+    const OWN: &'static [&'static str] = &[Self::NEW, Self::OLD, PART];
+
+    fn target(places: &Places, plan: &Lines) -> Result<Target, Failed> {
+        let folder = plan.get("dest_dir").ok_or(Failed::NotReceived)?;
+        let file_name = plan.get("filename").ok_or(Failed::NotReceived)?;
+        let file_name = checked_name(file_name.as_bytes()).map_err(|_| Failed::NotReceived)?;
+        Ok(Target::new(places.resolve(folder)?, file_name))
     }
 
-    fn remove_leftovers(&mut self) -> Result<(), Error> {
-        if let Some(plan) = self.places.plan(PLAN)?
-            && let Ok((folder, file_name)) = destination(&plan)
-            && let Ok(place) = self.places.resolve(folder)
-        {
-            let target = Target::new(place.path(), file_name);
-            if look(&target.folder)?.is_some() {
-                remove_own(&self.places, &target)?;
-            }
+    fn may_replace(there: &Metadata) -> bool {
+        there.is_file()
+    }
+
+    fn describe(target: &Target) -> Result<String, Failed> {
+        Ok(hex(&hash_of(&target.path)?))
+    }
+
+    fn build(places: &Places, plan: &Lines, target: &Target, old: Option<&Metadata>) -> Result<(), Error> {
+        let mode = plan.get("mode").map(parse_mode).transpose()?;
+        let new = target.beside(Self::NEW);
+        let mut file = places.disk.create(&new)?;
+        let hash = file.copy_from(&places.ready().join("content"))?;
+        if !plan.is_hash("sha256", &hash) {
+            return Err(Error::Damaged);
         }
-        self.places.drop_journal()?;
-        Ok(self.places.drop_download()?)
+        let mode = mode.or(old.and_then(mode_of)).unwrap_or(DEFAULT_MODE);
+        places.disk.set_mode(&new, mode)?;
+        Ok(file.sync()?)
     }
-}
 
-/// Removes all that the module has put beside the destination.
-fn remove_own(places: &Places, target: &Target) -> Result<(), DiskError> {
-    for name in [NEW, OLD, PART] {
-        let path = target.beside(name);
-        if look(&path)?.is_some() {
-            places.disk.remove_file(&path)?;
+    fn keep(disk: &Disk, target: &Target) -> Result<(), Failed> {
+        let (part, old) = (target.beside(PART), target.beside(Self::OLD));
+        if disk.link(&target.path, &old).is_ok() {
+            return Ok(());
+        }
+        let metadata = look(&target.path)?.ok_or(Failed::BackupLost)?;
+        let mut copy = disk.create(&part)?;
+        copy.copy_from(&target.path)?;
+        if let Some(owner) = owner_of(&metadata) {
+            disk.set_owner(&part, owner)?;
+        }
+        if let Some(mode) = mode_of(&metadata) {
+            disk.set_mode(&part, mode)?;
+        }
+        if let Ok(time) = metadata.modified() {
+            copy.set_modified(time)?;
+        }
+        copy.sync()?;
+        Ok(disk.rename(&part, &old)?)
+    }
+
+    fn withdraw(disk: &Disk, target: &Target, plan: &Lines) -> Result<(), Failed> {
+        // A file that somebody else has put there stays.
+        if hash_of_file(target)?.is_some_and(|hash| plan.is_hash("sha256", &hash)) {
+            disk.remove_file(&target.path)?;
+        }
+        Ok(())
+    }
+
+    fn put_back(disk: &Disk, target: &Target, described: &str) -> Result<(), Failed> {
+        let old = target.beside(Self::OLD);
+        if look(&old)?.is_some() {
+            return Ok(disk.rename(&old, &target.path)?);
+        }
+        match hash_of_file(target)? {
+            Some(hash) if hex(&hash) == described => Ok(()),
+            Some(_) | None => Err(Failed::BackupLost),
         }
     }
-    Ok(())
 }
 
-/// What is at the destination, if it may be replaced.
-fn check_target(target: &Target) -> Result<Option<std::fs::Metadata>, Error> {
-    match look(&target.file)? {
-        Some(metadata) if !metadata.is_file() => Err(Error::NotAFile),
-        there => Ok(there),
+/// The hash of what is at the destination, if it is a file.
+fn hash_of_file(target: &Target) -> Result<Option<[u8; 32]>, Failed> {
+    match look(&target.path)? {
+        Some(there) if there.is_file() => Ok(Some(hash_of(&target.path)?)),
+        Some(_) | None => Ok(None),
     }
 }
 
-fn checked_name(content: &[u8]) -> Result<&str, Error> {
-    let text = line(content).and_then(name).map_err(Error::Name)?;
-    if [NEW, OLD, PART].contains(&text) {
-        return Err(Error::Name(PathFault::NotAName));
+fn checked_name(content: &[u8]) -> Result<&str, PathFault> {
+    let text = line(content).and_then(name)?;
+    if OneFile::OWN.contains(&text) {
+        return Err(PathFault::NotAName);
     }
     Ok(text)
-}
-
-fn destination(plan: &Lines) -> Result<(&str, &str), Error> {
-    let folder = plan.get("dest_dir").ok_or(Error::NotReceived)?;
-    let file_name = plan.get("filename").ok_or(Error::NotReceived)?;
-    Ok((folder, checked_name(file_name.as_bytes())?))
 }
 
 /// As `chmod` reads it, but for symbolic modes.
@@ -333,30 +271,11 @@ fn parse_mode(text: &str) -> Result<u32, Error> {
     u32::from_str_radix(text, 8).map_err(|_| Error::Permissions)
 }
 
-/// A payload file of one line.
-async fn short(file: &mut File<'_, '_>) -> Result<Vec<u8>, Error> {
-    let mut content = Vec::new();
-    if file.len() > LINE_MAX_LEN as u64 {
-        return Err(Error::Unexpected);
-    }
-    while let Some(chunk) = file.next_chunk().await? {
-        content.extend_from_slice(chunk);
-    }
-    Ok(content)
-}
-
-fn place_failed(error: PlaceError) -> Error {
-    match error {
-        PlaceError::Fault(fault) => Error::Folder(fault),
-        PlaceError::Disk(error) => Error::Disk(error),
-    }
-}
-
 #[cfg(test)]
 impl SingleFile {
-    fn on(disk: crate::disk::Disk, work: &std::path::Path, root: &std::path::Path) -> SingleFile {
-        let mut module = SingleFile::new(work, root);
-        module.places.disk = disk;
-        module
+    fn on(disk: Disk, work: &std::path::Path, root: &std::path::Path) -> SingleFile {
+        SingleFile {
+            placing: Placing::on(disk, work, root),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Deployments whose program ends at every step. What the module does in one go is tested from outside.
+//! Deployments that are cut short at every step. What the module does in one go is tested from outside.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -6,33 +6,20 @@ use std::path::Path;
 
 use mender::deployment::{Action, Event};
 use mender::update_module::CallbackState;
-use mender_testkit::payload::MemoryPayload;
 
 use super::SingleFile;
-use crate::disk::crashes::{Case, Tree, tree};
+use crate::disk::crashes::{Case, Tree, at_every_step, succeeds, tree};
 
 const NEW: &[u8] = b"the new content, in several chunks";
 
-fn payload(root: &Path, folder: &str) -> MemoryPayload {
-    let folder = root.join(folder);
-    MemoryPayload::new("single-file", 10)
-        .file("dest_dir", folder.to_str().unwrap())
-        .file("filename", "app.conf\n")
-        .file("permissions", "640\n")
-        .file("app.conf", NEW)
-}
-
-fn succeeds(_: &Path, _: Action, event: Event) -> Event {
-    event
-}
-
-/// The new software does not reach the server.
-fn is_not_committed(_: &Path, action: Action, event: Event) -> Event {
-    if action == Action::CommitGate {
-        Event::Failed
-    } else {
-        event
-    }
+fn files(root: &Path, folder: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let folder = root.join(folder).into_os_string().into_encoded_bytes();
+    vec![
+        ("dest_dir", folder),
+        ("filename", b"app.conf\n".into()),
+        ("permissions", b"640\n".into()),
+        ("app.conf", NEW.into()),
+    ]
 }
 
 /// The disk loses what was downloaded.
@@ -78,89 +65,51 @@ fn is_new_in_new_folders(root: &Path, before: Tree) {
 const CASE: Case<SingleFile> = Case {
     start: SingleFile::on,
     before: with_old,
-    payload: |root| payload(root, "etc"),
+    files: |root| files(root, "etc"),
     answer: succeeds,
     links: true,
     after: is_new,
     succeeds: true,
 };
 
-#[test]
-fn an_end_anywhere_in_a_success() {
-    CASE.ends_everywhere();
+const WITHOUT_LINKS: Case<SingleFile> = Case { links: false, ..CASE };
+
+const WITHOUT_OLD: Case<SingleFile> = Case {
+    before: without_old,
+    ..CASE
+};
+
+const IN_NEW_FOLDERS: Case<SingleFile> = Case {
+    before: nothing,
+    files: |root| files(root, "a/b"),
+    after: is_new_in_new_folders,
+    ..CASE
+};
+
+at_every_step! {
+    of_a_success: CASE,
+    of_a_success_without_hard_links: WITHOUT_LINKS,
+    of_a_success_without_an_old_file: WITHOUT_OLD,
+    of_a_success_in_new_folders: IN_NEW_FOLDERS,
+    of_a_rollback: CASE.rolled_back(),
+    of_a_rollback_without_hard_links: WITHOUT_LINKS.rolled_back(),
+    of_a_rollback_without_an_old_file: WITHOUT_OLD.rolled_back(),
+    of_a_rollback_in_new_folders: IN_NEW_FOLDERS.rolled_back(),
+    of_an_install_that_fails: CASE.fails(install_fails),
+    of_an_install_that_finds_a_damaged_download: CASE.fails(is_damaged),
 }
 
 #[test]
-fn an_end_anywhere_in_a_success_without_hard_links() {
-    Case { links: false, ..CASE }.ends_everywhere();
+fn every_flow() {
+    CASE.passes_every_flow();
 }
 
 #[test]
-fn an_end_anywhere_in_a_success_without_an_old_file() {
-    Case {
-        before: without_old,
-        ..CASE
-    }
-    .ends_everywhere();
+fn every_flow_without_hard_links() {
+    WITHOUT_LINKS.passes_every_flow();
 }
 
 #[test]
-fn an_end_anywhere_in_a_rollback() {
-    Case {
-        answer: is_not_committed,
-        succeeds: false,
-        ..CASE
-    }
-    .ends_everywhere();
-}
-
-#[test]
-fn an_end_anywhere_in_a_rollback_without_hard_links() {
-    Case {
-        answer: is_not_committed,
-        succeeds: false,
-        links: false,
-        ..CASE
-    }
-    .ends_everywhere();
-}
-
-#[test]
-fn an_end_anywhere_in_a_rollback_without_an_old_file() {
-    Case {
-        before: without_old,
-        answer: is_not_committed,
-        succeeds: false,
-        ..CASE
-    }
-    .ends_everywhere();
-}
-
-#[test]
-fn an_end_anywhere_in_a_rollback_of_new_folders() {
-    let case = Case {
-        before: nothing,
-        payload: |root| payload(root, "a/b"),
-        after: is_new_in_new_folders,
-        ..CASE
-    };
-    case.ends_everywhere();
-    Case {
-        answer: is_not_committed,
-        succeeds: false,
-        ..case
-    }
-    .ends_everywhere();
-}
-
-#[test]
-fn an_end_anywhere_in_an_install_that_fails() {
-    for answer in [is_damaged, install_fails] {
-        Case {
-            answer,
-            succeeds: false,
-            ..CASE
-        }
-        .ends_everywhere();
-    }
+fn every_flow_in_new_folders() {
+    IN_NEW_FOLDERS.passes_every_flow();
 }

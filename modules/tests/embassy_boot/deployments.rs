@@ -7,6 +7,7 @@ use mender_testkit::flash::FlashError;
 use mender_testkit::module_test::{Board, ModuleTest, Summary};
 
 use crate::area::Area;
+use crate::device::Request;
 
 /// Where the partitions are, on a chip with write units of `WRITE` bytes and sectors of `SECTOR`. `ACTIVE` and `DFU` are their
 /// erase units; the larger one is the bootloader's page.
@@ -35,13 +36,6 @@ fn image(version: u8, len: u32) -> Vec<u8> {
     (0..len)
         .map(|at| (at as u8 ^ (at >> 7) as u8).wrapping_mul(5).wrapping_add(version * 16) & 0x7f)
         .collect()
-}
-
-/// What STATE asks of the next boot, read as the bootloader does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Request {
-    None,
-    Swap { steps: u32 },
 }
 
 impl<const WRITE: usize, const SECTOR: usize, const ACTIVE: usize, const DFU: usize> Plan<WRITE, SECTOR, ACTIVE, DFU> {
@@ -90,17 +84,6 @@ impl<const WRITE: usize, const SECTOR: usize, const ACTIVE: usize, const DFU: us
         }
     }
 
-    fn request(&self, board: &Board<WRITE, SECTOR>) -> Request {
-        let bytes = self.state(board).0.to_bytes();
-        let mut words = bytes.chunks(WRITE);
-        let mut next = || words.next().expect("STATE is longer");
-        if next().iter().any(|byte| *byte != 0xf0) || next().iter().any(|byte| *byte != 0xff) {
-            return Request::None;
-        }
-        let steps = words.take_while(|word| !word.contains(&0xff)).count() as u32;
-        Request::Swap { steps }
-    }
-
     /// Whether a page of ACTIVE is that of an image.
     fn has(&self, board: &Board<WRITE, SECTOR>, page: u32, version: u8, len: u32) -> bool {
         let page = page * Self::PAGE;
@@ -115,7 +98,7 @@ impl<const WRITE: usize, const SECTOR: usize, const ACTIVE: usize, const DFU: us
     /// ACTIVE's first page is the last that a swap brings, its last page the last that a swap back brings. So one of them in
     /// place, before the step that brings it is the next one to do, means that the steps are not those that were done.
     fn bootloader_forgets(&self, board: &Board<WRITE, SECTOR>) -> bool {
-        let Request::Swap { steps } = self.request(board) else {
+        let Request::Swap { steps } = Request::of(&self.state(board).0.to_bytes(), WRITE) else {
             return false;
         };
         let last = self.pages - 1;

@@ -16,6 +16,26 @@ pub const SECTOR: usize = 512;
 pub type Flash<const WRITE: usize> = Partition<WRITE, SECTOR>;
 pub type Module<const WRITE: usize> = EmbassyBoot<Flash<WRITE>, Flash<WRITE>, Flash<WRITE>, fn(), EmbassyBootImage, 64>;
 
+/// What STATE asks of the next boot, read by other means than the module's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    None,
+    Swap { steps: u32 },
+}
+
+impl Request {
+    /// Of the content of STATE, written in units of so many bytes.
+    pub fn of(state: &[u8], word_len: usize) -> Request {
+        let mut words = state.chunks(word_len);
+        let mut next = || words.next().expect("STATE is longer");
+        if next().iter().any(|byte| *byte != 0xf0) || next().iter().any(|byte| *byte != 0xff) {
+            return Request::None;
+        }
+        let steps = words.take_while(|word| !word.contains(&0xff)).count() as u32;
+        Request::Swap { steps }
+    }
+}
+
 #[derive(Clone)]
 pub struct Device<const WRITE: usize> {
     pub flash: SimFlash<WRITE, SECTOR>,

@@ -11,7 +11,7 @@ use pollster::block_on;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use crate::device::{Device, Module, PAGES, image};
+use crate::device::{Device, Module, PAGES, Request, image};
 use crate::support::{Outcome, Surroundings, deploy};
 
 /// What goes wrong besides the power.
@@ -39,13 +39,6 @@ const STORIES: [Story; 6] = [
     Story::BadPayload,
 ];
 
-/// What STATE makes the bootloader do, seen by other means than the module's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Request {
-    None,
-    Swap { steps: u32 },
-}
-
 struct Run<const WRITE: usize> {
     device: Device<WRITE>,
     story: Story,
@@ -63,14 +56,7 @@ impl<const WRITE: usize> Run<WRITE> {
     }
 
     fn request(&self) -> Request {
-        let bytes = self.device.state().to_bytes();
-        let mut words = bytes.chunks(WRITE);
-        let mut next = || words.next().expect("STATE is longer");
-        if next().iter().any(|byte| *byte != 0xf0) || next().iter().any(|byte| *byte != 0xff) {
-            return Request::None;
-        }
-        let steps = words.take_while(|word| !word.contains(&0xff)).count() as u32;
-        Request::Swap { steps }
+        Request::of(&self.device.state().to_bytes(), WRITE)
     }
 
     /// See "Limits" in the module's documentation: an image was swapped in, and a cut within the erase that was to end this

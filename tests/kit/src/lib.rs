@@ -7,6 +7,7 @@
 //! | [`device`] | a device without hardware that keeps what it is told; seeded random numbers |
 //! | [`files`] | files that hang on the power supply of the simulated flash |
 //! | [`flash`] | a NOR flash that enforces the rules of real chips, counts operations, and loses power on demand |
+//! | `folder` | a folder of the host as the board's disk, and what a power cut leaves of it; on Unix |
 //! | [`image`] | builds and reads MCUboot images |
 //! | [`module_test`] | proves an update module: every flow and every power cut, through the real client |
 //! | [`network`] | the simulated server at the end of a connector, in process |
@@ -81,6 +82,7 @@
 //! | a restart | [`Board::reset`](module_test::Board::reset) or [`Board::restart`](module_test::Board::restart) |
 //! | a bootloader | [`ModuleTest::boot`](module_test::ModuleTest::boot), with [`bootloader::Mcuboot`] for example |
 //! | files | [`Board::files`](module_test::Board::files) |
+//! | a real file system | `Board::folder` |
 //! | old software on the board | [`ModuleTest::factory`](module_test::ModuleTest::factory) |
 //! | a second update of another form | [`ModuleTest::next_payload`](module_test::ModuleTest::next_payload) |
 //! | another chip | [`ModuleTest::on_chip`](module_test::ModuleTest::on_chip) |
@@ -120,6 +122,8 @@ pub mod bootloader;
 pub mod device;
 pub mod files;
 pub mod flash;
+#[cfg(unix)]
+pub mod folder;
 pub mod image;
 pub mod module_test;
 pub mod network;

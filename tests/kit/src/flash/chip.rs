@@ -129,6 +129,9 @@ pub(super) struct Chip {
     power: Power,
     /// Operations of what else hangs on this power supply.
     other_operations: u64,
+    /// How often power was lost, and where in an operation the last time.
+    pub(super) losses: u64,
+    pub(super) lost_at: CutAt,
     /// The operation that the last scheduled cut struck.
     pub(super) cut_operation: Option<Operation>,
     /// Where words of zeros may be written over anything.
@@ -158,6 +161,8 @@ impl Chip {
             violations: Vec::new(),
             power: Power::On { cut: None },
             other_operations: 0,
+            losses: 0,
+            lost_at: CutAt::Before,
             cut_operation: None,
             zeros_over: 0..0,
             halts: false,
@@ -256,6 +261,8 @@ impl Chip {
 
     pub(super) fn switch_off(&mut self) {
         self.power = Power::Off;
+        self.losses += 1;
+        self.lost_at = CutAt::Before;
     }
 
     pub(super) fn power_is_on(&self) -> bool {
@@ -306,6 +313,8 @@ impl Chip {
         }
         let at = planned.at;
         self.power = Power::Off;
+        self.losses += 1;
+        self.lost_at = at;
         self.cut_operation = Some(operation);
         match at {
             CutAt::Before => Err(FlashError::PowerLost),

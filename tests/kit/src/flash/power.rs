@@ -129,6 +129,12 @@ impl PowerSupply {
     pub(crate) fn change_files(&self, change: impl Fn(&mut FileContents, u8)) -> bool {
         self.perform(|chip| chip.change_files(&change))
     }
+
+    /// How often power was lost so far, and where in an operation the last time.
+    pub(crate) fn losses(&self) -> (u64, CutAt) {
+        let chip = self.chip.lock().unwrap_or_else(PoisonError::into_inner);
+        (chip.losses, chip.lost_at)
+    }
 }
 
 /// SplitMix64: small, seedable, and good enough to choose where things break.

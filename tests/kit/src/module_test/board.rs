@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::device::ResetLine;
 use crate::files::Files;
 use crate::flash::{FlashError, Partition, SimFlash};
+#[cfg(unix)]
+use crate::folder::Folder;
 
 /// Room for the client's own records, at the chip's end: at least this many bytes and two sectors.
 const STORAGE_LEN: usize = 8192;
@@ -22,6 +24,8 @@ pub struct Board<const WRITE: usize = 4, const SECTOR: usize = 4096> {
     chip: SimFlash<WRITE, SECTOR>,
     module_len: u32,
     files: Files,
+    #[cfg(unix)]
+    folder: Folder,
     reset: ResetLine,
     boots: Arc<AtomicU32>,
 }
@@ -36,6 +40,8 @@ impl<const WRITE: usize, const SECTOR: usize> Board<WRITE, SECTOR> {
         chip.allow_zeros_over((module_sectors * SECTOR) as u32..chip.len() as u32);
         Board {
             files: Files::new(chip.power_supply()),
+            #[cfg(unix)]
+            folder: Folder::new(chip.power_supply()),
             chip,
             module_len: (module_sectors * SECTOR) as u32,
             reset: ResetLine::new(),
@@ -48,6 +54,8 @@ impl<const WRITE: usize, const SECTOR: usize> Board<WRITE, SECTOR> {
         let chip = self.chip.fork();
         Board {
             files: self.files.fork(chip.power_supply()),
+            #[cfg(unix)]
+            folder: self.folder.fork(chip.power_supply()),
             chip,
             module_len: self.module_len,
             reset: ResetLine::new(),
@@ -88,6 +96,14 @@ impl<const WRITE: usize, const SECTOR: usize> Board<WRITE, SECTOR> {
     /// Files that hang on the chip's power supply, for modules that update something else than flash.
     pub fn files(&self) -> Files {
         self.files.clone()
+    }
+
+    /// The board's disk as a folder of the host, for modules that work on a real file system: see
+    /// [`folder`](crate::folder). `at` is an empty folder that belongs to the test; the disk of this board is put there unless
+    /// it is there already, after a power cut as the cut has left it. Ask for it again whenever the board has booted.
+    #[cfg(unix)]
+    pub fn folder(&self, at: impl AsRef<std::path::Path>) -> Folder {
+        self.folder.shown_at(at.as_ref())
     }
 
     /// The reset line. Pulling it restarts the board as soon as the callback at work returns or waits.
