@@ -9,6 +9,26 @@ use mender_modules::mcuboot::{DirectXip, Overwrite, SwapMove, SwapOffset, SwapSc
 use crate::deployments::{Geometry, passes};
 use crate::device::TestMode;
 
+impl Geometry {
+    fn with_max_align(self, max_align: u32) -> Geometry {
+        Geometry { max_align, ..self }
+    }
+
+    fn with_slots(self, slot0: u32, slot1: u32) -> Geometry {
+        Geometry {
+            slots: (slot0, slot1),
+            ..self
+        }
+    }
+
+    fn with_few_second_cuts(self) -> Geometry {
+        Geometry {
+            few_second_cuts: true,
+            ..self
+        }
+    }
+}
+
 /// A chip with small sectors and the smallest alignment that it allows.
 fn small<const WRITE: usize, M: TestMode>() -> Geometry {
     Geometry::of::<WRITE, 512, M>(12).with_few_second_cuts()

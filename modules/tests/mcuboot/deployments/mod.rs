@@ -55,26 +55,8 @@ impl Geometry {
         }
     }
 
-    pub fn with_max_align(self, max_align: u32) -> Geometry {
-        Geometry { max_align, ..self }
-    }
-
-    pub fn with_slots(self, slot0: u32, slot1: u32) -> Geometry {
-        Geometry {
-            slots: (slot0, slot1),
-            ..self
-        }
-    }
-
     pub fn with_bodies(self, bodies: [usize; 3]) -> Geometry {
         Geometry { bodies, ..self }
-    }
-
-    pub fn with_few_second_cuts(self) -> Geometry {
-        Geometry {
-            few_second_cuts: true,
-            ..self
-        }
     }
 
     /// Overwrite-only that copies the whole slot.

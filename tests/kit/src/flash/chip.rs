@@ -7,11 +7,15 @@ use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::Path;
+#[cfg(unix)]
+use std::sync::Arc;
 
 use embedded_storage_async::nor_flash::{NorFlashError, NorFlashErrorKind};
 
 use super::cells::{Cells, ERASED};
 use super::power::{CutAt, FileContents, Observer, Operation, PowerCut, Random};
+#[cfg(unix)]
+use crate::folder::Model;
 
 /// Why an operation was refused. All but [`PowerLost`](FlashError::PowerLost) and [`Io`](FlashError::Io) are faults of
 /// the caller and recorded as violations.
@@ -114,7 +118,7 @@ enum Power {
 pub(super) enum Fate {
     Done,
     DoneThenOff,
-    Torn(Random),
+    Torn { seed: u64 },
 }
 
 #[derive(Debug)]
@@ -129,9 +133,6 @@ pub(super) struct Chip {
     power: Power,
     /// Operations of what else hangs on this power supply.
     other_operations: u64,
-    /// How often power was lost, and where in an operation the last time.
-    pub(super) losses: u64,
-    pub(super) lost_at: CutAt,
     /// The operation that the last scheduled cut struck.
     pub(super) cut_operation: Option<Operation>,
     /// Where words of zeros may be written over anything.
@@ -141,6 +142,9 @@ pub(super) struct Chip {
     file: Option<File>,
     /// Files that hang on this power supply: see [`Files`](crate::files::Files).
     pub(super) files: FileContents,
+    /// A disk on this power supply: see [`Folder`](crate::folder::Folder).
+    #[cfg(unix)]
+    pub(super) disk: Arc<Model>,
     pub(super) observer: Option<Observer>,
 }
 
@@ -161,13 +165,13 @@ impl Chip {
             violations: Vec::new(),
             power: Power::On { cut: None },
             other_operations: 0,
-            losses: 0,
-            lost_at: CutAt::Before,
             cut_operation: None,
             zeros_over: 0..0,
             halts: false,
             file: None,
             files: FileContents::new(),
+            #[cfg(unix)]
+            disk: Arc::default(),
             observer: None,
         }
     }
@@ -180,6 +184,8 @@ impl Chip {
             halts: self.halts,
             zeros_over: self.zeros_over.clone(),
             files: self.files.clone(),
+            #[cfg(unix)]
+            disk: Arc::clone(&self.disk),
             ..Chip::new(self.write_len, self.sector_len, self.sector_erases.len())
         }
     }
@@ -221,18 +227,25 @@ impl Chip {
         self.cells.load(bytes);
     }
 
-    /// Takes over what another chip holds, and puts the power on. Counters and violations stay.
-    pub(super) fn take_over(&mut self, other: &Chip) {
-        self.cells = other.cells.clone();
-        self.files = other.files.clone();
+    /// Takes over what another chip and all else on its power supply hold, and puts the power on. Counters and violations
+    /// stay.
+    pub(super) fn take_over(&mut self, other: Chip) {
+        self.cells = other.cells;
+        self.files = other.files;
+        #[cfg(unix)]
+        {
+            self.disk = other.disk;
+        }
         self.restore_power();
     }
 
-    /// A number that differs between chips that hold different things, files included.
+    /// A number that differs between chips that hold different things, all else on their power supplies included.
     pub(super) fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.cells.digest().hash(&mut hasher);
         self.files.hash(&mut hasher);
+        #[cfg(unix)]
+        self.disk.hash(&mut hasher);
         hasher.finish()
     }
 
@@ -260,9 +273,15 @@ impl Chip {
     }
 
     pub(super) fn switch_off(&mut self) {
+        self.lose_power(CutAt::Before);
+    }
+
+    fn lose_power(&mut self, _at: CutAt) {
         self.power = Power::Off;
-        self.losses += 1;
-        self.lost_at = CutAt::Before;
+        #[cfg(unix)]
+        {
+            self.disk = Arc::new(self.disk.after_power_cut(_at));
+        }
     }
 
     pub(super) fn power_is_on(&self) -> bool {
@@ -312,13 +331,11 @@ impl Chip {
             return Ok(Fate::Done);
         }
         let at = planned.at;
-        self.power = Power::Off;
-        self.losses += 1;
-        self.lost_at = at;
+        self.lose_power(at);
         self.cut_operation = Some(operation);
         match at {
             CutAt::Before => Err(FlashError::PowerLost),
-            CutAt::Within { seed } => Ok(Fate::Torn(Random::new(seed))),
+            CutAt::Within { seed } => Ok(Fate::Torn { seed }),
             CutAt::After => Ok(Fate::DoneThenOff),
         }
     }
@@ -338,9 +355,25 @@ impl Chip {
                 return true;
             }
             Ok(Fate::DoneThenOff) => change(&mut self.files, u8::MAX),
-            Ok(Fate::Torn(mut random)) => change(&mut self.files, random.byte()),
+            Ok(Fate::Torn { seed }) => change(&mut self.files, Random::new(seed).byte()),
             Err(_) => {}
         }
+        false
+    }
+
+    /// A change of the disk, to this. Whether there is power after it.
+    #[cfg(unix)]
+    pub(super) fn change_disk(&mut self, to: &Arc<Model>) -> bool {
+        let cut = match self.other_operation() {
+            Ok(Fate::Done) => {
+                self.disk = Arc::clone(to);
+                return true;
+            }
+            Ok(Fate::DoneThenOff) => CutAt::After,
+            Ok(Fate::Torn { seed }) => CutAt::Within { seed },
+            Err(_) => return false,
+        };
+        self.disk = Arc::new(to.after_power_cut(cut));
         false
     }
 
@@ -376,7 +409,8 @@ impl Chip {
         match fate {
             Fate::Done => self.program(range.start, data),
             Fate::DoneThenOff => self.program(range.start, data).and(Err(FlashError::PowerLost)),
-            Fate::Torn(mut random) => {
+            Fate::Torn { seed } => {
+                let mut random = Random::new(seed);
                 let whole = random.up_to(data.len() / self.write_len) * self.write_len;
                 self.program(range.start, &data[..whole])?;
                 if let Some(word) = data.get(whole..whole + self.write_len) {
@@ -422,7 +456,8 @@ impl Chip {
                     Ok(())
                 }
             }
-            Fate::Torn(mut random) => {
+            Fate::Torn { seed } => {
+                let mut random = Random::new(seed);
                 let border = random.up_to(self.sector_len);
                 let kind = random.up_to(2);
                 // What reads as erased after this may not be: cells that were erased for too short a time do not hold.

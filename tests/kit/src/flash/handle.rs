@@ -221,13 +221,15 @@ impl<const WRITE: usize, const SECTOR: usize> SimFlash<WRITE, SECTOR> {
         self.supply.clone()
     }
 
-    /// Takes over what another chip and its files hold, and puts the power on. Counters and violations stay.
+    /// Takes over what another chip and all else on its power supply hold, and puts the power on. Counters and violations
+    /// stay.
     pub(crate) fn take_over(&self, other: &Self) {
         let other = other.chip().fork();
-        self.chip().take_over(&other);
+        self.chip().take_over(other);
     }
 
-    /// A number that differs between chips in different states, files included, and is equal between chips in the same.
+    /// A number that differs between chips in different states, all else on their power supplies included, and is equal between
+    /// chips in the same.
     pub(crate) fn digest(&self) -> u64 {
         self.chip().digest()
     }

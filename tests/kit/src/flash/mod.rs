@@ -9,7 +9,10 @@
 //! operations, and [`SimFlash::cut_power`] takes the power away before, within or after the n-th of them; what is cut
 //! leaves a torn word or a half erased sector behind.
 //!
-//! Depends on `embedded-storage-async` only.
+//! Files and a disk can hang on its power supply: their contents are kept here, beside the cells, so that a copy of a chip is
+//! a copy of all that survives a restart. What they mean is said by [`files`](crate::files) and `folder`.
+//!
+//! Depends on `embedded-storage-async`, and on `folder` for what a power cut leaves of a disk.
 
 mod cells;
 mod chip;

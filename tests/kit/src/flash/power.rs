@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::chip::Chip;
+#[cfg(unix)]
+use crate::folder::Model;
 
 /// A power cut that waits for a write or erase operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -130,10 +132,26 @@ impl PowerSupply {
         self.perform(|chip| chip.change_files(&change))
     }
 
-    /// How often power was lost so far, and where in an operation the last time.
-    pub(crate) fn losses(&self) -> (u64, CutAt) {
-        let chip = self.chip.lock().unwrap_or_else(PoisonError::into_inner);
-        (chip.losses, chip.lost_at)
+    /// What the disk on this power supply holds.
+    #[cfg(unix)]
+    pub(crate) fn disk(&self) -> Arc<Model> {
+        Arc::clone(&self.chip().disk)
+    }
+
+    /// Replaces it: no operation.
+    #[cfg(unix)]
+    pub(crate) fn set_disk(&self, disk: Model) {
+        self.chip().disk = Arc::new(disk);
+    }
+
+    /// Changes it to this, in one operation. Whether there is power after it.
+    #[cfg(unix)]
+    pub(crate) fn change_disk(&self, to: &Arc<Model>) -> bool {
+        self.perform(|chip| chip.change_disk(to))
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.chip().power_is_on()
     }
 }
 

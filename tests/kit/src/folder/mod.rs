@@ -30,8 +30,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::flash::{Outcome, PowerSupply, SimFlash};
-use model::Model;
+use crate::flash::{PowerSupply, SimFlash};
+pub(crate) use model::Model;
 
 /// What a program asks of the file system. All paths are in the folder, without links on the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,18 +65,9 @@ pub enum Change<'p> {
 /// The folder of a board: see the [module](self). Cloning gives another handle onto the same one.
 #[derive(Clone, Debug)]
 pub struct Folder {
+    /// Has what the disk holds.
     power: PowerSupply,
-    disk: Arc<Mutex<Disk>>,
     host: Arc<Mutex<Host>>,
-}
-
-/// What a board has of it.
-#[derive(Debug)]
-struct Disk {
-    id: u64,
-    model: Model,
-    /// Losses of power that the model has been through.
-    losses: u64,
 }
 
 /// The place on the host, where the disk of one board at a time can be seen. All copies of a board share it, so that paths
@@ -84,14 +75,14 @@ struct Disk {
 #[derive(Debug, Default)]
 struct Host {
     at: Option<PathBuf>,
-    /// The disk that is there.
-    shows: Option<u64>,
-    disks: u64,
+    /// What can be seen there. `None` while it is being changed, and after a change that a power cut has undone.
+    shows: Option<Arc<Model>>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A test that panicked meanwhile has failed already.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+impl Host {
+    fn shows(&self, disk: &Arc<Model>) -> bool {
+        self.shows.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, disk))
+    }
 }
 
 fn lost() -> io::Error {
@@ -99,10 +90,10 @@ fn lost() -> io::Error {
 }
 
 impl Folder {
-    /// An empty one.
+    /// What is on this power supply, to be shown somewhere.
     pub(crate) fn new(power: PowerSupply) -> Folder {
-        let host = Host::default();
-        Folder::on(power, Model::default(), Arc::new(Mutex::new(host)))
+        let host = Arc::default();
+        Folder { power, host }
     }
 
     /// An empty one at this empty folder of the host, on the power supply of a chip. On a simulated board:
@@ -114,92 +105,85 @@ impl Folder {
     /// After the power came back: makes the place on the host show what the disk holds. [`Board`](crate::module_test::Board)
     /// does so by itself.
     pub fn show(&self) {
-        let at = lock(&self.host).at.clone();
+        let at = self.host().at.clone();
         let _same = self.shown_at(&at.expect("it was shown before"));
     }
 
-    fn on(power: PowerSupply, model: Model, host: Arc<Mutex<Host>>) -> Folder {
-        let id = {
-            let mut host = lock(&host);
-            host.disks += 1;
-            host.disks
-        };
-        Folder {
-            power,
-            disk: Arc::new(Mutex::new(Disk { id, model, losses: 0 })),
-            host,
-        }
+    fn host(&self) -> MutexGuard<'_, Host> {
+        // A test that panicked meanwhile has failed already.
+        self.host.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A copy on another power supply; all that programs see of this one is on the disk of the copy.
-    pub(crate) fn fork(&self, power: PowerSupply) -> Folder {
-        let disk = lock(&self.disk);
-        let mut model = disk.model.clone();
-        match self.power.losses() {
-            (losses, cut) if losses != disk.losses => model.lose(cut),
-            _ => model.settle(),
-        }
-        Folder::on(power, model, Arc::clone(&self.host))
+    /// The folder on another power supply, to be shown at the same place.
+    pub(crate) fn on(&self, power: PowerSupply) -> Folder {
+        let host = Arc::clone(&self.host);
+        Folder { power, host }
     }
 
     /// The folder after whatever happened to the power, to be seen at this place of the host.
     #[must_use]
     pub(crate) fn shown_at(&self, at: &Path) -> Folder {
-        let mut disk = lock(&self.disk);
-        let mut host = lock(&self.host);
+        let mut host = self.host();
         let known = host.at.get_or_insert_with(|| at.into());
         assert_eq!(known, at, "a board has one folder");
-        let (losses, cut) = self.power.losses();
-        if losses != disk.losses {
-            disk.losses = losses;
-            disk.model.lose(cut);
+        let disk = self.power.disk();
+        if !host.shows(&disk) {
             host.shows = None;
-        }
-        if host.shows != Some(disk.id) {
             clear(at).unwrap_or_else(|error| panic!("cannot clear {}: {error}", at.display()));
-            let written = disk.model.write_to(at);
+            let written = disk.write_to(at);
             written.unwrap_or_else(|error| panic!("cannot fill {}: {error}", at.display()));
-            host.shows = Some(disk.id);
+            host.shows = Some(disk);
         }
+        drop(host);
         self.clone()
     }
 
-    fn host_path(&self, disk: &Disk) -> PathBuf {
-        let host = lock(&self.host);
-        assert_eq!(host.shows, Some(disk.id), "the folder of another board is at its place");
-        host.at.clone().expect("it is shown somewhere")
+    /// The place on the host, which does not show this disk any more, and what is on the disk.
+    fn opened(&self) -> (PathBuf, Arc<Model>) {
+        let mut host = self.host();
+        let disk = self.power.disk();
+        assert!(host.shows(&disk), "the folder of another board is at its place");
+        host.shows = None;
+        (host.at.clone().expect("it is shown somewhere"), disk)
     }
 
     /// Fills the folder as a factory does: neither counted nor cut, and all of it is on the disk.
     pub fn fill(&self, fill: impl FnOnce(&Path)) {
-        let mut disk = lock(&self.disk);
-        let at = self.host_path(&disk);
+        let (at, _) = self.opened();
         fill(&at);
-        disk.model = Model::scan(&at).unwrap_or_else(|error| panic!("cannot read {}: {error}", at.display()));
+        let disk = Model::scan(&at).unwrap_or_else(|error| panic!("cannot read {}: {error}", at.display()));
+        self.power.set_disk(disk);
+        self.host().shows = Some(self.power.disk());
     }
 
-    /// Makes a change by calling `make`, as one operation of the board's power supply.
+    /// Makes a change by calling `make`, as one operation of the board's power supply. A change that fails is none.
     ///
     /// # Errors
     ///
-    /// That of `make`; or the power is lost before the change, or right after it.
+    /// That of `make`; or the power is off, or lost in this operation.
     ///
     /// # Panics
     ///
     /// If a path is not in the folder; if what was said about the change is not what was done.
     pub fn change<T>(&self, change: Change<'_>, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        let outcome = self.power.operation();
-        if outcome == Outcome::NotDone {
+        if !self.power.is_on() {
             return Err(lost());
         }
-        let mut disk = lock(&self.disk);
-        let at = self.host_path(&disk);
-        let made = make()?;
-        disk.model.apply(change, &at);
-        match outcome {
-            Outcome::Done => Ok(made),
-            Outcome::DoneThenOff | Outcome::Torn(_) | Outcome::NotDone => Err(lost()),
+        let (at, before) = self.opened();
+        // Also if the power is to be lost before: what is seen on the host is then made anew from what was before.
+        let made = match make() {
+            Ok(made) => made,
+            Err(error) => {
+                self.host().shows = Some(before);
+                return Err(error);
+            }
+        };
+        let after = Arc::new(before.after(change, &at));
+        if !self.power.change_disk(&after) {
+            return Err(lost());
         }
+        self.host().shows = Some(after);
+        Ok(made)
     }
 }
 

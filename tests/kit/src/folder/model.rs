@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use crate::flash::CutAt;
 
 /// All files and folders, also those without a name; the first one is the folder of the board.
 #[derive(Clone, Debug)]
-pub(super) struct Model(Vec<Node>);
+pub(crate) struct Model(Vec<Node>);
 
 type Id = usize;
 const ROOT: Id = 0;
@@ -187,10 +188,12 @@ impl Model {
             .try_fold(ROOT, |id, name| self.names(id)?.get(name).copied())
     }
 
-    /// What was done at a place of the host.
-    pub(super) fn apply(&mut self, change: Change<'_>, at: &Path) {
-        let applied = self.try_apply(change, at);
+    /// After this was done at a place of the host.
+    pub(super) fn after(&self, change: Change<'_>, at: &Path) -> Model {
+        let mut after = self.clone();
+        let applied = after.try_apply(change, at);
         applied.unwrap_or_else(|error| panic!("{change:?} does not fit what is in {}: {error}", at.display()));
+        after
     }
 
     fn try_apply(&mut self, change: Change<'_>, at: &Path) -> io::Result<()> {
@@ -273,12 +276,18 @@ impl Model {
     }
 
     /// All that programs see is on the disk.
-    pub(super) fn settle(&mut self) {
+    fn settle(&mut self) {
         self.lose(CutAt::After);
     }
 
     /// What the disk holds after a cut: see the parent module.
-    pub(super) fn lose(&mut self, cut: CutAt) {
+    pub(crate) fn after_power_cut(&self, cut: CutAt) -> Model {
+        let mut after = self.clone();
+        after.lose(cut);
+        after
+    }
+
+    fn lose(&mut self, cut: CutAt) {
         for (id, node) in self.0.iter_mut().enumerate() {
             let mut chance = match cut {
                 CutAt::Before => Chance::None,
@@ -298,6 +307,41 @@ impl Model {
             }
             let Twice { synced, seen } = &node.properties;
             node.properties = Twice::new(if chance.up_to(1) == 0 { synced } else { seen }.clone());
+        }
+    }
+
+    fn hash_node<H: Hasher>(&self, id: Id, hasher: &mut H, known: &mut HashMap<Id, usize>) {
+        let number = known.len();
+        if let Some(known) = known.get(&id) {
+            known.hash(hasher);
+            return;
+        }
+        known.insert(id, number);
+        number.hash(hasher);
+        let Node { what, properties } = &self.0[id];
+        for Properties {
+            mode,
+            uid,
+            gid,
+            modified: _,
+        } in [&properties.synced, &properties.seen]
+        {
+            (mode, uid, gid).hash(hasher);
+        }
+        std::mem::discriminant(what).hash(hasher);
+        match what {
+            What::File(Twice { synced, seen }) => (synced, seen).hash(hasher),
+            What::Link(target) => target.hash(hasher),
+            What::Folder(states) => {
+                states.len().hash(hasher);
+                for names in states {
+                    names.len().hash(hasher);
+                    for (name, id) in names {
+                        name.hash(hasher);
+                        self.hash_node(*id, hasher, known);
+                    }
+                }
+            }
         }
     }
 
@@ -326,6 +370,14 @@ impl Model {
             written.insert(*id, path);
         }
         Ok(())
+    }
+}
+
+/// Equal for disks that hold the same and can lose the same, however they came to it. Times of modification are left out:
+/// they come from the host's clock.
+impl Hash for Model {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.hash_node(ROOT, hasher, &mut HashMap::new());
     }
 }
 

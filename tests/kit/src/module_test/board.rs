@@ -55,7 +55,7 @@ impl<const WRITE: usize, const SECTOR: usize> Board<WRITE, SECTOR> {
         Board {
             files: self.files.fork(chip.power_supply()),
             #[cfg(unix)]
-            folder: self.folder.fork(chip.power_supply()),
+            folder: self.folder.on(chip.power_supply()),
             chip,
             module_len: self.module_len,
             reset: ResetLine::new(),
