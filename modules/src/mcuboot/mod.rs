@@ -137,7 +137,9 @@
 //! All modes that revert: if the bootloader loses power within the write of copy_done that ends a test swap (direct-xip: that
 //! marks the image as chosen), so that the cell reads as neither set nor erased, it does not take the image for one under test
 //! and does not revert it. In the swap modes the same follows from losing power twice within a revert so that no record of it is
-//! left. An image that runs finds this out and asks for its own way back; one that does not get as far as its client stays.
+//! left; with scratch also once, in the erase of the scratch area at its beginning, so that the area's magic is still whole and the
+//! cell swap_info reads as erased. An image that runs finds this out and asks for its own way back; one that does not get as far as
+//! its client stays.
 //!
 //! An image that reaches into the sector of the trailer (scratch, direct-xip) can be installed and reverted, but once it is confirmed
 //! the way back needs a trailer that nobody has begun to write (scratch) or is closed (direct-xip):

@@ -137,9 +137,8 @@ impl<const WRITE: usize, const SECTOR: usize, const ACTIVE: usize, const DFU: us
 
     /// `excused`: of a thousand deployments, at most.
     fn passes(self, excused: u64) {
-        let started = std::time::Instant::now();
         let summary: Summary = self.test().bound(100).run();
-        println!("{summary}, {:?}", started.elapsed());
+        println!("EmbassyBoot, {WRITE}-byte words, sectors of {ACTIVE} in ACTIVE and {DFU} in DFU: {summary}");
         assert!(summary.cuts > 90 && summary.resets > 300, "{summary}");
         assert!(summary.excused * 1000 <= summary.deployments * excused, "{summary}");
     }
@@ -179,7 +178,7 @@ fn small_sectors_in_dfu() {
         new_len: 700,
         ..plan
     }
-    .passes(0);
+    .passes(1);
 }
 
 #[test]

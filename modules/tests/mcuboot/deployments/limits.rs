@@ -47,20 +47,23 @@ pub fn bootloader_does_not_revert<const WRITE: usize, const SECTOR: usize>(
     // The last write of the test swap was torn.
     let torn =
         |slot: &Trailer| slot.magic == Magic::Good && slot.image_ok == Flag::Unset && slot.copy_done == Flag::Bad;
-    // The revert was cut twice, so that no record of it is left. It takes the images' first sectors last.
-    let leads_back = |area: &Trailer| area.magic == Magic::Good && area.swap_type != SwapType::None;
+    // The new image is not asked to leave again. A revert takes the images' first sectors last.
     let layout = mcuboot.layout();
     let version = |slot: &Range<u32>| header_version(&board.flash(slot.clone()).to_bytes());
     let new_is_in_slot0 = matches!(
         (version(&layout.slot0), version(&layout.slot1)),
         (Some(slot0), Some(slot1)) if slot0 > slot1
     );
-    let nothing_left = new_is_in_slot0 && !leads_back(&slot0) && slot1.magic != Magic::Good;
+    let stays = new_is_in_slot0 && slot1.magic != Magic::Good;
+    // No record of the revert is left, after two cuts.
+    let leads_back = |area: &Trailer| area.magic == Magic::Good && area.swap_type != SwapType::None;
     match mcuboot.mode() {
-        Mode::Move | Mode::Offset => torn(&slot0) || nothing_left,
+        Mode::Move | Mode::Offset => torn(&slot0) || stays && !leads_back(&slot0),
         Mode::Scratch { scratch } => {
-            let scratch = mcuboot.trailer(&board.flash(scratch.clone()).to_bytes());
-            torn(&slot0) || nothing_left && !leads_back(&scratch)
+            // What an erase has left of the scratch area's record counts in place of slot 0's.
+            let area = mcuboot.trailer(&board.flash(scratch.clone()).to_bytes());
+            let record = if area.magic == Magic::Good { area } else { slot0 };
+            torn(&slot0) || stays && !leads_back(&record)
         }
         Mode::DirectXip => torn(&slot0) || torn(&slot1),
         Mode::Overwrite { .. } => false,
