@@ -29,8 +29,9 @@ impl Lines {
 
     /// `None` if it is not complete, or something else.
     pub(crate) fn parse(content: &[u8], title: &str) -> Option<Lines> {
+        // The end of a line is no end: it may be that of a value.
         let text = core::str::from_utf8(content).ok()?.strip_suffix("end\n")?;
-        (text.lines().next() == Some(title)).then(|| Lines(text.to_string()))
+        (text.ends_with('\n') && text.lines().next() == Some(title)).then(|| Lines(text.to_string()))
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
@@ -51,4 +52,22 @@ pub(crate) fn hex(hash: &[u8; 32]) -> String {
         let _ = write!(text, "{byte:02x}");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_all_of_it_is_read() {
+        let written = Lines::new("title").with("dest_dir", "/opt/backend").with("made", 2);
+        let text = written.text();
+        let read = |len| Lines::parse(&text.as_bytes()[..len], "title");
+        assert_eq!(read(text.len()), Some(written));
+        for len in 0..text.len() {
+            assert_eq!(read(len), None, "{:?}", &text[..len]);
+        }
+        assert_eq!(Lines::parse(text.as_bytes(), "another title"), None);
+        assert_eq!(read(text.len()).unwrap().get("dest_dir"), Some("/opt/backend"));
+    }
 }
