@@ -134,6 +134,11 @@
 //! copy_done reads as erased while the magic is still whole, it takes the old image for one in the wrong place and erases the slot.
 //! The application cannot prevent this.
 //!
+//! Swap using scratch: if the bootloader loses power in the erase of slot 0's trailer at the beginning of a swap, so that the
+//! progress of the swap before is still there while the cells behind it read as erased, and then again while it writes its record
+//! into the scratch area, it goes on with that other swap, and nothing intact may be left. The application cannot prevent this
+//! either.
+//!
 //! All modes that revert: if the bootloader loses power within the write of copy_done that ends a test swap (direct-xip: that
 //! marks the image as chosen), so that the cell reads as neither set nor erased, it does not take the image for one under test
 //! and does not revert it. In the swap modes the same follows from losing power twice within a revert so that no record of it is

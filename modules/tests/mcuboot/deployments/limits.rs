@@ -23,13 +23,20 @@ pub fn bootloader_forgets<const WRITE: usize, const SECTOR: usize>(
 ) -> bool {
     let (slot0, slot1) = trailers(mcuboot, board);
     let torn_request = slot1.magic == Magic::Good && slot1.swap_type != SwapType::Test;
+    // The torn erase of a permanent request has made one of a test of it.
+    let way_back = matches!(slot0.swap_type, SwapType::Permanent | SwapType::Revert)
+        && slot0.magic == Magic::Good
+        && slot0.copy_done == Flag::Unset;
+    let asked_to_stay = way_back && torn_request && slot1.image_ok == Flag::Unset;
     match mcuboot.mode() {
-        // The torn erase of a permanent request has made one of a test of it.
-        Mode::Move | Mode::Scratch { .. } => {
-            let way_back = matches!(slot0.swap_type, SwapType::Permanent | SwapType::Revert)
-                && slot0.magic == Magic::Good
-                && slot0.copy_done == Flag::Unset;
-            way_back && torn_request && slot1.image_ok == Flag::Unset
+        Mode::Move => asked_to_stay,
+        Mode::Scratch { scratch } => {
+            let area = mcuboot.trailer(&board.flash(scratch.clone()).to_bytes());
+            // The torn erase of the record of an earlier swap has left its progress; the one in the scratch area is torn too.
+            let no_record = (slot0.magic, slot0.copy_done) == (Magic::Unset, Flag::Unset) && area.magic != Magic::Good;
+            let progress = mcuboot.layout().slot0.end - mcuboot.trailer_len(WRITE as u32);
+            let goes_on = no_record && !board.chip().is_blank(progress..progress + WRITE as u32);
+            asked_to_stay || goes_on
         }
         // The torn erase of a request to revert has made one of a test of it, with an image in the wrong place.
         Mode::Offset => torn_request && (slot1.image_ok, slot1.copy_done) == (Flag::Unset, Flag::Unset),

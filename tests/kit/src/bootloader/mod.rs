@@ -170,8 +170,8 @@ impl Mcuboot {
         if self.mode == Mode::Offset { 2 } else { 3 }
     }
 
-    /// Length of the trailer for this write unit: swap status, cells, magic.
-    fn trailer_len(&self, write_len: u32) -> u32 {
+    /// Length of the trailer for this write unit: swap status, cells, magic. It begins with the status of the first step.
+    pub fn trailer_len(&self, write_len: u32) -> u32 {
         self.layout.max_img_sectors * self.states_per_sector() * write_len + self.cells().swap_size()
     }
 

@@ -239,6 +239,11 @@ impl<const WRITE: usize, const SECTOR: usize> SimFlash<WRITE, SECTOR> {
         self.chip().observer = observer;
     }
 
+    /// Forgets the violations but for the first ones.
+    pub(crate) fn forget_violations_after(&self, first: usize) {
+        self.chip().violations.truncate(first);
+    }
+
     /// The result of an asynchronous operation.
     async fn or_halt<T>(&self, result: Result<T, FlashError>) -> Result<T, FlashError> {
         if let Err(FlashError::PowerLost) = result

@@ -90,6 +90,17 @@ fn wrong_use_is_explained() {
 }
 
 #[test]
+fn what_a_bootloader_gets_along_without_is_not_the_modules() {
+    let test = slots::test::<4, 1024>(slots::Flaw::None).boot(|board| {
+        slots::boot(board)?;
+        assert!(board.chip().write_now(1, &[0; 4]).is_err());
+        Ok(())
+    });
+    let summary = test.bound(50).run();
+    assert!(summary.cuts > 40, "{summary}");
+}
+
+#[test]
 fn a_module_that_does_nothing_changes_nothing() {
     let violation = values::one_way().observe(|_| "the same").try_run().unwrap_err();
     assert!(

@@ -219,7 +219,7 @@ fn slot_of<const W: usize, const S: usize>(board: &Board<W, S>, slot: u32) -> Pa
 }
 
 /// Tries what is to be tried, once, and goes back to what is confirmed after that.
-fn boot<const W: usize, const S: usize>(board: &Board<W, S>) -> Result<(), FlashError> {
+pub fn boot<const W: usize, const S: usize>(board: &Board<W, S>) -> Result<(), FlashError> {
     let cell = cell_of(board);
     let state = cell::read(&cell);
     if state & TRIED != 0 {
