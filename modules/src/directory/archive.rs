@@ -57,14 +57,15 @@ pub(super) fn check(archive: &Path) -> Result<(), Error> {
     })
 }
 
-/// Puts all entries into `folder`, which is there and empty, and brings them to the disk.
-pub(super) fn unpack(archive: &Path, folder: &Path, disk: &Disk) -> Result<(), Error> {
+/// Puts all entries into `folder`, which is there, empty and closed to others, and brings them to the disk. Owner and mode are
+/// those of the folder itself, unless the archive says it; it gets them last.
+pub(super) fn unpack(archive: &Path, folder: &Path, disk: &Disk, owner: Option<Owner>, mode: u32) -> Result<(), Error> {
     let mut folders = Vec::new();
     walk(archive, &mut |item, content| {
         let path = folder.join(&item.path);
         match &item.kind {
             Kind::Folder | Kind::ImpliedFolder => {
-                if item.kind == Kind::ImpliedFolder || (!item.path.as_os_str().is_empty() && !path.is_dir()) {
+                if item.kind == Kind::ImpliedFolder || (!item.path.as_os_str().is_empty() && !is_folder(&path)) {
                     disk.make_folder(&path)?;
                 }
                 // Later: a folder may be closed to writing, and its entries are still to come.
@@ -97,7 +98,13 @@ pub(super) fn unpack(archive: &Path, folder: &Path, disk: &Disk) -> Result<(), E
         Ok(())
     })?;
     if !folders.iter().any(|item| item.path.as_os_str().is_empty()) {
-        disk.sync_folder(folder)?;
+        folders.push(Item {
+            path: PathBuf::new(),
+            kind: Kind::Folder,
+            mode,
+            owner,
+            modified: None,
+        });
     }
     // Inner folders first.
     folders.sort_by(|a, b| b.path.cmp(&a.path));
@@ -111,6 +118,11 @@ pub(super) fn unpack(archive: &Path, folder: &Path, disk: &Disk) -> Result<(), E
         open.sync()?;
     }
     Ok(())
+}
+
+/// Links are not followed.
+fn is_folder(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|there| there.is_dir())
 }
 
 /// Owner, as far as this process may, and permissions. Those to run as somebody else only with their owner.
@@ -160,7 +172,7 @@ fn walk(archive: &Path, visit: &mut dyn FnMut(&Item, &mut dyn Read) -> Result<()
         let target = entry.link_name().map_err(|_| refuse(EntryFault::Link))?;
         let (now, kind) = match (kind, target) {
             (EntryType::Directory, _) => (Seen::Folder, Kind::Folder),
-            (EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse, _) => (Seen::File, Kind::File),
+            (EntryType::Regular | EntryType::Continuous, _) => (Seen::File, Kind::File),
             (EntryType::Symlink, Some(target)) if stays_inside(&target, &item.path) => {
                 (Seen::Link, Kind::Link(target.into_owned()))
             }

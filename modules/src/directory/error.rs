@@ -21,7 +21,7 @@ pub enum EntryFault {
     Link,
     /// It is a hard link to something that is no file earlier in the archive.
     HardLink,
-    /// It is neither file, folder nor link: a device, a pipe, or a sort that is not known.
+    /// It is neither file, folder nor link: a device, a pipe, a file with holes (`tar --sparse`), or a sort that is not known.
     Kind,
 }
 
@@ -33,7 +33,7 @@ impl fmt::Display for EntryFault {
             EntryFault::Twice => "it is there twice",
             EntryFault::Link => "link that may lead out of the folder",
             EntryFault::HardLink => "hard link to no earlier file",
-            EntryFault::Kind => "neither file, folder nor link",
+            EntryFault::Kind => "neither plain file, folder nor link",
         })
     }
 }
@@ -68,6 +68,8 @@ pub enum Error {
     Damaged,
     /// The old folder is neither in place nor in its backup.
     BackupLost,
+    /// The journal in the work folder is damaged, or of another version: what was at the destination is not known.
+    JournalDamaged,
     /// The file system failed.
     Disk(DiskError),
 }
@@ -85,6 +87,7 @@ impl fmt::Display for Error {
             Error::NotReceived => f.write_str("there is no complete download: deploy again"),
             Error::Damaged => f.write_str("the download changed on disk: deploy again"),
             Error::BackupLost => f.write_str("cannot go back: the backup of the old folder is gone"),
+            Error::JournalDamaged => f.write_str("cannot go back: the journal in the work folder is damaged"),
             Error::Disk(error) => error.fmt(f),
         }
     }
@@ -103,7 +106,8 @@ impl core::error::Error for Error {
             | Error::NotAFolder
             | Error::NotReceived
             | Error::Damaged
-            | Error::BackupLost => None,
+            | Error::BackupLost
+            | Error::JournalDamaged => None,
         }
     }
 }

@@ -15,9 +15,9 @@
 //! | state | method | |
 //! |---|---|---|
 //! | download | [`receive`](Directory::receive) | the payload goes to the work folder, every entry is checked |
-//! | install | [`replace`](Directory::replace) | the archive is unpacked beside the destination; then the old folder is renamed, and the new one after it |
+//! | install | [`replace`](Directory::replace) | the archive is unpacked beside the destination, closed to others until it is whole; then the old folder is renamed, and the new one after it |
 //! | rollback | [`restore`](Directory::restore) | the old folder is renamed back; without an old one the new one is removed |
-//! | cleanup | [`tidy`](Directory::tidy) | the old folder and the download are removed |
+//! | cleanup | [`tidy`](Directory::tidy) | the old folder and the download are removed; a rollback that was begun is finished first |
 //!
 //! The destination is the old folder or the new one, whole and on the disk; between two renames, for less than a
 //! millisecond, there is none. If power goes just then, the rollback puts the old one back. There is room for both at the same time.
@@ -35,14 +35,16 @@
 //!
 //! Plain (not compressed) tar in the formats of POSIX and GNU. Entries may be files, folders, hard links to files
 //! before them, and symbolic links. Refused, each with [`EntryFault`]: absolute paths and `..`, two entries with one path, entries below
-//! a link, links that lead out of the folder, and devices and pipes. A symbolic link must be relative and may have `..` only at its
+//! a link, links that lead out of the folder, devices and pipes, and files with holes, of which a small archive could fill the disk. A
+//! symbolic link must be relative and may have `..` only at its
 //! beginning. Permissions are set as the archive says; owners too where the process may, else set-user-id and the like are dropped.
 //! Extended attributes are not.
 //!
 //! # Power loss
 //!
 //! Every method can end at any step, by a loss of power or a kill, and be called again by the next program: it finishes the
-//! job. A journal in the work folder, written before the first change, says whether there was an old folder. What a power cut leaves
+//! job. A journal in the work folder, written before the first change, says where the new folder goes, whether there was an old one, and
+//! how far it has come. What a power cut leaves
 //! of changes that were not synced is taken to be as for single files: names that come back or go, contents in part or as zeros. A file system must
 //! keep what was synced, and the order of the names within one folder.
 
@@ -53,6 +55,7 @@ mod tests;
 
 pub use error::{EntryFault, Error};
 
+use std::borrow::ToOwned;
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
@@ -63,8 +66,8 @@ use mender::update_module::Payload;
 
 use crate::PathFault;
 use crate::disk::{
-    Disk, Failed, Lines, Places, Placing, Target, Thing, hash_of, hex, line, look, mode_of, name, owner_of, short,
-    store,
+    Disk, Failed, Lines, Place, Places, Placing, Target, Thing, hash_of, hex, line, look, mode_of, name, owner_of,
+    short, store,
 };
 
 const ARCHIVE: &str = "update.tar";
@@ -133,16 +136,18 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// [`Error::BackupLost`]; or [`Error::Disk`], and then calling again may help.
+    /// [`Error::BackupLost`], [`Error::JournalDamaged`]; [`Error::Folder`] if another way leads to the destination than before; or
+    /// [`Error::Disk`], and then calling again may help. [`tidy`](Directory::tidy) tries again too.
     pub async fn restore(&mut self) -> Result<(), Error> {
         Ok(self.placing.restore()?)
     }
 
-    /// Cleanup: removes the old folder and the download.
+    /// Cleanup: removes the old folder and the download. If [`restore`](Directory::restore) has begun, or nothing is at the
+    /// destination, the old one is brought back first: it may be the only copy.
     ///
     /// # Errors
     ///
-    /// [`Error::Disk`]: the next download tries again.
+    /// Those of [`restore`](Directory::restore): the next download tries again, and leaves what cannot be removed.
     pub async fn tidy(&mut self) -> Result<(), Error> {
         Ok(self.placing.tidy()?)
     }
@@ -163,11 +168,11 @@ impl Thing for Tree {
     const OWN: &'static [&'static str] = &[Self::NEW, Self::OLD];
 
     /// The links on the way are resolved.
-    fn target(places: &Places, plan: &Lines) -> Result<Target, Failed> {
+    fn target(places: &Places, plan: &Lines) -> Result<(Place, String), Failed> {
         let folder = plan.get("dest_dir").ok_or(Failed::NotReceived)?;
         places.may_replace(&places.resolve(folder)?.path())?;
         let (parent, name) = parent_of(folder)?;
-        Ok(Target::new(places.resolve(parent)?, name))
+        Ok((places.resolve(parent)?, name.to_owned()))
     }
 
     fn may_replace(there: &Metadata) -> bool {
@@ -186,13 +191,10 @@ impl Thing for Tree {
         }
         let disk = &places.disk;
         let new = target.beside(Self::NEW);
-        disk.make_folder(&new)?;
-        // The archive's own entry for the folder overrides these.
-        if let Some(owner) = old.and_then(owner_of) {
-            disk.set_owner(&new, owner)?;
-        }
-        disk.set_mode(&new, old.and_then(mode_of).unwrap_or(DEFAULT_MODE))?;
-        archive::unpack(&tar, &new, disk)?;
+        // Whoever may write to the old folder must not reach into the new one while it is being filled, perhaps by root.
+        disk.make_private_folder(&new)?;
+        let mode = old.and_then(mode_of).unwrap_or(DEFAULT_MODE);
+        archive::unpack(&tar, &new, disk, old.and_then(owner_of), mode)?;
         Ok(disk.sync_folder(&target.parent)?)
     }
 
@@ -200,8 +202,8 @@ impl Thing for Tree {
         Ok(disk.rename(&target.path, &target.beside(Self::OLD))?)
     }
 
-    fn withdraw(disk: &Disk, target: &Target, _: &Lines) -> Result<(), Failed> {
-        // Where the new folder has not moved yet, what is in its place is somebody else's.
+    fn withdraw(disk: &Disk, target: &Target, _: &str) -> Result<(), Failed> {
+        // It was built; so where it is not beside the destination any more, it has taken its place.
         let new = target.beside(Self::NEW);
         if look(&target.path)?.is_some() && look(&new)?.is_none() {
             disk.rename(&target.path, &new)?;
@@ -209,11 +211,13 @@ impl Thing for Tree {
         Ok(())
     }
 
-    fn put_back(disk: &Disk, target: &Target, _: &str) -> Result<(), Failed> {
+    fn put_back(disk: &Disk, target: &Target, _: &str, _: &str) -> Result<(), Failed> {
         let (new, old) = (target.beside(Self::NEW), target.beside(Self::OLD));
         let there = look(&target.path)?.is_some();
         if look(&old)?.is_none() {
-            return if there { Ok(()) } else { Err(Failed::BackupLost) };
+            // The old one was not moved yet, or was moved back already: the new one is beside it in both cases.
+            let is_old = there && look(&new)?.is_some();
+            return if is_old { Ok(()) } else { Err(Failed::BackupLost) };
         }
         if there {
             disk.remove_tree(&new)?;

@@ -100,6 +100,8 @@ pub(crate) enum Failed {
     NotReceived,
     /// What was there before is neither in place nor in its backup.
     BackupLost,
+    /// The journal of an install cannot be read.
+    JournalDamaged,
     Disk(DiskError),
 }
 
@@ -141,6 +143,7 @@ macro_rules! from_failed {
                     Failed::InTheWay => Self::$in_the_way,
                     Failed::NotReceived => Self::NotReceived,
                     Failed::BackupLost => Self::BackupLost,
+                    Failed::JournalDamaged => Self::JournalDamaged,
                     Failed::Disk(error) => Self::Disk(error),
                 }
             }

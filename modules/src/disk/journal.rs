@@ -1,7 +1,11 @@
-//! Small text files that the modules write for themselves: a title, then `key=value` lines, then `end`.
+//! Small text files that the modules write for themselves: a title, then `key=value` lines, then `end`. And what one of them, the
+//! journal, says.
 
 use core::fmt::Write;
+use std::path::PathBuf;
 use std::string::{String, ToString};
+
+use super::Target;
 
 /// The lines. Values have no line breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +50,78 @@ impl Lines {
     }
 }
 
+/// How far an install and its way back have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Nothing at the destination has changed.
+    Begun,
+    /// The new one is whole: beside the destination, or in place.
+    Built,
+    /// It is on its way back.
+    Restoring,
+    /// What was there before is at the destination again.
+    Restored,
+}
+
+impl Stage {
+    const ALL: [Stage; 4] = [Stage::Begun, Stage::Built, Stage::Restoring, Stage::Restored];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Stage::Begun => "begun",
+            Stage::Built => "built",
+            Stage::Restoring => "restoring",
+            Stage::Restored => "restored",
+        }
+    }
+}
+
+/// What is known of an install that has begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Journal {
+    pub(crate) stage: Stage,
+    pub(crate) target: Target,
+    /// So many of the last folders on the way to it were not there.
+    pub(crate) made: usize,
+    /// What was at the destination, if anything.
+    pub(crate) old: Option<String>,
+    /// The hash of what was downloaded.
+    pub(crate) new: String,
+}
+
+impl Journal {
+    #[must_use]
+    pub(crate) fn at(self, stage: Stage) -> Journal {
+        Journal { stage, ..self }
+    }
+
+    pub(crate) fn to_lines(&self, title: &str) -> Lines {
+        let Target { parent, path } = &self.target;
+        let name = path.file_name().unwrap_or_default();
+        let lines = Lines::new(title)
+            .with("stage", self.stage.name())
+            .with("folder", parent.display())
+            .with("name", name.display())
+            .with("made", self.made)
+            .with("new", &self.new);
+        match &self.old {
+            Some(old) => lines.with("old", old),
+            None => lines,
+        }
+    }
+
+    pub(crate) fn from_lines(lines: &Lines) -> Option<Journal> {
+        let stage = lines.get("stage")?;
+        Some(Journal {
+            stage: Stage::ALL.into_iter().find(|known| known.name() == stage)?,
+            target: Target::new(PathBuf::from(lines.get("folder")?), lines.get("name")?).ok()?,
+            made: lines.get("made")?.parse().ok()?,
+            old: lines.get("old").map(String::from),
+            new: lines.get("new")?.into(),
+        })
+    }
+}
+
 pub(crate) fn hex(hash: &[u8; 32]) -> String {
     let mut text = String::new();
     for byte in hash {
@@ -69,5 +145,21 @@ mod tests {
         }
         assert_eq!(Lines::parse(text.as_bytes(), "another title"), None);
         assert_eq!(read(text.len()).unwrap().get("dest_dir"), Some("/opt/backend"));
+    }
+
+    #[test]
+    fn a_journal_is_read_as_it_was_written() {
+        for (stage, old) in Stage::ALL.into_iter().zip([None, Some("0a".to_string()), None, None]) {
+            let journal = Journal {
+                stage,
+                target: Target::new("/opt/a = b".into(), "app").ok().unwrap(),
+                made: 3,
+                old,
+                new: "ff".into(),
+            };
+            assert_eq!(Journal::from_lines(&journal.to_lines("title")), Some(journal));
+        }
+        assert_eq!(Journal::from_lines(&Lines::new("title").with("stage", "begun")), None);
+        assert!(Target::new("/opt/a\nb".into(), "app").is_err());
     }
 }

@@ -82,7 +82,9 @@ impl Places {
 
     /// Finds a folder that an artifact names. All symbolic links on the way are resolved here, so later steps meet none.
     pub(crate) fn resolve(&self, folder: &str) -> Result<Place, Failed> {
-        let folder = Path::new(folder);
+        // Without a `/` or `/.` at its end, by which a link there would be followed.
+        let folder: PathBuf = Path::new(folder).components().collect();
+        let folder = folder.as_path();
         if !folder.has_root() {
             return Err(Failed::Folder(PathFault::NotAbsolute));
         }
@@ -207,13 +209,18 @@ impl Places {
         Ok(())
     }
 
-    /// The plan of the complete download, if there is one.
+    /// The plan of the complete download, if there is one. One that cannot be read counts as none.
     pub(crate) fn plan(&self, title: &str) -> Result<Option<Lines>, DiskError> {
-        read(&self.ready().join("plan"), title)
+        let content = read(&self.ready().join("plan"))?;
+        Ok(content.and_then(|content| Lines::parse(&content, title)))
     }
 
-    pub(crate) fn journal(&self, title: &str) -> Result<Option<Lines>, DiskError> {
-        read(&self.work.join("journal"), title)
+    /// The journal, if there is one. It gets its name when it is whole, so one that cannot be read says that something is wrong.
+    pub(crate) fn journal(&self, title: &str) -> Result<Option<Lines>, Failed> {
+        let Some(content) = read(&self.work.join("journal"))? else {
+            return Ok(None);
+        };
+        Lines::parse(&content, title).map(Some).ok_or(Failed::JournalDamaged)
     }
 
     pub(crate) fn write_journal(&self, journal: &Lines) -> Result<(), DiskError> {
@@ -237,10 +244,9 @@ impl Places {
     }
 }
 
-/// A file of lines; one that is not complete counts as none.
-fn read(path: &Path, title: &str) -> Result<Option<Lines>, DiskError> {
+fn read(path: &Path) -> Result<Option<Vec<u8>>, DiskError> {
     match fs::read(path) {
-        Ok(content) => Ok(Lines::parse(&content, title)),
+        Ok(content) => Ok(Some(content)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(DiskError::at("read", path)(error)),
     }

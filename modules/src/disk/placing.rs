@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! download   work/ready/               complete, or not there
-//! install    work/journal              what was there before
+//! install    work/journal              where it goes, what was there before, how far it has come
 //!            beside the destination    the new one; the old one
 //!            the destination           the new one, by a rename
 //! rollback   the destination           the old one, by a rename
@@ -10,10 +10,11 @@
 //! ```
 //!
 //! Every part may end at any step and be done again. A name that was given or taken is brought to the disk before anything is done
-//! that relies on it.
+//! that relies on it. Once an install has begun, only the journal says where it goes: the new software may have changed the links
+//! on the way.
 
 use core::marker::PhantomData;
-use std::fs::Metadata;
+use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 use std::string::String;
 use std::vec::Vec;
@@ -21,12 +22,11 @@ use std::vec::Vec;
 use mender::update_module::File;
 use sha2::{Digest, Sha256};
 
-use super::{Disk, Failed, Lines, Place, Places, look};
+use super::journal::{Journal, Stage};
+use super::{Disk, Failed, Lines, PathFault, Place, Places, line, look};
 
 /// No path or number of a payload is longer.
 const LINE_MAX_LEN: usize = 4096;
-/// In the journal, where nothing was at the destination.
-const NONE: &str = "none";
 
 /// What is placed at a destination.
 pub(crate) trait Thing {
@@ -43,8 +43,8 @@ pub(crate) trait Thing {
     /// All names that are used there.
     const OWN: &'static [&'static str];
 
-    /// Where a plan wants to go.
-    fn target(places: &Places, plan: &Lines) -> Result<Target, Failed>;
+    /// Where a plan wants to go: a folder, and a name in it.
+    fn target(places: &Places, plan: &Lines) -> Result<(Place, String), Failed>;
 
     /// Whether this may be replaced.
     fn may_replace(there: &Metadata) -> bool;
@@ -58,34 +58,41 @@ pub(crate) trait Thing {
     /// Makes the old one be beside the destination. Whether it is still at the destination does not matter.
     fn keep(disk: &Disk, target: &Target) -> Result<(), Failed>;
 
-    /// Removes the new one from the destination, where nothing was before.
-    fn withdraw(disk: &Disk, target: &Target, plan: &Lines) -> Result<(), Failed>;
+    /// Removes the new one from the destination, where nothing was before. `new` is the hash of what was downloaded. Only
+    /// after the new one was built.
+    fn withdraw(disk: &Disk, target: &Target, new: &str) -> Result<(), Failed>;
 
-    /// Makes the old one be at the destination.
-    fn put_back(disk: &Disk, target: &Target, described: &str) -> Result<(), Failed>;
+    /// Makes the old one be at the destination. Only after the new one was built.
+    fn put_back(disk: &Disk, target: &Target, old: &str, new: &str) -> Result<(), Failed>;
 }
 
 /// A destination.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
-    pub(crate) place: Place,
-    /// The place's path: the folder that the thing is in.
+    /// The folder that the thing is in; no link is on the way there.
     pub(crate) parent: PathBuf,
     pub(crate) path: PathBuf,
 }
 
 impl Target {
-    pub(crate) fn new(place: Place, name: &str) -> Target {
-        let parent = place.path();
-        Target {
-            place,
-            path: parent.join(name),
-            parent,
-        }
+    /// Only of paths that can be written into a journal.
+    pub(super) fn new(parent: PathBuf, name: &str) -> Result<Target, Failed> {
+        line(parent.as_os_str().as_encoded_bytes())?;
+        let path = parent.join(name);
+        Ok(Target { parent, path })
     }
 
     pub(crate) fn beside(&self, name: &str) -> PathBuf {
         self.parent.join(name)
+    }
+
+    /// Whether the way there is still what it was.
+    fn is_reachable(&self) -> Result<(), Failed> {
+        match fs::canonicalize(&self.parent) {
+            Ok(way) if way != self.parent => Err(Failed::Folder(PathFault::NotAFolder)),
+            // Who goes there will find out.
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 }
 
@@ -106,19 +113,43 @@ impl<T: Thing> Placing<T> {
 
     /// Begins a download: gives the empty folder for it.
     pub(crate) fn begin(&self) -> Result<PathBuf, Failed> {
-        // An update that was given up may have left its backup.
-        self.tidy()?;
+        // An update that was given up may have left its backup. What cannot be removed must not keep all later updates away: it
+        // stays, and is in the way of those to the same destination only.
+        if let Err(error) = self.tidy() {
+            match self.journal() {
+                Ok(Some(journal)) if Self::only_old_is_left(&journal)? => return Err(error),
+                Ok(_) | Err(_) => self.places.drop_journal()?,
+            }
+        }
         Ok(self.places.begin_download()?)
     }
 
     /// Ends it, if it can be installed.
     pub(crate) fn end(&self, plan: &Lines) -> Result<(), Failed> {
-        Self::check(&T::target(&self.places, plan)?)?;
+        let (_, target) = self.target(plan)?;
+        Self::check(&target)?;
         Ok(self.places.end_download(plan)?)
     }
 
     fn plan(&self) -> Result<Lines, Failed> {
         self.places.plan(T::PLAN)?.ok_or(Failed::NotReceived)
+    }
+
+    fn target(&self, plan: &Lines) -> Result<(Place, Target), Failed> {
+        let (place, name) = T::target(&self.places, plan)?;
+        let target = Target::new(place.path(), &name)?;
+        Ok((place, target))
+    }
+
+    fn journal(&self) -> Result<Option<Journal>, Failed> {
+        let Some(lines) = self.places.journal(T::JOURNAL)? else {
+            return Ok(None);
+        };
+        Journal::from_lines(&lines).map(Some).ok_or(Failed::JournalDamaged)
+    }
+
+    fn write_journal(&self, journal: &Journal) -> Result<(), Failed> {
+        Ok(self.places.write_journal(&journal.to_lines(T::JOURNAL))?)
     }
 
     /// What is at the destination, if it may be replaced.
@@ -131,74 +162,94 @@ impl<T: Thing> Placing<T> {
 
     /// Puts the new one in place of the old one.
     pub(crate) fn install(&self) -> Result<(), T::Error> {
+        // An install that was cut short is undone before it is done again.
+        self.restore()?;
         let plan = self.plan()?;
-        let target = T::target(&self.places, &plan)?;
-        let old = self.prepare(&target)?;
+        let (place, target) = self.target(&plan)?;
+        let (old, journal) = self.prepare(&place, target, &plan)?;
         // What takes long or may not fit comes first, while nothing has changed.
-        T::build(&self.places, &plan, &target, old.as_ref())?;
-        Ok(self.swap(&target, old.is_some())?)
+        T::build(&self.places, &plan, &journal.target, old.as_ref())?;
+        Ok(self.swap(journal)?)
     }
 
     /// Up to the journal, and the folders that are missing.
-    fn prepare(&self, target: &Target) -> Result<Option<Metadata>, Failed> {
-        let old = Self::check(target)?;
-        let described = match old {
-            Some(_) => T::describe(target)?,
-            None => NONE.into(),
+    fn prepare(&self, place: &Place, target: Target, plan: &Lines) -> Result<(Option<Metadata>, Journal), Failed> {
+        let old = Self::check(&target)?;
+        self.remove_own(&target)?;
+        let journal = Journal {
+            stage: Stage::Begun,
+            old: match old {
+                Some(_) => Some(T::describe(&target)?),
+                None => None,
+            },
+            new: plan.get("sha256").ok_or(Failed::NotReceived)?.into(),
+            made: place.missing(),
+            target,
         };
-        self.remove_own(target)?;
-        let journal = Lines::new(T::JOURNAL)
-            .with("made", target.place.missing())
-            .with("old", described);
-        self.places.write_journal(&journal)?;
-        self.places.make(&target.place)?;
-        Ok(old)
+        self.write_journal(&journal)?;
+        self.places.make(place)?;
+        Ok((old, journal))
     }
 
-    fn swap(&self, target: &Target, has_old: bool) -> Result<(), Failed> {
+    fn swap(&self, journal: Journal) -> Result<(), Failed> {
+        let journal = journal.at(Stage::Built);
+        self.write_journal(&journal)?;
+        let Journal { target, old, .. } = journal;
         let disk = &self.places.disk;
-        if has_old {
-            T::keep(disk, target)?;
+        if old.is_some() {
+            T::keep(disk, &target)?;
             disk.sync_folder(&target.parent)?;
         }
         disk.rename(&target.beside(T::NEW), &target.path)?;
         Ok(disk.sync_folder(&target.parent)?)
     }
 
-    /// Puts everything back as the journal says.
+    /// Puts everything back as the journal says. Without one there is nothing to put back: install has not begun, or this was
+    /// done before.
     pub(crate) fn restore(&self) -> Result<(), Failed> {
-        let Some(journal) = self.places.journal(T::JOURNAL)? else {
-            // Install has not begun, or this was done before.
+        let Some(mut journal) = self.journal()? else {
             return Ok(());
         };
-        let plan = self.plan()?;
-        let target = T::target(&self.places, &plan)?;
+        journal.target.is_reachable()?;
         let disk = &self.places.disk;
-        match journal.get("old") {
-            None | Some(NONE) => T::withdraw(disk, &target, &plan)?,
-            Some(described) => T::put_back(disk, &target, described)?,
+        if let Stage::Built | Stage::Restoring = journal.stage {
+            journal = journal.at(Stage::Restoring);
+            self.write_journal(&journal)?;
+            let Journal { target, old, new, .. } = &journal;
+            match old {
+                None => T::withdraw(disk, target, new)?,
+                Some(old) => T::put_back(disk, target, old, new)?,
+            }
+            if look(&target.parent)?.is_some() {
+                disk.sync_folder(&target.parent)?;
+            }
+            journal = journal.at(Stage::Restored);
+            self.write_journal(&journal)?;
         }
-        if look(&target.parent)?.is_some() {
-            disk.sync_folder(&target.parent)?;
-        }
-        self.remove_own(&target)?;
-        let made = journal.get("made").and_then(|made| made.parse().ok()).unwrap_or(0);
-        self.places.unmake(&target.parent, made)?;
+        let Journal { target, made, .. } = &journal;
+        self.remove_own(target)?;
+        self.places.unmake(&target.parent, *made)?;
         Ok(self.places.drop_journal()?)
     }
 
-    /// Removes all but what is at the destination.
+    /// Removes all but what is at the destination. A way back that was begun is gone to its end.
     pub(crate) fn tidy(&self) -> Result<(), Failed> {
-        if let Some(plan) = self.places.plan(T::PLAN)? {
-            match T::target(&self.places, &plan) {
-                Ok(target) => self.remove_own(&target)?,
-                Err(Failed::Disk(error)) if !error.is_missing() => return Err(error.into()),
-                // The destination is none any more, and nothing beside it can be reached.
-                Err(_) => {}
+        if let Some(journal) = self.journal()? {
+            if journal.stage == Stage::Built && !Self::only_old_is_left(&journal)? {
+                journal.target.is_reachable()?;
+                self.remove_own(&journal.target)?;
+            } else {
+                self.restore()?;
             }
         }
         self.places.drop_journal()?;
         Ok(self.places.drop_download()?)
+    }
+
+    /// Nothing is at the destination, and the old one is beside it.
+    fn only_old_is_left(journal: &Journal) -> Result<bool, Failed> {
+        let Journal { target, .. } = journal;
+        Ok(look(&target.path)?.is_none() && look(&target.beside(T::OLD))?.is_some())
     }
 
     /// Removes all that is beside the destination.

@@ -41,6 +41,17 @@ impl Disk {
             .map_err(DiskError::at("make folder", path))
     }
 
+    /// A folder that nobody else can reach into.
+    pub(crate) fn make_private_folder(&self, path: &Path) -> Result<(), DiskError> {
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        #[cfg(not(unix))]
+        builder.recursive(false);
+        self.step(|| Step::MakeFolder(path.into()), || builder.create(path))
+            .map_err(DiskError::at("make folder", path))
+    }
+
     /// A folder with all that are missing above it, each brought to the disk.
     pub(crate) fn make_folders(&self, path: &Path) -> Result<(), DiskError> {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -177,12 +188,33 @@ impl Disk {
         let remove = || {
             // A file or link under that name is none of ours, but in the way all the same.
             match fs::symlink_metadata(path)? {
-                there if there.is_dir() => fs::remove_dir_all(path),
+                there if there.is_dir() => match fs::remove_dir_all(path) {
+                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                        open_up(path);
+                        fs::remove_dir_all(path)
+                    }
+                    removed => removed,
+                },
                 _ => fs::remove_file(path),
             }
         };
         let removed = self.step(|| Step::RemoveTree(path.into()), remove);
         ignore_missing(removed).map_err(DiskError::at("remove", path))
+    }
+}
+
+/// Lets the owner into all folders below, as far as this process may: who is not root cannot empty a closed one.
+fn open_up(folder: &Path) {
+    // What this cannot do, the removal reports.
+    #[cfg(unix)]
+    let _ = fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            open_up(&entry.path());
+        }
     }
 }
 

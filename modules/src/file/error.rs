@@ -30,6 +30,8 @@ pub enum Error {
     Damaged,
     /// The old file is neither in place nor in its backup.
     BackupLost,
+    /// The journal in the work folder is damaged, or of another version: what was at the destination is not known.
+    JournalDamaged,
     /// The file system failed.
     Disk(DiskError),
 }
@@ -47,6 +49,7 @@ impl fmt::Display for Error {
             Error::NotReceived => f.write_str("there is no complete download: deploy again"),
             Error::Damaged => f.write_str("the download changed on disk: deploy again"),
             Error::BackupLost => f.write_str("cannot go back: the backup of the old file is gone"),
+            Error::JournalDamaged => f.write_str("cannot go back: the journal in the work folder is damaged"),
             Error::Disk(error) => error.fmt(f),
         }
     }
@@ -64,7 +67,8 @@ impl core::error::Error for Error {
             | Error::NotAFile
             | Error::NotReceived
             | Error::Damaged
-            | Error::BackupLost => None,
+            | Error::BackupLost
+            | Error::JournalDamaged => None,
         }
     }
 }

@@ -18,7 +18,7 @@
 //! | download | [`receive`](SingleFile::receive) | the payload goes to the work folder |
 //! | install | [`replace`](SingleFile::replace) | the file is written beside the destination, the old one gets a second name, then the new one takes its place in one step |
 //! | rollback | [`restore`](SingleFile::restore) | the old one takes its place back in one step; without an old one the new one is removed, and the folders made for it |
-//! | cleanup | [`tidy`](SingleFile::tidy) | backup and download are removed |
+//! | cleanup | [`tidy`](SingleFile::tidy) | backup and download are removed; a rollback that was begun is finished first |
 //!
 //! At any moment there is the old file or the new one, whole and on the disk, never half of one. Each rename follows a sync of
 //! what it puts in place and is followed by one of the folder. The backup is a second name (hard link) of the old file, so owner,
@@ -31,7 +31,8 @@
 //!
 //! An artifact can name any folder below the *root* and none else: no `..`, and no symbolic link that leads out of it; links
 //! within are followed. Folders that are missing are made. A destination that is a folder or a symbolic link is refused. The new file
-//! belongs to the process, with the permissions from the payload, else those of the old file, else 644.
+//! belongs to the process, with the permissions from the payload, else those of the old file (set-user-id and the like only if that
+//! belonged to the process too), else 644.
 //! Whoever may put links into the root while an update runs is trusted.
 //!
 //! Beside the destination the names `.mender-single-file.new`, `.old` and `.part` are used while an update runs.
@@ -39,7 +40,8 @@
 //! # Power loss
 //!
 //! Every method can end at any step, by a loss of power or a kill, and be called again by the next program: it finishes the
-//! job. A journal in the work folder, written before the first change, says whether there was an old file. What a power cut leaves
+//! job. A journal in the work folder, written before the first change, says where the new file goes, whether there was an old one,
+//! and how far it has come. What a power cut leaves
 //! of changes that were not synced is taken to be as POSIX allows it: names that come back or go, contents in part or as zeros. A
 //! file system must keep what was synced, and the order of the names within one folder.
 
@@ -60,8 +62,8 @@ use mender::update_module::Payload;
 
 use crate::PathFault;
 use crate::disk::{
-    Disk, Failed, Lines, Places, Placing, Target, Thing, hash_of, hex, line, look, mode_of, name, owner_of, short,
-    store,
+    Disk, Failed, Lines, Place, Places, Placing, Target, Thing, hash_of, hex, line, look, mode_of, name, owner_of,
+    short, store,
 };
 
 /// A backup that is being copied.
@@ -150,16 +152,18 @@ impl SingleFile {
     ///
     /// # Errors
     ///
-    /// [`Error::BackupLost`]; or [`Error::Disk`], and then calling again may help.
+    /// [`Error::BackupLost`], [`Error::JournalDamaged`]; [`Error::Folder`] if another way leads to the destination than before; or
+    /// [`Error::Disk`], and then calling again may help. [`tidy`](SingleFile::tidy) tries again too.
     pub async fn restore(&mut self) -> Result<(), Error> {
         Ok(self.placing.restore()?)
     }
 
-    /// Cleanup: removes the backup and the download.
+    /// Cleanup: removes the backup and the download. If [`restore`](SingleFile::restore) has begun, it is finished first: the backup
+    /// may be the only copy.
     ///
     /// # Errors
     ///
-    /// [`Error::Disk`]: the next download tries again.
+    /// Those of [`restore`](SingleFile::restore): the next download tries again, and leaves what cannot be removed.
     pub async fn tidy(&mut self) -> Result<(), Error> {
         Ok(self.placing.tidy()?)
     }
@@ -178,11 +182,11 @@ impl Thing for OneFile {
     const OLD: &'static str = ".mender-single-file.old";
     const OWN: &'static [&'static str] = &[Self::NEW, Self::OLD, PART];
 
-    fn target(places: &Places, plan: &Lines) -> Result<Target, Failed> {
+    fn target(places: &Places, plan: &Lines) -> Result<(Place, String), Failed> {
         let folder = plan.get("dest_dir").ok_or(Failed::NotReceived)?;
         let file_name = plan.get("filename").ok_or(Failed::NotReceived)?;
         let file_name = checked_name(file_name.as_bytes()).map_err(|_| Failed::NotReceived)?;
-        Ok(Target::new(places.resolve(folder)?, file_name))
+        Ok((places.resolve(folder)?, file_name.to_owned()))
     }
 
     fn may_replace(there: &Metadata) -> bool {
@@ -201,7 +205,13 @@ impl Thing for OneFile {
         if !plan.is_hash("sha256", &hash) {
             return Err(Error::Damaged);
         }
-        let mode = mode.or(old.and_then(mode_of)).unwrap_or(DEFAULT_MODE);
+        let own = look(&new)?.as_ref().and_then(owner_of);
+        let inherited = |old: &Metadata| {
+            // To run as its owner is a right of the old file, not of one that belongs to somebody else.
+            let mask = if owner_of(old) == own { 0o7777 } else { 0o777 };
+            Some(mode_of(old)? & mask)
+        };
+        let mode = mode.or(old.and_then(inherited)).unwrap_or(DEFAULT_MODE);
         places.disk.set_mode(&new, mode)?;
         Ok(file.sync()?)
     }
@@ -214,11 +224,12 @@ impl Thing for OneFile {
         let metadata = look(&target.path)?.ok_or(Failed::BackupLost)?;
         let mut copy = disk.create(&part)?;
         copy.copy_from(&target.path)?;
-        if let Some(owner) = owner_of(&metadata) {
-            disk.set_owner(&part, owner)?;
-        }
+        let owned = match owner_of(&metadata) {
+            Some(owner) => disk.set_owner(&part, owner)?,
+            None => false,
+        };
         if let Some(mode) = mode_of(&metadata) {
-            disk.set_mode(&part, mode)?;
+            disk.set_mode(&part, if owned { mode } else { mode & 0o777 })?;
         }
         if let Ok(time) = metadata.modified() {
             copy.set_modified(time)?;
@@ -227,21 +238,23 @@ impl Thing for OneFile {
         Ok(disk.rename(&part, &old)?)
     }
 
-    fn withdraw(disk: &Disk, target: &Target, plan: &Lines) -> Result<(), Failed> {
+    fn withdraw(disk: &Disk, target: &Target, new: &str) -> Result<(), Failed> {
         // A file that somebody else has put there stays.
-        if hash_of_file(target)?.is_some_and(|hash| plan.is_hash("sha256", &hash)) {
+        if hash_of_file(target)?.is_some_and(|hash| hex(&hash) == new) {
             disk.remove_file(&target.path)?;
         }
         Ok(())
     }
 
-    fn put_back(disk: &Disk, target: &Target, described: &str) -> Result<(), Failed> {
-        let old = target.beside(Self::OLD);
-        if look(&old)?.is_some() {
-            return Ok(disk.rename(&old, &target.path)?);
+    fn put_back(disk: &Disk, target: &Target, old: &str, new: &str) -> Result<(), Failed> {
+        let kept = target.beside(Self::OLD);
+        if look(&kept)?.is_some() {
+            return Ok(disk.rename(&kept, &target.path)?);
         }
+        // It is kept before the new one takes its place. So without it, the destination has what it had, which its owner may
+        // have changed since.
         match hash_of_file(target)? {
-            Some(hash) if hex(&hash) == described => Ok(()),
+            Some(hash) if hex(&hash) != new || old == new => Ok(()),
             Some(_) | None => Err(Failed::BackupLost),
         }
     }
