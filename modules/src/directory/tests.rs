@@ -7,9 +7,13 @@ use std::path::Path;
 use mender::deployment::{Action, Event};
 
 use super::Directory;
-use crate::disk::crashes::{Case, Tree, at_every_step, succeeds, tree};
+use crate::disk::crashes::{Case, Release, Tree, at_every_step, succeeds, tree};
 
-fn archive() -> Vec<u8> {
+fn archive(release: Release) -> Vec<u8> {
+    let program: &[u8] = match release {
+        Release::First => b"new program",
+        Release::Next => b"the program after that",
+    };
     let mut tar = tar::Builder::new(Vec::new());
     let mut add = |path: &str, kind: tar::EntryType, mode: u32, content: &[u8], link: Option<&str>| {
         let mut header = tar::Header::new_gnu();
@@ -23,15 +27,15 @@ fn archive() -> Vec<u8> {
     };
     add("./", tar::EntryType::Directory, 0o750, b"", None);
     add("./bin/", tar::EntryType::Directory, 0o755, b"", None);
-    add("./bin/app", tar::EntryType::Regular, 0o755, b"new program", None);
+    add("./bin/app", tar::EntryType::Regular, 0o755, program, None);
     add("./bin/alias", tar::EntryType::Symlink, 0o777, b"", Some("app"));
     add("./data/deep/x", tar::EntryType::Regular, 0o600, &[7; 3000], None);
     tar.into_inner().unwrap()
 }
 
-fn files(root: &Path, folder: &str) -> Vec<(&'static str, Vec<u8>)> {
+fn files(root: &Path, release: Release, folder: &str) -> Vec<(&'static str, Vec<u8>)> {
     let folder = root.join(folder).into_os_string().into_encoded_bytes();
-    vec![("dest_dir", folder), ("update.tar", archive())]
+    vec![("dest_dir", folder), ("update.tar", archive(release))]
 }
 
 fn with_old(root: &Path) {
@@ -78,7 +82,7 @@ fn is_new_in_new_folders(root: &Path, before: Tree) {
 /// The disk loses what was downloaded.
 fn is_damaged(work: &Path, action: Action, event: Event) -> Event {
     if action == Action::StoreDeployment {
-        let mut archive = archive();
+        let mut archive = archive(Release::First);
         archive[700] ^= 1;
         fs::write(work.join("ready/update.tar"), archive).unwrap();
     }
@@ -88,7 +92,7 @@ fn is_damaged(work: &Path, action: Action, event: Event) -> Event {
 const CASE: Case<Directory> = Case {
     start: Directory::on,
     before: with_old,
-    files: |root| files(root, "opt/app"),
+    files: |root, release| files(root, release, "opt/app"),
     answer: succeeds,
     links: true,
     after: is_new,
@@ -102,7 +106,7 @@ const WITHOUT_OLD: Case<Directory> = Case {
 
 const IN_NEW_FOLDERS: Case<Directory> = Case {
     before: |_| {},
-    files: |root| files(root, "a/b/app"),
+    files: |root, release| files(root, release, "a/b/app"),
     after: is_new_in_new_folders,
     ..CASE
 };

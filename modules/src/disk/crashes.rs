@@ -139,13 +139,21 @@ macro_rules! at_every_step {
 
 pub(crate) use at_every_step;
 
+/// What a payload brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    First,
+    /// By another update after it.
+    Next,
+}
+
 /// One kind of deployment.
 pub(crate) struct Case<M> {
     pub(crate) start: fn(Disk, &Path, &Path) -> M,
     /// Fills the root.
     pub(crate) before: fn(&Path),
     /// Those of the payload, given the root.
-    pub(crate) files: fn(&Path) -> Vec<(&'static str, Vec<u8>)>,
+    pub(crate) files: fn(&Path, Release) -> Vec<(&'static str, Vec<u8>)>,
     pub(crate) answer: Answer,
     pub(crate) links: bool,
     /// Checks the root after a success, given what was there before.
@@ -204,7 +212,7 @@ impl<M: UpdateModule> Case<M> {
 
     /// The long files of it in four chunks.
     pub(crate) fn payload(&self, root: &Path) -> MemoryPayload {
-        let files = (self.files)(root);
+        let files = (self.files)(root, Release::First);
         let longest = files.iter().map(|(_, content)| content.len()).max().unwrap_or(1);
         let empty = MemoryPayload::new(M::DESCRIPTOR.artifact_type, longest.div_ceil(4));
         let files = files.into_iter();

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use mender::deployment::{Action, Event};
 use mender::update_module::UpdateModule;
+use mender_testkit::artifact::ArtifactWriter;
 use mender_testkit::flash::{CutAt, PowerCut, SimFlash};
 use mender_testkit::folder::Folder;
 use mender_testkit::module_test::{Board, ModuleTest};
@@ -18,7 +19,7 @@ use mender_testkit::payload::MemoryPayload;
 use tempfile::TempDir;
 
 use super::Disk;
-use super::crashes::{Case, Tree, temporary, tree};
+use super::crashes::{Case, Release, Tree, temporary, tree};
 use super::witness::Witness;
 use crate::support::{Outcome, Surroundings, deploy};
 
@@ -201,14 +202,19 @@ impl<M: UpdateModule + 'static> Case<M> {
                 observe(&root)
             }
         };
+        let artifact = |release| {
+            let root = root.clone();
+            move |artifact: ArtifactWriter| {
+                let files = files(&root, release).into_iter();
+                files.fold(artifact, |artifact, (name, content)| artifact.file(name, &content))
+            }
+        };
         ModuleTest::new(module)
             .sectors(0)
             .factory(move |board| disk(board).fill(|at| fill(at, before)))
             .observe(look)
-            .artifact(move |artifact| {
-                let files = files(&root).into_iter();
-                files.fold(artifact, |artifact, (name, content)| artifact.file(name, &content))
-            })
+            .artifact(artifact(Release::First))
+            .next_artifact(artifact(Release::Next))
     }
 
     /// Plays every flow of a deployment with power cuts at every step.

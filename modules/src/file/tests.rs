@@ -8,17 +8,23 @@ use mender::deployment::{Action, Event};
 use mender::update_module::CallbackState;
 
 use super::SingleFile;
-use crate::disk::crashes::{Case, Tree, at_every_step, succeeds, tree};
+use crate::disk::crashes::{Case, Release, Tree, at_every_step, succeeds, tree};
 
 const NEW: &[u8] = b"the new content, in several chunks";
 
-fn files(root: &Path, folder: &str) -> Vec<(&'static str, Vec<u8>)> {
+const NEXT: &[u8] = b"the content after that";
+
+fn files(root: &Path, release: Release, folder: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let content = match release {
+        Release::First => NEW,
+        Release::Next => NEXT,
+    };
     let folder = root.join(folder).into_os_string().into_encoded_bytes();
     vec![
         ("dest_dir", folder),
         ("filename", b"app.conf\n".into()),
         ("permissions", b"640\n".into()),
-        ("app.conf", NEW.into()),
+        ("app.conf", content.into()),
     ]
 }
 
@@ -65,7 +71,7 @@ fn is_new_in_new_folders(root: &Path, before: Tree) {
 const CASE: Case<SingleFile> = Case {
     start: SingleFile::on,
     before: with_old,
-    files: |root| files(root, "etc"),
+    files: |root, release| files(root, release, "etc"),
     answer: succeeds,
     links: true,
     after: is_new,
@@ -81,7 +87,7 @@ const WITHOUT_OLD: Case<SingleFile> = Case {
 
 const IN_NEW_FOLDERS: Case<SingleFile> = Case {
     before: nothing,
-    files: |root| files(root, "a/b"),
+    files: |root, release| files(root, release, "a/b"),
     after: is_new_in_new_folders,
     ..CASE
 };
