@@ -85,11 +85,24 @@
 //! deployment. If the old image in DFU decays while the new one is confirmed but not yet committed, rule 4 takes the new image
 //! for the old one. Signatures of images are not checked: let the client check the artifact's.
 //!
-//! A power cut that embassy-boot itself does not survive, and no application can prevent: an erase of STATE stops when the second
-//! word and some of the steps are erased and the first word is still whole. (The other weak moment, a first word that is torn into
-//! "swap" while a new image is confirmed, which takes a single bit where the write unit is one byte, is avoided: the confirmation
-//! is written in an order of the module's own.) The words of STATE that say "done" are all zeros, and where a cut has torn one the
-//! bootloader writes it once more: flash with error correction must take zeros over anything, as STM32's does.
+//! Power cuts that no image survives, all within an erase of STATE that begins with "swap", when the images are
+//! swapped, or were just swapped back: the erase stops when the second word and some of the steps are erased and the
+//! first word is still whole. That reads as a request whose steps are not those that were done. Two erases can be
+//! struck:
+//!
+//! - the bootloader's own, at the end of a swap back, also of one that copies nothing because a confirmation was cut short
+//!   before. No application can prevent it;
+//! - the one of a [confirmation](EmbassyBoot::confirm), where the write unit is longer than one byte. The second word
+//!   is all zeros before it; each of its bits must be erased before any of the first word's. Where the write unit is
+//!   one byte, and this likelier, the first word is made zero before the erase.
+//!
+//! An erase can also tear "revert" or "boot" into "swap", and so can the write of "boot", with a single bit where the
+//! write unit is one byte. For what the module erases and writes, the second word says before it that no progress is
+//! valid, and the bootloader copies nothing. embassy-boot's own `mark_booted` writes "boot" without that: firmware that
+//! confirms itself by it has this weak moment again.
+//!
+//! The words of STATE that say "done" are all zeros, and where a cut has torn one the bootloader writes it once more:
+//! flash with error correction must take zeros over anything, as STM32's does.
 
 mod error;
 mod fresh;
@@ -158,8 +171,8 @@ impl ImageType for EmbassyBootImage {
 /// # Power loss and cancellation
 ///
 /// Every method can be cut short at any point, by a loss of power or by dropping its future, and called again after
-/// the next start: it finishes the job. Wherever the cut is, a complete image boots; for the bootloader's own weak moments see
-/// "Limits" in the module documentation.
+/// the next start: it finishes the job. Wherever the cut is, a complete image boots, but for the erases of STATE that
+/// "Limits" in the module documentation names.
 #[update_module(
     artifact_type = T::NAME,
     requires_reboot,

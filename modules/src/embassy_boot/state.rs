@@ -171,11 +171,23 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
         }
     }
 
-    /// Erases STATE. As embassy-boot does, it says first that the progress is not valid: a torn erase must not make a part of the
-    /// steps count.
+    /// Erases STATE. See "Limits" in the documentation of the parent module for what a torn erase can do.
+    ///
+    /// An erase only sets bits, so it can tear "revert" and "boot" into "swap", a request of steps that were never done.
+    /// Therefore the second word says first that the progress is not valid, as embassy-boot has it, wherever the first one
+    /// can become "swap". Any other is erased, or what an earlier torn erase has left: there chips with error correction
+    /// can refuse a write, and there is nothing to protect.
+    ///
+    /// A second word of one byte can be erased before the first is. But flash that is written by the byte lets bits be
+    /// cleared at any time: there the first one is made zero beforehand, and a "swap" is over with a single write.
     async fn clear_state(&mut self) -> Result<(), Error> {
-        if self.magic_is(SWAP).await? && self.word(1).await?.iter().all(|b| *b == ERASED) {
-            self.write_word(1, DONE).await?;
+        if self.word(0).await?.iter().all(|b| b & !SWAP == 0) {
+            if S::WRITE_SIZE == 1 {
+                self.write_word(0, DONE).await?;
+            }
+            if self.word(1).await?.iter().all(|b| *b == ERASED) {
+                self.write_word(1, DONE).await?;
+            }
         }
         self.erase_state().await
     }
@@ -197,7 +209,7 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
         for index in 2..self.layout.state_len / self.layout.word_len {
             tidy = tidy && self.word(index).await?.iter().all(|b| *b == ERASED);
         }
-        if tidy { Ok(()) } else { self.erase_state().await }
+        if tidy { Ok(()) } else { self.clear_state().await }
     }
 
     async fn erase_state(&mut self) -> Result<(), Error> {

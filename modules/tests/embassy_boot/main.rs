@@ -8,4 +8,5 @@ mod refusals;
 mod running;
 #[path = "../support/mod.rs"]
 mod support;
+mod torn;
 mod wear;
