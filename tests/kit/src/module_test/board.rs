@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::device::ResetLine;
 use crate::files::Files;
@@ -28,6 +28,7 @@ pub struct Board<const WRITE: usize = 4, const SECTOR: usize = 4096> {
     folder: Folder,
     reset: ResetLine,
     boots: Arc<AtomicU32>,
+    is_booting: Arc<AtomicBool>,
 }
 
 impl<const WRITE: usize, const SECTOR: usize> Board<WRITE, SECTOR> {
@@ -46,6 +47,7 @@ impl<const WRITE: usize, const SECTOR: usize> Board<WRITE, SECTOR> {
             module_len: (module_sectors * SECTOR) as u32,
             reset: ResetLine::new(),
             boots: Arc::default(),
+            is_booting: Arc::default(),
         }
     }
 
@@ -60,6 +62,7 @@ impl<const WRITE: usize, const SECTOR: usize> Board<WRITE, SECTOR> {
             module_len: self.module_len,
             reset: ResetLine::new(),
             boots: Arc::default(),
+            is_booting: Arc::new(self.is_booting().into()),
         }
     }
 
@@ -120,6 +123,17 @@ impl<const WRITE: usize, const SECTOR: usize> Board<WRITE, SECTOR> {
     /// How often the board has booted in this deployment. For messages: nothing may depend on it, as on a real board.
     pub fn boots(&self) -> u32 {
         self.boots.load(Ordering::Relaxed)
+    }
+
+    /// Whether the bootloader is at work, and not the firmware. Without power: whether it was when the power went. For
+    /// an [`excuse`](super::ModuleTest::excuse), which has what was struck then from the chip's
+    /// [`cut_operation`](SimFlash::cut_operation).
+    pub fn is_booting(&self) -> bool {
+        self.is_booting.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_booting(&self, is_booting: bool) {
+        self.is_booting.store(is_booting, Ordering::Relaxed);
     }
 
     pub(super) fn set_boots(&self, boots: u32) {

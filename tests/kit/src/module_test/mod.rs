@@ -291,7 +291,9 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
     }
 
     /// A documented limit: deployments in which this is true just after a power cut are not judged, but counted in
-    /// [`Summary::excused`]. For moments in which a bootloader cannot be helped.
+    /// [`Summary::excused`]. For moments in which a bootloader cannot be helped. A fault of the module may leave the same
+    /// in flash: ask what the cut struck ([`cut_operation`](crate::flash::SimFlash::cut_operation)), and who was at work
+    /// ([`Board::is_booting`]).
     #[must_use]
     pub fn excuse(mut self, limit: impl Fn(&Board<WRITE, SECTOR>) -> bool + 'static) -> Self {
         self.excuse = Box::new(limit);

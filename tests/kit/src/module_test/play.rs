@@ -172,6 +172,7 @@ impl<'t, 's, M: UpdateModule, const WRITE: usize, const SECTOR: usize> Player<'t
             // Rules that the bootloader breaks, and gets along without, are not the module's: MCUboot tries to write cells
             // that a torn erase has left.
             let violations = board.chip().violations().len();
+            board.set_booting(true);
             let booted = (self.test.boot)(board);
             board.chip().forget_violations_after(violations);
             match booted {
@@ -180,6 +181,7 @@ impl<'t, 's, M: UpdateModule, const WRITE: usize, const SECTOR: usize> Player<'t
                 Err(error) => return Err(Broken::Bootloader(error).into()),
             }
         }
+        board.set_booting(false);
         let runs = (self.stage.look)(board);
         let boots = board.boots();
         self.stage.note(format!("boot {boots}, what runs: {}", shown(&*runs)));

@@ -5,7 +5,11 @@ mod flaws;
 mod slots;
 mod values;
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
 use mender::UpdateModule;
+use mender_testkit::flash::Operation;
 use mender_testkit::module_test::{Broken, ModuleTest, Summary};
 
 #[test]
@@ -44,6 +48,31 @@ fn equal_seeds_give_equal_runs_and_the_bound_holds() {
     // Ten of them in the recovery from another.
     assert!((75..=80).contains(&first.cuts) && first.second_cuts >= 5, "{first}");
     assert!(first.left_out > 500, "{first}");
+}
+
+/// The bootloader writes nothing but the first two sectors, the firmware writes there too.
+#[test]
+fn an_excuse_knows_what_was_struck_and_who_was_at_work() {
+    let asked: Arc<Mutex<BTreeSet<_>>> = Arc::default();
+    let asking = Arc::clone(&asked);
+    let test = slots::test::<4, 1024>(slots::Flaw::None).excuse(move |board| {
+        let offset = match board.chip().cut_operation().expect("asked after a cut") {
+            Operation::Write { offset, .. } | Operation::Erase { offset } => offset,
+            Operation::Other => panic!("the module has no files"),
+        };
+        asking.lock().unwrap().insert((offset < 2048, board.is_booting()));
+        false
+    });
+    let wanted = [(true, true), (true, false), (false, false)];
+    test.run();
+    assert_eq!(*asked.lock().unwrap(), wanted.into());
+    // The same where a case is played from its beginning.
+    asked.lock().unwrap().clear();
+    let cuts = (1..40).map(|operation| format!("success (new board) / cut {operation} before"));
+    for case in cuts {
+        test.play_one(&case).unwrap();
+    }
+    assert_eq!(*asked.lock().unwrap(), wanted.into());
 }
 
 #[test]
