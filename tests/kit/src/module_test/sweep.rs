@@ -6,7 +6,7 @@ use std::rc::Rc;
 use mender::UpdateModule;
 
 use super::case::Case;
-use super::explore::{Explorer, Keep, Site, Spread, Within};
+use super::explore::{Explorer, Keep, Remains, Site, Spread, Within};
 use super::memo::Legs;
 use super::play::Played;
 use super::scenario::{self, COMMIT_REFUSED, Ground, SUCCESS, Scenario};
@@ -185,10 +185,7 @@ impl<'t, M: UpdateModule, const WRITE: usize, const SECTOR: usize> Sweep<'t, M, 
         }
         let site = self.site(scenario.ground)?;
         let mut explorer = Explorer::new(self.test, &site, scenario, within);
-        // This one was counted before.
-        let mut aside = Summary::default();
-        let recorded = explorer.undisturbed(Keep::These(numbers.clone()), &mut aside)?;
-        for remains in &recorded.remains {
+        for remains in &again(&mut explorer, scenario, numbers)? {
             explorer.resume(remains, None, &mut self.summary)?;
         }
         Ok(())
@@ -207,9 +204,7 @@ impl<'t, M: UpdateModule, const WRITE: usize, const SECTOR: usize> Sweep<'t, M, 
         }
         let site = self.site(scenario.ground)?;
         let mut explorer = Explorer::new(self.test, &site, scenario, within);
-        let mut aside = Summary::default();
-        let recorded = explorer.undisturbed(Keep::These(numbers.clone()), &mut aside)?;
-        for (place, remains) in recorded.remains.iter().enumerate() {
+        for (place, remains) in again(&mut explorer, scenario, numbers)?.iter().enumerate() {
             let keep = if all {
                 Keep::All
             } else {
@@ -224,6 +219,26 @@ impl<'t, M: UpdateModule, const WRITE: usize, const SECTOR: usize> Sweep<'t, M, 
         }
         Ok(())
     }
+}
+
+/// Plays a scenario once more, and gives what its cuts with these numbers leave.
+fn again<M: UpdateModule, const WRITE: usize, const SECTOR: usize>(
+    explorer: &mut Explorer<'_, M, WRITE, SECTOR>,
+    scenario: &Scenario,
+    numbers: &HashSet<usize>,
+) -> Result<Vec<Remains<WRITE, SECTOR>>, Box<Violation>> {
+    // It was counted the first time.
+    let mut aside = Summary::default();
+    let recorded = explorer.undisturbed(Keep::These(numbers.clone()), &mut aside)?;
+    assert!(
+        recorded.remains.len() == numbers.len(),
+        "`{}` has other power cuts than when it was played before, {} of {} are missing: something that does not survive a \
+         restart has survived one, in the module, or in a closure of the test; or the module goes by chance",
+        scenario.name,
+        numbers.len() - recorded.remains.len(),
+        numbers.len(),
+    );
+    Ok(recorded.remains)
 }
 
 fn of_scenario(chosen: &[(usize, usize)], place: usize) -> HashSet<usize> {

@@ -6,10 +6,12 @@ mod slots;
 mod values;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
 use mender::UpdateModule;
-use mender_testkit::flash::Operation;
+use mender_testkit::flash::{FlashError, Operation};
 use mender_testkit::module_test::{Broken, ModuleTest, Summary};
 
 #[test]
@@ -116,6 +118,33 @@ fn wrong_use_is_explained() {
     );
     let no_cut = panics(values::one_way().replay("success / cut 1"));
     assert!(no_cut.contains("`cut 1` is no power cut"), "{no_cut}");
+}
+
+/// Power cuts that are not met again would not be played.
+#[test]
+fn a_module_that_does_not_do_the_same_again_is_found_out() {
+    // The cuts have been counted, and some of them are played.
+    let counted = Arc::new(AtomicBool::new(false));
+    let counts = Arc::clone(&counted);
+    let test = values::test(values::Flaw::None)
+        .boot(move |board| {
+            if counted.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            match embassy_futures::poll_once(board.files().write("boots", &board.boots().to_le_bytes())) {
+                Poll::Ready(()) => Ok(()),
+                Poll::Pending => Err(FlashError::PowerLost),
+            }
+        })
+        .excuse(move |_| {
+            counts.store(true, Ordering::Relaxed);
+            false
+        });
+    let text = panics(test);
+    assert!(
+        text.contains("has other power cuts than when it was played before"),
+        "{text}"
+    );
 }
 
 #[test]
