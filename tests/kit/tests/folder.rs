@@ -192,6 +192,41 @@ fn remains_of_all_kinds() {
     assert!(contents.iter().all(allowed), "{contents:?}");
 }
 
+/// A sync that is cut within has brought some of it to the disk, as if the power had gone before it was asked for.
+#[test]
+fn a_sync_can_be_cut_short() {
+    let remains = |in_sync: bool, of: &str| {
+        let remains = (0..200).map(|seed| {
+            let bench = Bench::new();
+            bench.makes("d/new");
+            bench.syncs("d");
+            bench.writes("d/new", "content");
+            bench.makes("d/newer");
+            if in_sync {
+                let at = CutAt::Within { seed };
+                bench.chip.cut_power(PowerCut { operation: 1, at });
+                let path = bench.path(of);
+                bench.change(Change::Sync(&path), |_| Ok(())).unwrap_err();
+                bench.chip.restore_power();
+                bench.folder.show();
+            } else {
+                bench.loses_power(CutAt::Within { seed });
+            }
+            (bench.names("d"), bench.content("d/new").unwrap())
+        });
+        remains.collect::<Vec<_>>()
+    };
+    let wanted = remains(false, "");
+    for content in ["", "con", "content", "\0\0\0\0\0\0\0"] {
+        for names in [set(["new"]), set(["new", "newer"])] {
+            let all = (names, content.to_owned());
+            assert!(wanted.contains(&all), "{all:?} in {wanted:?}");
+        }
+    }
+    assert_eq!(remains(true, "d/new"), wanted);
+    assert_eq!(remains(true, "d"), wanted);
+}
+
 #[test]
 fn links_stay_links() {
     let bench = Bench::new();

@@ -361,19 +361,19 @@ impl Chip {
         false
     }
 
-    /// A change of the disk, to this. Whether there is power after it.
+    /// A change of the disk, to this; a cut within it leaves a part of `torn`. Whether there is power after it.
     #[cfg(unix)]
-    pub(super) fn change_disk(&mut self, to: &Arc<Model>) -> bool {
-        let cut = match self.other_operation() {
+    pub(super) fn change_disk(&mut self, to: &Arc<Model>, torn: &Arc<Model>) -> bool {
+        let left = match self.other_operation() {
             Ok(Fate::Done) => {
                 self.disk = Arc::clone(to);
                 return true;
             }
-            Ok(Fate::DoneThenOff) => CutAt::After,
-            Ok(Fate::Torn { seed }) => CutAt::Within { seed },
+            Ok(Fate::DoneThenOff) => to.after_power_cut(CutAt::After),
+            Ok(Fate::Torn { seed }) => torn.after_power_cut(CutAt::Within { seed }),
             Err(_) => return false,
         };
-        self.disk = Arc::new(to.after_power_cut(cut));
+        self.disk = Arc::new(left);
         false
     }
 

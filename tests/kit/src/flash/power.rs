@@ -144,10 +144,10 @@ impl PowerSupply {
         self.chip().disk = Arc::new(disk);
     }
 
-    /// Changes it to this, in one operation. Whether there is power after it.
+    /// Changes it to this, in one operation; a cut within it leaves a part of `torn`. Whether there is power after it.
     #[cfg(unix)]
-    pub(crate) fn change_disk(&self, to: &Arc<Model>) -> bool {
-        self.perform(|chip| chip.change_disk(to))
+    pub(crate) fn change_disk(&self, to: &Arc<Model>, torn: &Arc<Model>) -> bool {
+        self.perform(|chip| chip.change_disk(to, torn))
     }
 
     pub(crate) fn is_on(&self) -> bool {

@@ -16,6 +16,8 @@
 //! and owner, or the new ones. Syncing a file brings its content, permissions and owner to the disk, but not its name; syncing
 //! a folder brings the names in it, but not what is in the files. This allows everything that POSIX leaves open to a file system with
 //! ordered names per folder, and more than a journalling one does, which keeps the order of changes of all folders.
+//! A sync that is cut within has brought nothing for certain to the disk: some of all that was not synced before it is
+//! there, what was to be synced included.
 //!
 //! Not modelled: a file system that loses what was synced, names that change places within one folder, blocks in the middle of
 //! a file that are missing, renames from one folder into another, full disks. A reset without a power cut loses nothing.
@@ -179,7 +181,17 @@ impl Folder {
             }
         };
         let after = Arc::new(before.after(change, &at));
-        if !self.power.change_disk(&after) {
+        // In a sync that is cut short nothing is certain yet: as much is on the disk as if it had not been asked for.
+        let torn = match change {
+            Change::Sync(_) => &before,
+            Change::Make(_)
+            | Change::Link { .. }
+            | Change::Write(_)
+            | Change::Set(_)
+            | Change::Rename { .. }
+            | Change::Remove(_) => &after,
+        };
+        if !self.power.change_disk(&after, torn) {
             return Err(lost());
         }
         self.host().shows = Some(after);
