@@ -216,28 +216,71 @@ fn boots_as_bootutil<const WRITE: usize>(folder: &Folder) -> usize {
         assert_eq!(report["swap_performed"], swapped, "{}/{name}", folder.name);
 
         let after = flash.to_bytes();
-        let slot = |range: &std::ops::Range<u32>| after[range.start as usize..range.end as usize].to_vec();
-        let layout = boot.layout();
         if let Some(wanted) = folder.flash(name) {
             let differs = after.iter().zip(&wanted).position(|(a, b)| a != b);
             assert_eq!(differs, None, "{}/{name}: first difference", folder.name);
         }
-        assert_eq!(
-            step["sha256_slot0"],
-            golden::sha256(&slot(&layout.slot0)),
-            "{}/{name}: slot 0",
-            folder.name
-        );
-        assert_eq!(
-            step["sha256_slot1"],
-            golden::sha256(&slot(&layout.slot1)),
-            "{}/{name}: slot 1",
-            folder.name
-        );
+        slots_are(&flash, &boot, step, &format!("{}/{name}", folder.name));
         assert_eq!(after[..4096], start[..4096], "{}/{name}: the guard region", folder.name);
         done += 1;
     }
     done
+}
+
+fn slots_are<const WRITE: usize>(flash: &SimFlash<WRITE, 4096>, boot: &Mcuboot, step: &serde_json::Value, case: &str) {
+    let bytes = flash.to_bytes();
+    let layout = boot.layout();
+    for (field, slot) in [("sha256_slot0", &layout.slot0), ("sha256_slot1", &layout.slot1)] {
+        let slot = &bytes[slot.start as usize..slot.end as usize];
+        assert_eq!(step[field], golden::sha256(slot), "{case}: {field}");
+    }
+}
+
+/// A swap that is cut at any operation, and finished by the next boot, ends in what bootutil leaves of one that was cut.
+fn cut_swaps_end_as_bootutils<const WRITE: usize>(name: &'static str) {
+    let folder = Folder::open(name);
+    let boot = folder.bootloader();
+    let (mut golden, mut cuts) = (0, 0);
+    for end in &folder.steps {
+        let Some(start) = end["state"]
+            .as_str()
+            .and_then(|state| state.strip_suffix(".after.boot"))
+        else {
+            continue;
+        };
+        if !start.starts_with('p') {
+            continue;
+        }
+        golden += 1;
+        let start = folder.flash(start).expect("stored");
+        for operation in 1.. {
+            let flash = SimFlash::<WRITE, 4096>::from_bytes(&start);
+            flash.cut_power(PowerCut {
+                operation,
+                at: CutAt::Before,
+            });
+            let first = boot.boot(&flash);
+            if flash.power_is_on() {
+                first.expect("nothing else is in the way");
+                break;
+            }
+            flash.restore_power();
+            let outcome = boot.boot(&flash).expect("it goes on");
+            assert_eq!(
+                outcome.ran.map(|version| version.to_string()).as_deref(),
+                end["report"]["boots"]["version"].as_str()
+            );
+            slots_are(&flash, &boot, end, &format!("{name}, cut {operation}"));
+            cuts += 1;
+        }
+    }
+    assert!(golden >= 3 && cuts > 20 * golden, "{name}: {golden}, {cuts}");
+}
+
+#[test]
+fn swaps_that_were_cut_end_in_bootutils_flash_contents() {
+    cut_swaps_end_as_bootutils::<8>("negative-move-a8");
+    cut_swaps_end_as_bootutils::<16>("negative-offset-a16");
 }
 
 fn boots_of(name: &'static str) -> usize {
