@@ -77,7 +77,7 @@ fn run_in<M: mcuboot::Mode>(mode: M, layout: &Layout, command: &Command) -> Resu
     }
 
     // Direct-xip: the module takes the slot that runs for the primary one, and that is not always slot 0.
-    let flipped = layout.mode == Mode::DirectXip && report::runs_secondary(&state);
+    let flipped = layout.mode == Mode::DirectXip && report::runs_secondary(layout, &state);
     let ordered = |[first, second]: [Vec<u8>; 2]| if flipped { [second, first] } else { [first, second] };
     let [primary, secondary] = ordered(before.clone());
     let mut worker = module(mode, layout, primary, secondary)?;
@@ -172,6 +172,7 @@ fn module<M: mcuboot::Mode>(
     secondary: Vec<u8>,
 ) -> Result<Module<M>, String> {
     let len = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(|_| "a slot of 4 GiB or more".to_string());
+    let compare_builds = layout.compare_builds;
     let layout = mcuboot::Layout {
         mode,
         primary_len: len(&primary)?,
@@ -181,7 +182,12 @@ fn module<M: mcuboot::Mode>(
         max_align: layout.max_align,
         max_img_sectors: layout.max_img_sectors,
     };
-    Module::new(layout, Slot(primary), Slot(secondary), || ()).map_err(|error| format!("the layout cannot be: {error}"))
+    let module = Module::new(layout, Slot(primary), Slot(secondary), || ())
+        .map_err(|error| format!("the layout cannot be: {error}"))?;
+    Ok(match compare_builds {
+        true => module.comparing_build_numbers(),
+        false => module,
+    })
 }
 
 fn inspect<M: mcuboot::Mode>(module: &mut Module<M>) -> Result<Inspection, String> {

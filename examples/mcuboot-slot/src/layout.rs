@@ -67,6 +67,9 @@ pub struct Flags {
     /// The bootloader's MCUBOOT_MAX_IMG_SECTORS; 128 by default
     #[arg(long, value_name = "NUMBER", value_parser = number)]
     max_sectors: Option<u32>,
+    /// Direct-xip: the bootloader compares build numbers too (MCUBOOT_VERSION_CMP_USE_BUILD_NUMBER)
+    #[arg(long)]
+    compare_builds: bool,
     /// Address of the dump's first byte, if the slots are given by address; 0 by default
     #[arg(long, value_name = "ADDRESS", value_parser = number)]
     base: Option<u32>,
@@ -83,6 +86,7 @@ pub struct Layout {
     pub write_len: u32,
     pub max_align: u32,
     pub max_img_sectors: u32,
+    pub compare_builds: bool,
 }
 
 impl Flags {
@@ -169,6 +173,11 @@ impl Flags {
             write_len,
             max_align: self.max_align.or(stated("max_align")?).unwrap_or(write_len.max(8)),
             max_img_sectors: self.max_sectors.or(stated("max_sectors")?).unwrap_or(128),
+            compare_builds: match &file["compare_builds"] {
+                Value::Bool(stated) => *stated || self.compare_builds,
+                Value::Null => self.compare_builds,
+                other => return Err(format!("compare_builds: expected true or false, found {other}")),
+            },
         })
     }
 }

@@ -1,8 +1,10 @@
 //! `install`, `request` and `confirm`.
 
+use mender_testkit::bootloader::MAGIC;
+use mender_testkit::image::{ImageBuilder, Version};
 use serde_json::Value;
 
-use crate::{Dump, FOLDERS, golden, state_after, vectors};
+use crate::{Dump, FOLDERS, golden, run, state_after, vectors};
 
 #[test]
 fn requests_and_confirmations_are_bootutils_bytes() {
@@ -69,4 +71,40 @@ fn a_request_repairs_what_bootutil_would_refuse() {
     let state = state_after("negative-offset-a16", &["request", "test"], &dump);
     assert_eq!(state["next_boot"], "test");
     assert_eq!(state["slot1"]["image"], Value::Null);
+}
+
+/// Of two images that differ in the build number only, the first slot's runs, unless the bootloader was built to compare it.
+#[test]
+fn an_image_never_goes_where_one_runs() {
+    let built = |major, build| {
+        let version = Version {
+            major,
+            build,
+            ..Version::default()
+        };
+        ImageBuilder::new(version).body_len(500).build()
+    };
+    let slot = |build| {
+        let mut slot = built(2, build);
+        slot.resize(0x4000, 0xff);
+        let end = slot.len();
+        slot[end - 16..].copy_from_slice(&MAGIC);
+        // image_ok and copy_done.
+        (slot[end - 24], slot[end - 32]) = (1, 1);
+        slot
+    };
+    let image = Dump::new("third.bin", &built(3, 0));
+    for (flag, written) in [(None, 1), (Some("--compare-builds"), 0)] {
+        let dump = Dump::new(&format!("builds-{written}.bin"), &[slot(1), slot(2)].concat());
+        let mut arguments = vec!["--mode", "direct-xip", "--slot0", "0:16K", "--slot1", "16K:16K"];
+        arguments.extend(["--sector", "4K", "--align", "8"]);
+        arguments.extend(flag);
+        arguments.extend(["install", image.0.to_str().unwrap(), dump.0.to_str().unwrap()]);
+        let output = run(&arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let state: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let version = |slot: usize| state[format!("slot{slot}")]["image"]["version"].clone();
+        assert_eq!(version(written), "3.0.0+0", "{flag:?}: {state:#}");
+        assert_eq!(version(1 - written), format!("2.0.0+{}", 2 - written), "{flag:?}");
+    }
 }
