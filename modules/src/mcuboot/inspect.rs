@@ -131,14 +131,14 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     ///
     /// The flash's.
     pub async fn inspect(&mut self) -> Result<Inspection, Failed<P, S>> {
-        let room = self.layout.max_image_len();
+        let room = self.layout.max_running_len();
         let cells = self.primary_cells().await?;
         let at_start = content(&mut self.primary, 0, self.layout.primary_len, room, &mut self.buffer)
             .await
             .map_err(Error::PrimaryFlash)?;
         let primary = SlotState::new(&cells, at_start, None);
         let cells = self.secondary_cells().await?;
-        let len = self.layout.secondary_len;
+        let (room, len) = (self.layout.max_image_len(), self.layout.secondary_len);
         let at_start = content(&mut self.secondary, 0, len, room, &mut self.buffer)
             .await
             .map_err(Error::SecondaryFlash)?;

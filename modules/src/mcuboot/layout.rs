@@ -179,17 +179,18 @@ impl<M: Mode> Layout<M> {
         if longest / self.sector_len > self.max_img_sectors {
             return Err(LayoutError::TooManySectors);
         }
-        if self.max_image_len() == 0 {
+        if self.max_image_len() == 0 || self.max_running_len() == 0 {
             return Err(LayoutError::NoRoom);
         }
         Ok(self)
     }
 
-    /// The largest image, header and all TLVs included, that the bootloader takes.
+    /// The largest image, header and all TLVs included, that the bootloader takes from slot 1. So large may a download be.
     ///
     /// Swap using move and offset: both slots less the trailer in whole sectors, and less one sector by which images move.
     /// imgtool does not count this one and signs images that the bootloader then refuses. Scratch: a slot less the trailer, and
-    /// less what the scratch area needs for its own. Overwrite-only and direct-xip: up to the trailer's cells.
+    /// less what the scratch area needs for its own. Overwrite-only and direct-xip: up to the trailer's cells; in direct-xip those
+    /// of the secondary slot, where the image runs. The running one may be larger, if its slot is.
     pub const fn max_image_len(&self) -> u32 {
         if self.sector_len == 0 || self.max_align == 0 {
             return 0;
@@ -214,12 +215,20 @@ impl<M: Mode> Layout<M> {
                 let beside = end.next_multiple_of(sector_len) - end;
                 end.saturating_sub((3 * self.write_len as u64 + cells).saturating_sub(beside))
             }
-            Kind::Overwrite | Kind::Xip => {
-                least(primary_len, secondary_len).saturating_sub(cells_len(self.max_align) as u64)
-            }
+            Kind::Overwrite => least(primary_len, secondary_len).saturating_sub(cells_len(self.max_align) as u64),
+            Kind::Xip => self.secondary_cells_offset() as u64,
         };
         // At most the length of a slot, so it fits.
         room as u32
+    }
+
+    /// The largest image that slot 0 may hold. Only in direct-xip images do not change places, so that each slot has a limit of
+    /// its own.
+    pub(super) const fn max_running_len(&self) -> u32 {
+        match M::KIND {
+            Kind::Move | Kind::Offset | Kind::Scratch | Kind::Overwrite => self.max_image_len(),
+            Kind::Xip => self.primary_cells_offset(),
+        }
     }
 
     /// Length of the swap status with so many entries per sector.

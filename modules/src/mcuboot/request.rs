@@ -124,7 +124,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
             (Magic::Good, _, _) => {}
         }
         let own = self
-            .verify_primary(self.layout.max_image_len())
+            .verify_primary(self.layout.max_running_len())
             .await?
             .map_err(Error::CannotGoBack)?;
         let last = self.layout.primary_len.saturating_sub(self.layout.sector_len);

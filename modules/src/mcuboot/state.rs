@@ -110,7 +110,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// Overwrite-only: whether slot 1, without its first and last sector, holds what slot 0's image has there. The
     /// bootloader erases these two after it has copied the image, but all of a slot that it refuses.
     async fn slots_agree_behind_header(&mut self) -> Result<bool, Failed<P, S>> {
-        let room = self.layout.max_image_len();
+        let room = self.layout.max_running_len();
         let len = match self.verify_primary(room).await? {
             Ok(image) => image.len,
             Err(_) => return Ok(false),

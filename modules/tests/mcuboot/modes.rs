@@ -4,7 +4,7 @@
 use mender::UpdateModule;
 use mender::update_module::CallbackState;
 use mender_modules::mcuboot::{
-    DirectXip, Error, ImageFault, Mode, NextBoot, OldRuns, Overwrite, SwapMove, SwapOffset, SwapScratch,
+    Content, DirectXip, Error, ImageFault, Mode, NextBoot, OldRuns, Overwrite, SwapMove, SwapOffset, SwapScratch,
 };
 use mender_testkit::bootloader::{self, Flag, Magic};
 use mender_testkit::image::{ImageBuilder, Version};
@@ -12,6 +12,7 @@ use mender_testkit::payload::MemoryPayload;
 use pollster::block_on;
 
 use crate::device::{Device, Module, Small, TestMode, V1, V2, V3, download, image};
+use crate::geometry;
 
 type In<M> = Device<8, 512, M>;
 
@@ -290,6 +291,83 @@ fn the_largest_images_can_be_installed() {
     largest::<Overwrite>(Ok(()));
     // The running image's end cannot be erased with its trailer.
     largest::<DirectXip>(Err(ImageFault::SharesTrailer));
+}
+
+/// Direct-xip: an old image that the new one's slot could not hold is as good as any other.
+#[test]
+fn each_slot_of_direct_xip_has_its_own_limit() {
+    let version = |major| Version::new(major, 0, 0);
+    let built = |major, len| ImageBuilder::new(version(major)).image_len(len).build();
+    // Slot 0 is the longer one, then slot 1, from which the device runs after an update.
+    for (sectors, in_slot1) in [((16, 10), false), ((10, 16), true)] {
+        let device = geometry::blank::<8, 512, DirectXip>(sectors, 8);
+        let install = |major: u8, len: usize| {
+            let mut module = device.module();
+            let source = MemoryPayload::new("zephyr-image", 1000).file("app.bin", built(major, len));
+            download(&mut module, source).unwrap();
+            block_on(module.request_swap()).unwrap();
+            assert_eq!(device.boots().ran, Some(version(major)));
+        };
+        let (long, short) = (15 * 512 + 472, 9 * 512 + 472);
+        // A sector less than the largest one, which can go back by its trailer only under test.
+        let (old, new) = (15 * 512, 9 * 512);
+        if in_slot1 {
+            device.program(&built(1, 1000));
+            assert_eq!(device.boots().ran, Some(V1));
+            install(2, old);
+            block_on(device.module().confirm()).unwrap();
+        } else {
+            device.program(&built(2, old));
+            assert_eq!(device.boots().ran, Some(V2));
+        }
+
+        // What runs may be longer than what may come.
+        assert_eq!(device.layout().max_image_len() as usize, short);
+        let mut module = device.module();
+        let source = MemoryPayload::new("zephyr-image", 1000).file("app.bin", built(3, short + 1));
+        let too_large = ImageFault::TooLarge {
+            len: short as u64 + 1,
+            room: short as u32,
+        };
+        assert_eq!(download(&mut module, source), Err(Error::Image(too_large)));
+        let state = block_on(module.inspect()).unwrap();
+        assert!(matches!(state.primary.at_start, Content::Intact(image) if image.len as usize == old));
+
+        install(3, new);
+        let under_test = device.copy();
+        block_on(device.module().check_swapped()).unwrap();
+        let state = block_on(device.module().inspect()).unwrap();
+        assert!(matches!(state.secondary.at_start, Content::Intact(image) if image.len as usize == old));
+        block_on(device.module().request_revert()).unwrap();
+        assert_eq!(device.boots().ran, Some(V2));
+        block_on(device.module().check_reverted()).unwrap();
+
+        let device = under_test;
+        block_on(device.module().confirm()).unwrap();
+        block_on(device.module().confirm()).unwrap();
+        assert_eq!(block_on(device.module().check_swapped()), Err(Error::AlreadyConfirmed));
+        let confirmed = device.copy();
+        block_on(device.module().request_revert()).unwrap();
+        assert_eq!(device.boots().ran, Some(V2));
+        block_on(device.module().check_reverted()).unwrap();
+        block_on(device.module().discard()).unwrap();
+        assert_eq!(device.boots().ran, Some(V2));
+
+        // Next the longer slot is written, up to its own limit, and what would be too large for the other one goes back.
+        let device = confirmed;
+        assert_eq!(device.boots().ran, Some(V3));
+        assert_eq!(device.layout().max_image_len() as usize, long);
+        let mut module = device.module();
+        let source = MemoryPayload::new("zephyr-image", 1000).file("app.bin", built(4, old));
+        download(&mut module, source).unwrap();
+        block_on(module.request_swap()).unwrap();
+        assert_eq!(device.boots().ran, Some(version(4)));
+        block_on(device.module().confirm()).unwrap();
+        block_on(device.module().request_revert()).unwrap();
+        assert_eq!(device.boots().ran, Some(V3));
+        block_on(device.module().check_reverted()).unwrap();
+        assert_eq!(device.flash.violations(), []);
+    }
 }
 
 #[test]

@@ -175,7 +175,8 @@ impl Mcuboot {
         self.layout.max_img_sectors * self.states_per_sector() * write_len + self.cells().swap_size()
     }
 
-    /// The largest image, header and TLVs included, for this write unit and sector size.
+    /// The largest image, header and TLVs included, for this write unit and sector size. Direct-xip: that fits into either slot;
+    /// a longer slot takes more.
     pub fn max_image_len(&self, write_len: u32, sector_len: u32) -> u32 {
         let slot0 = self.layout.slot0.end - self.layout.slot0.start;
         let slot1 = self.layout.slot1.end - self.layout.slot1.start;

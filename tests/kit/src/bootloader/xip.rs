@@ -14,7 +14,6 @@ impl Mcuboot {
         flash: &SimFlash<WRITE, SECTOR>,
         outcome: &mut BootOutcome,
     ) -> Result<(), FlashError> {
-        let room = self.max_image_len(WRITE as u32, SECTOR as u32) as usize;
         let mut left = vec![(0, &self.layout.slot0), (1, &self.layout.slot1)];
         loop {
             // The build number does not count; of two equal ones the first slot's is taken.
@@ -33,6 +32,7 @@ impl Mcuboot {
             };
             let (slot, range) = left.remove(place);
             let content = read(flash, range)?;
+            let room = content.len().saturating_sub(self.cells().swap_info() as usize);
             let trailer = self.trailer(&content);
             let chosen_before = trailer.copy_done == Flag::Set;
             if trailer.magic != Magic::Good || (chosen_before && trailer.image_ok != Flag::Set) {
