@@ -166,9 +166,8 @@ impl<M: Mode> Layout<M> {
         }
         let longest = match M::KIND {
             Kind::Xip => 0,
-            // The spare sector of slot 1 does not count.
-            Kind::Move | Kind::Offset => self.primary_len,
-            Kind::Scratch | Kind::Overwrite => {
+            // The spare sector counts, whichever slot has it: the bootloader reads the sectors of both.
+            Kind::Move | Kind::Offset | Kind::Scratch | Kind::Overwrite => {
                 if self.primary_len > self.secondary_len {
                     self.primary_len
                 } else {

@@ -86,7 +86,7 @@ impl<const WRITE: usize, const SECTOR: usize, M: TestMode> Device<WRITE, SECTOR,
             boot: Mcuboot::new(bootloader::Layout {
                 slot0: sector..17 * sector,
                 slot1: 18 * sector..scratch * sector,
-                max_img_sectors: 16,
+                max_img_sectors: M::SLOT1_SECTORS.max(16),
             })
             .with_mode(M::of_bootloader(scratch * sector..(scratch + 2) * sector))
             .with_max_align((WRITE as u32).max(8)),

@@ -23,7 +23,7 @@ pub fn blank<const WRITE: usize, const SECTOR: usize, M: TestMode>(
         boot: Mcuboot::new(bootloader::Layout {
             slot0,
             slot1: slot1..end,
-            max_img_sectors: sectors.0.max(16),
+            max_img_sectors: sectors.0.max(sectors.1).max(16),
         })
         .with_mode(M::of_bootloader(end..end + 2 * sector))
         .with_max_align(max_align),
@@ -170,7 +170,11 @@ fn slots_that_no_bootloader_accepts() {
     let many = Err(LayoutError::TooManySectors);
     assert_eq!(check(SwapMove, 17, 17), many);
     assert_eq!(check(SwapOffset, 17, 17), many);
-    assert_eq!(check(SwapOffset, 16, 17), Ok(()));
+    // The spare sector counts in either slot.
+    assert_eq!(check(SwapMove, 17, 16), many);
+    assert_eq!(check(SwapOffset, 16, 17), many);
+    assert_eq!(check(SwapOffset, 16, 16), Ok(()));
+    assert_eq!(check(SwapOffset, 15, 16), Ok(()));
     assert_eq!(check(SwapScratch, 17, 17), many);
     assert_eq!(check(Overwrite, 12, 17), many);
     assert_eq!(check(DirectXip, 40, 40), Ok(()));

@@ -43,7 +43,7 @@ pub struct Layout {
     pub slot0: Range<u32>,
     /// Slot 1. Whole sectors; how many depends on the mode.
     pub slot1: Range<u32>,
-    /// MCUboot's `BOOT_MAX_IMG_SECTORS`.
+    /// MCUboot's `BOOT_MAX_IMG_SECTORS`: at least the sectors of the longer slot, in all modes but direct-xip.
     pub max_img_sectors: u32,
 }
 
@@ -205,6 +205,10 @@ impl Mcuboot {
     ///
     /// [`FlashError::PowerLost`] when a scheduled power cut happened; boot again after
     /// [`SimFlash::restore_power`]. Other errors mean a wrong layout.
+    ///
+    /// # Panics
+    ///
+    /// If MCUboot would never do anything with such slots.
     pub fn boot<const WRITE: usize, const SECTOR: usize>(
         &self,
         flash: &SimFlash<WRITE, SECTOR>,
@@ -214,6 +218,7 @@ impl Mcuboot {
             "a write unit of {WRITE} bytes does not fit BOOT_MAX_ALIGN = {}",
             self.max_align
         );
+        self.check_layout(SECTOR as u32);
         let mut outcome = BootOutcome {
             ran: None,
             slot: 0,
@@ -233,6 +238,18 @@ impl Mcuboot {
         }
         outcome.ran = check::bootable(&read(flash, &self.layout.slot0)?);
         Ok(outcome)
+    }
+
+    /// The real one starts slot 0 and ignores every request if its tables have no room for all sectors of both slots.
+    fn check_layout(&self, sector_len: u32) {
+        let sectors = |slot: &Range<u32>| (slot.end - slot.start) / sector_len;
+        let (slot0, slot1) = (sectors(&self.layout.slot0), sectors(&self.layout.slot1));
+        let has_room = self.mode == Mode::DirectXip || slot0.max(slot1) <= self.layout.max_img_sectors;
+        assert!(
+            has_room,
+            "slots of {slot0} and {slot1} sectors, but BOOT_MAX_IMG_SECTORS = {}",
+            self.layout.max_img_sectors
+        );
     }
 
     /// What [`boot`](Mcuboot::boot) would decide from the trailers alone: see [`decide`](Mcuboot::decide).

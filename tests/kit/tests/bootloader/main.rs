@@ -446,3 +446,16 @@ fn a_revert_survives_power_cuts() {
         survives_cuts(name, "03-booted-test", "1.0.0+0", (at, "1.1.0+0"));
     }
 }
+
+/// What bootutil never swaps is no layout for a test either.
+#[test]
+#[should_panic(expected = "slots of 4 and 5 sectors, but BOOT_MAX_IMG_SECTORS = 4")]
+fn the_spare_sector_counts() {
+    let boot = Mcuboot::new(mender_testkit::bootloader::Layout {
+        slot0: 0..4 * 4096,
+        slot1: 4 * 4096..9 * 4096,
+        max_img_sectors: 4,
+    })
+    .with_mode(Mode::Offset);
+    let _ = boot.boot(&SimFlash::<8, 4096>::new(9));
+}
