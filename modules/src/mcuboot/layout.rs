@@ -52,7 +52,7 @@ pub struct Layout<M = SwapMove> {
     /// Length of slot 0, from which firmware runs. Direct-xip: of the slot that this firmware runs from.
     pub primary_len: u32,
     /// Length of slot 1. Swap using move: as slot 0, or one sector less. Offset: as slot 0, or one sector more.
-    /// Scratch: as slot 0. Otherwise any number of sectors.
+    /// Scratch and overwrite-only: as slot 0. Direct-xip: any number of sectors.
     pub secondary_len: u32,
     /// Length of a sector as the bootloader sees it, the same in both slots; a multiple of what the flash driver
     /// erases at once.
@@ -157,8 +157,8 @@ impl<M: Mode> Layout<M> {
         let (most_shorter, most_longer) = match M::KIND {
             Kind::Move => (self.sector_len, 0),
             Kind::Offset => (0, self.sector_len),
-            Kind::Scratch => (0, 0),
-            Kind::Overwrite | Kind::Xip => (u32::MAX, u32::MAX),
+            Kind::Scratch | Kind::Overwrite => (0, 0),
+            Kind::Xip => (u32::MAX, u32::MAX),
         };
         // Both are whole sectors.
         if shorter > most_shorter || longer > most_longer {
@@ -214,8 +214,7 @@ impl<M: Mode> Layout<M> {
                 let beside = end.next_multiple_of(sector_len) - end;
                 end.saturating_sub((3 * self.write_len as u64 + cells).saturating_sub(beside))
             }
-            Kind::Overwrite => least(primary_len, secondary_len).saturating_sub(cells_len(self.max_align) as u64),
-            Kind::Xip => self.secondary_cells_offset() as u64,
+            Kind::Overwrite | Kind::Xip => self.secondary_cells_offset() as u64,
         };
         // At most the length of a slot, so it fits.
         room as u32

@@ -96,7 +96,6 @@ fn overwriting_the_whole_slot() {
 fn slots_of_different_lengths() {
     passes::<8, 512, SwapMove>(small::<8, SwapMove>().with_slots(12, 11));
     passes::<4, 512, SwapOffset>(small::<4, SwapOffset>().with_slots(12, 12));
-    passes::<4, 512, Overwrite>(small::<4, Overwrite>().with_slots(10, 13));
     passes::<8, 512, DirectXip>(small::<8, DirectXip>().with_slots(13, 10));
 }
 

@@ -59,7 +59,7 @@ pub enum Mode {
         /// The scratch area; at least one sector.
         scratch: Range<u32>,
     },
-    /// Slot 1 is copied over slot 0.
+    /// Slot 1 is copied over slot 0. The slots have the same length.
     Overwrite {
         /// Only the image is copied, not the whole slot. What Zephyr builds.
         fast: bool,
@@ -194,6 +194,7 @@ impl Mcuboot {
                 let needed = self.states_per_sector() * write_len + self.cells().swap_size();
                 end.checked_sub(needed.saturating_sub(beside))
             }),
+            // Only those of direct-xip may differ.
             Mode::Overwrite { .. } | Mode::DirectXip => slot0.min(slot1).checked_sub(self.cells().swap_info()),
         };
         room.unwrap_or(0)
@@ -240,10 +241,22 @@ impl Mcuboot {
         Ok(outcome)
     }
 
-    /// The real one starts slot 0 and ignores every request if its tables have no room for all sectors of both slots.
+    /// The real one starts slot 0 and ignores every request if the slots are not compatible, or if its tables have no room for
+    /// all sectors of both.
     fn check_layout(&self, sector_len: u32) {
         let sectors = |slot: &Range<u32>| (slot.end - slot.start) / sector_len;
         let (slot0, slot1) = (sectors(&self.layout.slot0), sectors(&self.layout.slot1));
+        let compatible = match self.mode {
+            Mode::Move => slot0 == slot1 || slot0 == slot1 + 1,
+            Mode::Offset => slot1 == slot0 || slot1 == slot0 + 1,
+            Mode::Scratch { .. } | Mode::Overwrite { .. } => slot0 == slot1,
+            Mode::DirectXip => true,
+        };
+        assert!(
+            compatible,
+            "slots of {slot0} and {slot1} sectors are not compatible in mode {:?}",
+            self.mode
+        );
         let has_room = self.mode == Mode::DirectXip || slot0.max(slot1) <= self.layout.max_img_sectors;
         assert!(
             has_room,

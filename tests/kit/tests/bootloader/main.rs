@@ -448,14 +448,24 @@ fn a_revert_survives_power_cuts() {
 }
 
 /// What bootutil never swaps is no layout for a test either.
+fn boots_with_slots(mode: Mode, slot0: u32, slot1: u32) {
+    let boot = Mcuboot::new(mender_testkit::bootloader::Layout {
+        slot0: 0..slot0 * 4096,
+        slot1: slot0 * 4096..(slot0 + slot1) * 4096,
+        max_img_sectors: 4,
+    })
+    .with_mode(mode);
+    let _ = boot.boot(&SimFlash::<8, 4096>::new(9));
+}
+
 #[test]
 #[should_panic(expected = "slots of 4 and 5 sectors, but BOOT_MAX_IMG_SECTORS = 4")]
 fn the_spare_sector_counts() {
-    let boot = Mcuboot::new(mender_testkit::bootloader::Layout {
-        slot0: 0..4 * 4096,
-        slot1: 4 * 4096..9 * 4096,
-        max_img_sectors: 4,
-    })
-    .with_mode(Mode::Offset);
-    let _ = boot.boot(&SimFlash::<8, 4096>::new(9));
+    boots_with_slots(Mode::Offset, 4, 5);
+}
+
+#[test]
+#[should_panic(expected = "slots of 3 and 4 sectors are not compatible")]
+fn overwriting_needs_slots_of_the_same_length() {
+    boots_with_slots(Mode::Overwrite { fast: true }, 3, 4);
 }
