@@ -26,6 +26,9 @@ pub enum ImageFault {
     Encoded,
     /// The image is flagged as not bootable.
     NotBootable,
+    /// The image is flagged to be loaded to RAM (imgtool's `--load-addr`). It is linked for there, and in none of the modes does
+    /// the bootloader load it.
+    LoadsToRam,
     /// The TLVs contradict the header or each other.
     Tlv,
     /// The image has no SHA-256 TLV.
@@ -59,6 +62,7 @@ impl Display for ImageFault {
             ImageFault::Truncated => f.write_str("the image is cut short: sign and upload it again"),
             ImageFault::Encoded => f.write_str("encrypted or compressed images are not supported"),
             ImageFault::NotBootable => f.write_str("the image is flagged as not bootable"),
+            ImageFault::LoadsToRam => f.write_str("the image is flagged to run from RAM: sign it without --load-addr"),
             ImageFault::Tlv => f.write_str("the image's TLVs are malformed: sign it again"),
             ImageFault::NoHash => f.write_str("the image has no SHA-256 TLV: sign it with imgtool"),
             ImageFault::WrongHash => f.write_str("the image's SHA-256 is wrong"),

@@ -14,6 +14,8 @@ pub(super) const HEADER_LEN: usize = 32;
 /// The first four bytes of an image.
 pub(super) const MAGIC: u32 = 0x96f3_b83d;
 const FLAG_NON_BOOTABLE: u32 = 0x10;
+/// The bootloader is to copy the image to the load address and start it there.
+const FLAG_RAM_LOAD: u32 = 0x20;
 /// The load address is the place in flash that the image was linked for.
 const FLAG_ROM_FIXED: u32 = 0x100;
 /// Encrypted (AES-128, AES-256) or compressed (LZMA1, LZMA2).
@@ -61,6 +63,7 @@ pub struct Image {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) version: Version,
+    loads_to_ram: bool,
     rom_address: Option<u32>,
     protected_offset: u32,
     protected_len: u32,
@@ -95,6 +98,7 @@ impl Header {
         let hashed_len = u32::try_from(hashed_len).map_err(|_| ImageFault::TooLarge { len: least_len, room })?;
         Ok(Header {
             version,
+            loads_to_ram: flags & FLAG_RAM_LOAD != 0,
             rom_address: (flags & FLAG_ROM_FIXED != 0).then_some(load_address),
             protected_offset: hashed_len.saturating_sub(protected_len),
             protected_len,
@@ -102,8 +106,12 @@ impl Header {
         })
     }
 
-    /// Refuses an image that says it was linked for another place in flash.
+    /// Refuses an image that says it was linked for another place: RAM, or elsewhere in flash.
     pub(super) fn check_address(&self, slot: Option<u32>) -> Result<(), ImageFault> {
+        // No bootloader of these modes loads it, and the one there is may start it where it cannot run.
+        if self.loads_to_ram {
+            return Err(ImageFault::LoadsToRam);
+        }
         match (self.rom_address, slot) {
             (Some(linked), Some(slot)) if linked != slot => Err(ImageFault::WrongAddress { linked, slot }),
             (Some(_) | None, _) => Ok(()),

@@ -2,8 +2,8 @@
 //!
 //! For all of MCUboot's modes with one image pair ([`SwapMove`], [`SwapOffset`], [`SwapScratch`], [`Overwrite`] fast or not,
 //! [`DirectXip`] with revert), write units of 1 to 32 bytes, `BOOT_MAX_ALIGN` 8, 16 and 32, sectors of equal length. Takes
-//! artifacts with one file, an image signed with imgtool without `--pad`. Depends on [`mod@mender::update_module`],
-//! `embedded-storage-async` and `sha2`.
+//! artifacts with one file, an image signed with imgtool without `--pad`; none that is encrypted, compressed, or linked to be
+//! loaded to RAM. Depends on [`mod@mender::update_module`], `embedded-storage-async` and `sha2`.
 //!
 //! ```
 //! use embedded_storage_async::nor_flash::NorFlash;

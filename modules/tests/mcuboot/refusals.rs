@@ -50,6 +50,7 @@ fn a_bad_header_costs_no_flash_operation() {
         (patched(17, &[0x02]), ImageFault::Encoded),
         (patched(17, &[0x04]), ImageFault::Encoded),
         (patched(16, &[FLAG_NON_BOOTABLE as u8]), ImageFault::NotBootable),
+        (patched(16, &[0x20]), ImageFault::LoadsToRam),
         (
             patched(12, &[0xff; 4]),
             ImageFault::TooLarge {

@@ -246,6 +246,7 @@ fn display_texts_fit_into_a_failure() {
         ImageFault::Truncated,
         ImageFault::Encoded,
         ImageFault::NotBootable,
+        ImageFault::LoadsToRam,
         ImageFault::Tlv,
         ImageFault::NoHash,
         ImageFault::WrongHash,
