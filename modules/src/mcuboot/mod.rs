@@ -46,7 +46,7 @@
 //! | download | [`write_slot`](ZephyrImage::write_slot) | slot 1: erase its last sector (an old request goes first), with offset also the first; the image, the *note*, the *mark* |
 //! | install | [`request_swap`](ZephyrImage::request_swap) | slot 1: the trailer's magic |
 //! | (boot) | | the bootloader swaps, and erases the whole trailer of slot 1 |
-//! | commit | [`confirm`](ZephyrImage::confirm) | slot 0: image_ok |
+//! | commit | [`confirm`](ZephyrImage::confirm) | slot 0: image_ok; overwrite-only and an image of one sector: first erase slot 1's last sector and write another mark |
 //! | rollback | [`request_revert`](ZephyrImage::request_revert) | usually nothing: an image under test reverts at the next boot |
 //! | failure, cleanup | [`discard`](ZephyrImage::discard) | nothing, unless the new image was never swapped: its header and its mark are erased |
 //!
@@ -103,7 +103,10 @@
 //! bootloader leaves a new image unconfirmed. So *slot 0 has a magic and image_ok is erased: the new one runs*. Else
 //! *an intact image in slot 1 waits, and the old one runs*. Else the image was confirmed already if the rest of slot 1 is still
 //! what slot 0 holds, and refused if not: the bootloader erases the first and the last sector of what it has copied, and all of what
-//! it refuses.
+//! it refuses. If that rest is next to nothing, because the image takes no more than a sector or the slots have only two, the
+//! confirmation writes a mark before it sets image_ok: 0x01, "none", in slot 1's cell swap_info, *which says that slot 1's
+//! image came to run*. It asks the bootloader for nothing, no torn write of another mark reads so, and the next download erases it
+//! before all else.
 //!
 //! ## Direct-xip
 //!
@@ -150,6 +153,9 @@
 //! the way back needs a trailer that nobody has begun to write (scratch) or is closed (direct-xip):
 //! [`ImageFault::SharesTrailer`].
 //!
+//! Overwrite-only: if something other than [`confirm`](ZephyrImage::confirm) confirms an image of at most one sector before its
+//! commit, it is taken for the old one.
+//!
 //! The signature is the bootloader's business: a module that checked it would need its key.
 
 mod error;
@@ -183,7 +189,7 @@ use image::Hash;
 use layout::MAX_ALIGN;
 use mode::sealed::Kind;
 use state::{NewRuns, Running};
-use trailer::{Cell, TEST};
+use trailer::{Cell, RAN, TEST};
 
 /// The update module for MCUboot images: see the [module documentation](self).
 ///
@@ -446,7 +452,10 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// [`Error::OldRuns`], [`Error::Unconfirmable`], [`Error::NotKept`] or the flash's.
     pub async fn confirm(&mut self) -> Result<(), Failed<P, S>> {
         match self.running().await? {
-            Running::New(NewRuns::UnderTest) => self.confirm_running().await,
+            Running::New(NewRuns::UnderTest) => {
+                self.mark_that_it_ran().await?;
+                self.confirm_running().await
+            }
             Running::New(NewRuns::Confirmed) => Ok(()),
             Running::New(NewRuns::Unconfirmable) => Err(Error::Unconfirmable),
             Running::Old(why) => Err(Error::OldRuns(why)),
@@ -511,8 +520,12 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
         self.received = None;
         let never_ran = match M::KIND {
             Kind::Move | Kind::Offset | Kind::Scratch => self.secondary_cells().await?.swap_info() == TEST,
-            // Nothing in slot 1 is of use any more, not even what a torn erase left of a request.
-            Kind::Overwrite => !self.secondary_cells().await?.is_blank(),
+            // Nothing in slot 1 is of use any more, not even what a torn erase left of a request. The mark of an image that came
+            // to run was written to an erased sector.
+            Kind::Overwrite => {
+                let cells = self.secondary_cells().await?;
+                !cells.is_blank() && cells.swap_info() != RAN
+            }
             Kind::Xip => matches!(
                 self.running().await?,
                 Running::Old(OldRuns::Pending | OldRuns::NotRequested)

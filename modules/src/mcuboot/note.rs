@@ -79,7 +79,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     }
 
     /// Hash and length of slot 0's image, as it states them.
-    async fn stated_primary(&mut self) -> Result<Option<(Hash, u32)>, Failed<P, S>> {
+    pub(super) async fn stated_primary(&mut self) -> Result<Option<(Hash, u32)>, Failed<P, S>> {
         match image::stated(&mut self.primary, self.layout.primary_len).await {
             Ok(stated) => Ok(Some(stated)),
             Err(VerifyError::Fault(_)) => Ok(None),

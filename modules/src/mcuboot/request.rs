@@ -6,7 +6,7 @@ use embedded_storage_async::nor_flash::NorFlash;
 use super::image::Image;
 use super::mode::Mode;
 use super::mode::sealed::Kind;
-use super::trailer::{Cell, ERASED, Flag, Magic, MagicArea, PERMANENT, REVERT, SET, TEST, magic_offset};
+use super::trailer::{Cell, ERASED, Flag, Magic, MagicArea, PERMANENT, RAN, REVERT, SET, TEST, magic_offset};
 use super::{Error, Failed, ImageFault, Restart, ZephyrImage, flash};
 
 /// What is asked of the bootloader.
@@ -71,6 +71,29 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
         match self.primary_cells().await?.image_ok() {
             Flag::Set => Ok(()),
             Flag::Unset | Flag::Bad => Err(Error::NotKept { slot: 0 }),
+        }
+    }
+
+    /// Overwrite-only, before the running image is confirmed: leaves a mark in slot 1 if nothing else there will tell later
+    /// that its image came to run. Until the confirmation the unconfirmed image in slot 0 tells, so that a power cut may come
+    /// anywhere.
+    pub(super) async fn mark_that_it_ran(&mut self) -> Result<(), Failed<P, S>> {
+        if M::KIND != Kind::Overwrite
+            || self.left_in_secondary().await?.is_some()
+            || self.secondary_cells().await?.swap_info() == RAN
+        {
+            return Ok(());
+        }
+        // The bootloader has done so, but it may have been cut short.
+        self.erase_secondary_cells().await?;
+        let mark = self.layout.secondary_cells_offset() + Cell::SwapInfo.offset(self.layout.max_align);
+        flash::write_cell(&mut self.secondary, mark, RAN)
+            .await
+            .map_err(Error::SecondaryFlash)?;
+        if self.secondary_cells().await?.swap_info() == RAN {
+            Ok(())
+        } else {
+            Err(Error::NotKept { slot: 1 })
         }
     }
 

@@ -1,12 +1,14 @@
 //! What runs, as far as flash tells. The rules and their reasons are in the documentation of the parent module, "Which
 //! image runs?".
 
+use core::ops::Range;
+
 use embedded_storage_async::nor_flash::NorFlash;
 
-use super::image::{self, HEADER_LEN, Header, Image, VerifyError, Version};
+use super::image::{self, HASH_LEN, HEADER_LEN, Header, Image, VerifyError, Version};
 use super::mode::Mode;
 use super::mode::sealed::Kind;
-use super::trailer::{Cells, Flag, Magic, PERMANENT, REVERT, TEST};
+use super::trailer::{Cells, Flag, Magic, PERMANENT, RAN, REVERT, TEST};
 use super::{Error, Failed, ImageFault, OldRuns, Restart, ZephyrImage, flash};
 
 /// The image that runs.
@@ -98,25 +100,33 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
                 Magic::Unset | Magic::Bad => OldRuns::NotRequested,
             }));
         }
-        Ok(
-            if primary.magic() == Magic::Good && self.slots_agree_behind_header().await? {
-                Running::New(NewRuns::Confirmed)
-            } else {
-                Running::Old(OldRuns::Refused)
-            },
-        )
+        let came_to_run = primary.magic() == Magic::Good
+            && (secondary.swap_info() == RAN || self.slots_agree_behind_header().await?);
+        Ok(if came_to_run {
+            Running::New(NewRuns::Confirmed)
+        } else {
+            Running::Old(OldRuns::Refused)
+        })
     }
 
-    /// Overwrite-only: whether slot 1, without its first and last sector, holds what slot 0's image has there. The
-    /// bootloader erases these two after it has copied the image, but all of a slot that it refuses.
-    async fn slots_agree_behind_header(&mut self) -> Result<bool, Failed<P, S>> {
-        let room = self.layout.max_running_len();
-        let len = match self.verify_primary(room).await? {
-            Ok(image) => image.len,
-            Err(_) => return Ok(false),
+    /// Overwrite-only: the part of slot 0's image that is in slot 1 too, if it came from there: all but the first and the last
+    /// sector. The bootloader erases these two after it has copied the image, but all of a slot that it refuses. `None` if
+    /// the rest is too little to be told from erased flash.
+    pub(super) async fn left_in_secondary(&mut self) -> Result<Option<Range<u32>>, Failed<P, S>> {
+        // The image runs, so what it states is true.
+        let Some((_, len)) = self.stated_primary().await? else {
+            return Ok(None);
         };
-        let end = len.min(self.layout.secondary_last_sector());
-        let start = self.layout.sector_len;
+        let (start, end) = (self.layout.sector_len, len.min(self.layout.secondary_last_sector()));
+        // An image ends with a hash or a signature, of which a few bytes may be 0xff.
+        Ok((start.saturating_add(HASH_LEN) <= end).then_some(start..end))
+    }
+
+    /// Overwrite-only: whether slot 1 still holds what the bootloader leaves of the image that it has copied to slot 0.
+    async fn slots_agree_behind_header(&mut self) -> Result<bool, Failed<P, S>> {
+        let Some(Range { start, end }) = self.left_in_secondary().await? else {
+            return Ok(false);
+        };
         let mut piece = [0; 32];
         let mut offset = start;
         while offset < end {
@@ -130,7 +140,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
             }
             offset = offset.saturating_add(here as u32);
         }
-        Ok(start < end)
+        Ok(true)
     }
 
     /// Whether slot 0 holds these bytes at this offset.

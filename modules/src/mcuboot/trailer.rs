@@ -14,6 +14,9 @@ pub(super) const ERASED: u8 = 0xff;
 /// The value of a flag that is set.
 pub(super) const SET: u8 = 0x01;
 
+/// `swap_info` "none". MCUboot itself never writes it. In slot 1 after an overwrite: its image came to run. A torn write of
+/// another number used here keeps a bit set that this one has cleared, and the other way round.
+pub(super) const RAN: u8 = 0x01;
 /// `swap_info` of a test swap, image number 0.
 pub(super) const TEST: u8 = 0x02;
 /// `swap_info` of a permanent swap.

@@ -68,6 +68,8 @@ pub struct Device<const WRITE: usize, const SECTOR: usize, M = SwapMove> {
     /// The slot that the firmware runs from.
     pub running: Cell<u8>,
     pub mode: M,
+    /// The images that it gets.
+    pub image: fn(Version) -> Vec<u8>,
 }
 
 /// A device small enough for thousands of updates.
@@ -92,6 +94,7 @@ impl<const WRITE: usize, const SECTOR: usize, M: TestMode> Device<WRITE, SECTOR,
             .with_max_align((WRITE as u32).max(8)),
             running: Cell::new(0),
             mode: M::default(),
+            image,
         }
     }
 
@@ -109,28 +112,39 @@ impl<const WRITE: usize, const SECTOR: usize, M: TestMode> Device<WRITE, SECTOR,
 
     /// Version 1 runs as a programmer left it.
     pub fn factory() -> Self {
-        let device = Self::blank();
-        device.program(&image(V1));
-        assert_eq!(device.boots().ran, Some(V1));
-        device
+        Self::blank().into_factory()
     }
 
     /// Version 1 runs, installed and confirmed by an update: slot 0's trailer looks as after the next update.
     pub fn updated() -> Self {
-        let device = Self::blank();
-        device.program(&image(Version::new(0, 9, 0)));
-        assert!(device.boots().ran.is_some());
-        device.install(V1);
-        assert_eq!(device.boots().ran, Some(V1));
-        block_on(device.module().confirm()).unwrap();
-        device
+        Self::blank().into_updated()
     }
 
     /// Version 1 runs after an update to version 2 was reverted.
     pub fn reverted() -> Self {
-        let device = Self::updated();
+        Self::blank().into_reverted()
+    }
+
+    /// A blank device becomes one as [`factory`](Device::factory) gives it.
+    pub fn into_factory(self) -> Self {
+        self.program(&(self.image)(V1));
+        assert_eq!(self.boots().ran, Some(V1));
+        self
+    }
+
+    pub fn into_updated(self) -> Self {
+        self.program(&(self.image)(Version::new(0, 9, 0)));
+        assert!(self.boots().ran.is_some());
+        self.install(V1);
+        assert_eq!(self.boots().ran, Some(V1));
+        block_on(self.module().confirm()).unwrap();
+        self
+    }
+
+    pub fn into_reverted(self) -> Self {
+        let device = self.into_updated();
         device.install(V2);
-        assert_eq!(device.boots().ran, Some(V2));
+        assert!(device.boots().ran.is_some());
         assert_eq!(device.boots().ran, Some(V1));
         device
     }
@@ -195,7 +209,7 @@ impl<const WRITE: usize, const SECTOR: usize, M: TestMode> Device<WRITE, SECTOR,
     /// Downloads and requests this version.
     pub fn install(&self, version: Version) {
         let mut module = self.module();
-        let source = MemoryPayload::new("zephyr-image", 1000).file("app.bin", image(version));
+        let source = MemoryPayload::new("zephyr-image", 1000).file("app.bin", (self.image)(version));
         download(&mut module, source).unwrap();
         block_on(module.request_swap()).unwrap();
     }

@@ -63,6 +63,7 @@ pub fn device<const WRITE: usize, M: TestMode>(folder: &str, name: &str) -> Devi
         .with_max_align(number(&layout["max_align"])),
         running: Cell::new(0),
         mode: M::default(),
+        ..Device::blank()
     };
     assert_eq!(
         device.layout().checked().max_image_len(),

@@ -203,6 +203,55 @@ fn rows_of_overwrite_only() {
     }
 }
 
+/// Overwrite-only: an image of one sector, or slots of two, leave nothing in slot 1 that tells which image runs.
+#[test]
+fn one_sector_of_overwrite_only_is_marked() {
+    let build = |len| move |version| ImageBuilder::new(version).image_len(len).build();
+    for (len, sectors) in [(400, 16), (512, 16), (530, 16), (544, 16), (500, 2), (900, 2)] {
+        for fast in [true, false] {
+            let image = build(len);
+            let mut device = geometry::blank::<8, 512, Overwrite>((sectors, sectors), 8);
+            device.boot = device.boot.with_mode(bootloader::Mode::Overwrite { fast });
+            device.program(&image(V1));
+            assert_eq!(device.boots().ran, Some(V1));
+            let install = |device: &In<Overwrite>, version| {
+                let mut module = device.module();
+                let source = MemoryPayload::new("zephyr-image", 1000).file("app.bin", image(version));
+                download(&mut module, source).unwrap();
+                block_on(module.request_swap()).unwrap();
+            };
+            for (old, new) in [(V1, V2), (V2, V3)] {
+                install(&device, new);
+                let refusing = In {
+                    boot: device.boot.clone().refusing(new),
+                    ..device.copy()
+                };
+                assert_eq!(refusing.boots().ran, Some(old));
+                old_runs(&refusing, OldRuns::Refused);
+                assert_eq!(device.boots().ran, Some(new));
+                block_on(device.module().check_swapped()).unwrap();
+                device.flash.reset_counters();
+                block_on(device.module().confirm()).unwrap();
+                // An erase and a write more than for other images, once.
+                let marked = u64::from(len < 544 || sectors == 2);
+                let counters = device.flash.counters();
+                assert_eq!(
+                    (counters.erases, counters.writes),
+                    (marked, 1 + marked),
+                    "{len}, {sectors}"
+                );
+                block_on(device.module().confirm()).unwrap();
+                assert_eq!(block_on(device.module().check_swapped()), Err(Error::AlreadyConfirmed));
+                block_on(device.module().discard()).unwrap();
+                assert_eq!(device.flash.counters().erases, marked);
+                assert_eq!(block_on(device.module().request_swap()), Err(Error::NotReceived));
+                assert_eq!(device.boots().ran, Some(new));
+            }
+            assert_eq!(device.flash.violations(), []);
+        }
+    }
+}
+
 /// Overwrite-only: what tells later that the new image runs is that it is not confirmed; so the old one must be.
 #[test]
 fn an_unconfirmed_image_is_confirmed_before_it_is_overwritten() {

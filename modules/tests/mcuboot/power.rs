@@ -10,13 +10,14 @@
 use mender_modules::mcuboot::{DirectXip, Error, Overwrite, SwapMove, SwapOffset, SwapScratch};
 use mender_testkit::bootloader::{Flag, Magic, Mode, SwapType};
 use mender_testkit::flash::{CutAt, FlashError, PowerCut};
-use mender_testkit::image::Version;
+use mender_testkit::image::{ImageBuilder, Version};
 use mender_testkit::payload::MemoryPayload;
 use pollster::block_on;
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
 
-use crate::device::{Device, Failed, TestMode, V1, V2, V3, download, image};
+use crate::device::{Device, Failed, TestMode, V1, V2, V3, download};
+use crate::geometry;
 
 /// What goes wrong besides the power.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,7 +184,7 @@ impl<const WRITE: usize, M: TestMode> Deployment<'_, WRITE, M> {
         loop {
             match self.stored {
                 Stored::Nothing => {
-                    let mut source = MemoryPayload::new("zephyr-image", 600).file("app.bin", image(V2));
+                    let mut source = MemoryPayload::new("zephyr-image", 600).file("app.bin", (self.device.image)(V2));
                     if self.story == Story::BadPayload {
                         source = source.file("second", [0; 10]);
                     }
@@ -312,7 +313,7 @@ fn deploy<const WRITE: usize, M: TestMode>(
     }
     // The device can be updated again.
     let mut module = device.module();
-    let source = MemoryPayload::new("zephyr-image", 1000).file("app.bin", image(V3));
+    let source = MemoryPayload::new("zephyr-image", 1000).file("app.bin", (device.image)(V3));
     download(&mut module, source).unwrap_or_else(|error| panic!("{error}: {case}"));
     assert_eq!(block_on(module.request_swap()), Ok(()), "{case}");
     assert_eq!(device.boots().ran, Some(V3), "{case}");
@@ -474,4 +475,29 @@ fn a_cut_anywhere_on_flash_with_large_units() {
     everywhere::<16, SwapOffset>();
     everywhere::<32, SwapMove>();
     everywhere::<32, DirectXip>();
+}
+
+/// Overwrite-only with images of less than a sector: the bootloader erases all of them in slot 1. In slots of two sectors it does
+/// so with any image.
+#[test]
+fn a_cut_anywhere_while_a_sector_is_overwritten() {
+    for (sectors, whole, image) in [
+        (7, false, (|version| built(version, 400)) as fn(Version) -> Vec<u8>),
+        (7, true, |version| built(version, 512)),
+        (2, false, |version| built(version, 900)),
+    ] {
+        let blank = || {
+            let mut device = geometry::blank::<8, 512, Overwrite>((sectors, sectors), 8);
+            if whole {
+                device.boot = device.boot.with_mode(Mode::Overwrite { fast: false });
+            }
+            Device { image, ..device }
+        };
+        cut_everywhere(&blank().into_factory());
+        cut_everywhere(&blank().into_updated());
+    }
+}
+
+fn built(version: Version, len: usize) -> Vec<u8> {
+    ImageBuilder::new(version).image_len(len).build()
 }

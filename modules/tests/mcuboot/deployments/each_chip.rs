@@ -125,6 +125,15 @@ fn sectors_of_64_kib() {
     passes::<2, 65536, SwapOffset>(real::<2, 65536, SwapOffset>(4).with_bodies([700, 1200, 900]));
 }
 
+/// Images that an overwrite leaves no trace of in slot 1.
+#[test]
+fn overwriting_one_sector() {
+    let bodies = [700, 1200, 900];
+    passes::<8, 131_072, Overwrite>(real::<8, 131_072, Overwrite>(4).with_bodies(bodies));
+    passes::<4, 4096, Overwrite>(real::<4, 4096, Overwrite>(4).with_bodies(bodies).whole());
+    passes::<16, 2048, Overwrite>(real::<16, 2048, Overwrite>(2).with_bodies(bodies));
+}
+
 #[test]
 fn sectors_of_128_kib() {
     passes::<32, 131_072, SwapMove>(real::<32, 131_072, SwapMove>(4).with_bodies([700, 1200, 900]));
