@@ -11,7 +11,7 @@ use pollster::block_on;
 
 use crate::device::{Device, TestMode, V1, V2, image};
 use crate::geometry;
-use crate::golden::file;
+use crate::golden::{self, file};
 
 fn inspect<const WRITE: usize, const SECTOR: usize, M: TestMode>(device: &Device<WRITE, SECTOR, M>) -> Inspection {
     block_on(device.module().inspect()).unwrap()
@@ -275,6 +275,93 @@ fn padded_images_are_requests() {
     padded::<8>("v1.1.0-confirm-a8.bin.gz", 8);
     padded::<16>("v1.1.0-confirm-a16.bin.gz", 16);
     padded::<32>("v1.1.0-confirm-a32.bin.gz", 32);
+}
+
+/// Every trailer cell of every stored golden state means to the module what its bytes say. Returns the number of cells.
+fn cells<const WRITE: usize, M: TestMode>(folder: &str) -> usize {
+    let table = String::from_utf8(file(&format!("{folder}/trailers.tsv"))).unwrap();
+    let mut last: Option<(&str, Inspection, u32)> = None;
+    let mut seen = 0;
+    for line in table.lines().skip(1) {
+        let [state, slot, field, _, _, _, hex] = line.split('\t').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        let (inspection, max_align) = match &last {
+            Some((of, inspection, max_align)) if *of == state => (*inspection, *max_align),
+            _ => {
+                let device = golden::device::<WRITE, M>(folder, state);
+                let now = (inspect(&device), device.boot.max_align());
+                last = Some((state, now.0, now.1));
+                now
+            }
+        };
+        let slot = if slot == "0" {
+            inspection.primary
+        } else {
+            inspection.secondary
+        };
+        let case = format!("{folder}: {line}");
+        let cell: Vec<u8> = (0..hex.len() / 2)
+            .map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap())
+            .collect();
+        let flag = match cell[0] {
+            0x01 => Flag::Set,
+            0xff => Flag::Unset,
+            _ => Flag::Bad,
+        };
+        match field {
+            "image_ok" => assert_eq!(slot.image_ok, flag, "{case}"),
+            "copy_done" => assert_eq!(slot.copy_done, flag, "{case}"),
+            "swap_info" => {
+                let (kind, number) = match (cell[0] & 0x0f, cell[0] >> 4) {
+                    (2, number) => (SwapInfo::Test, number),
+                    (3, number) => (SwapInfo::Permanent, number),
+                    (4, number) => (SwapInfo::Revert, number),
+                    _ => (SwapInfo::None, 0),
+                };
+                assert_eq!((slot.swap_info, slot.image_number), (kind, number), "{case}");
+            }
+            "magic" => {
+                let stored = &cell[cell.len() - 16..];
+                let magic = if *stored == bootloader::magic(max_align) {
+                    Magic::Good
+                } else if stored.iter().all(|byte| *byte == 0xff) {
+                    Magic::Unset
+                } else {
+                    Magic::Bad
+                };
+                assert_eq!(slot.magic, magic, "{case}");
+            }
+            // The bootloader's own.
+            _ => continue,
+        }
+        seen += 1;
+    }
+    seen
+}
+
+#[test]
+fn golden_trailers_are_decoded() {
+    let seen = [
+        cells::<8, SwapMove>("move-a8"),
+        cells::<4, SwapMove>("move-a4"),
+        cells::<1, SwapMove>("move-a1"),
+        cells::<16, SwapMove>("move-a16"),
+        cells::<32, SwapMove>("move-a32"),
+        cells::<4, SwapMove>("move-a4-max16"),
+        cells::<8, SwapOffset>("offset-a8"),
+        cells::<16, SwapOffset>("offset-a16"),
+        cells::<4, SwapOffset>("offset-a4-equal-slots"),
+        cells::<8, SwapScratch>("scratch-a8"),
+        cells::<8, Overwrite>("overwrite-fast-a8"),
+        cells::<32, Overwrite>("overwrite-fast-a32"),
+        cells::<4, Overwrite>("overwrite-a4"),
+        cells::<8, DirectXip>("xip-revert-a8"),
+        cells::<8, SwapMove>("negative-move-a8"),
+        cells::<16, SwapOffset>("negative-offset-a16"),
+        cells::<8, Overwrite>("negative-overwrite-fast-a8"),
+    ];
+    assert!(seen.iter().all(|seen| *seen >= 48), "{seen:?}");
 }
 
 /// swap_info: the kind in the low nibble, the image number in the high one; what stands for no kind is none.
