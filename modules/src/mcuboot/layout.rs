@@ -62,7 +62,10 @@ pub struct Layout<M = SwapMove> {
     /// The bootloader's `BOOT_MAX_ALIGN` (imgtool's `--max-align`): 8, 16 or 32. Usually the write unit, but at
     /// least 8. If it is not the bootloader's, the trailer's magic is another, and no request is ever seen.
     pub max_align: u32,
-    /// The bootloader's `MCUBOOT_MAX_IMG_SECTORS` (Zephyr: `CONFIG_BOOT_MAX_IMG_SECTORS`).
+    /// The bootloader's `MCUBOOT_MAX_IMG_SECTORS`, exactly: the length of the trailer follows from it. At least the number of
+    /// sectors of the longer slot, except in direct-xip. Zephyr computes it from the partitions
+    /// (`CONFIG_BOOT_MAX_IMG_SECTORS_AUTO`, on by default): the value is then `MIN_SECTOR_COUNT` among the definitions that the
+    /// bootloader was compiled with, in the `build.ninja` of its own build; otherwise `CONFIG_BOOT_MAX_IMG_SECTORS`.
     pub max_img_sectors: u32,
 }
 

@@ -6,8 +6,14 @@
 //! and erases of the simulated chip, so power can be cut within a boot; the next [`Mcuboot::boot`] goes on
 //! from what is in flash, as the real one does.
 //!
-//! Differences: all sectors have the same length, and a sector is copied by one write, so the number of operations is
-//! smaller than MCUboot's.
+//! Differences:
+//!
+//! - One image pair, in sectors of one length.
+//! - A sector is copied by one write, so the number of operations is smaller than MCUboot's.
+//! - No signatures, dependencies, security counters or downgrade prevention: [`Mcuboot::refusing`] stands for them. No
+//!   encrypted or compressed images, no bootstrap.
+//! - Build numbers never count when versions are compared.
+//! - Slots that MCUboot cannot swap make [`Mcuboot::boot`] panic. The real one starts slot 0 and ignores requests.
 //!
 //! | file | what |
 //! |---|---|
