@@ -125,6 +125,11 @@ impl<const WRITE: usize, const SECTOR: usize, M: TestMode> Device<WRITE, SECTOR,
         Self::blank().into_reverted()
     }
 
+    /// The version in what is called version 2: of the same image again it is version 1.
+    pub fn new_version(&self) -> Version {
+        ImageInfo::parse(&(self.image)(V2)).unwrap().version
+    }
+
     /// A blank device becomes one as [`factory`](Device::factory) gives it.
     pub fn into_factory(self) -> Self {
         self.program(&(self.image)(V1));
