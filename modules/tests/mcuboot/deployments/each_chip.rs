@@ -125,6 +125,19 @@ fn sectors_of_64_kib() {
     passes::<2, 65536, SwapOffset>(real::<2, 65536, SwapOffset>(4).with_bodies([700, 1200, 900]));
 }
 
+/// Images that reach into the sector of the note, so that the rules without one decide.
+#[test]
+fn without_a_note() {
+    let bodies = [2440, 2450, 2460];
+    passes::<8, 512, SwapMove>(small::<8, SwapMove>().with_slots(7, 6).with_bodies(bodies));
+    passes::<8, 512, SwapOffset>(small::<8, SwapOffset>().with_slots(7, 7).with_bodies(bodies));
+    passes::<8, 512, SwapScratch>(
+        small::<8, SwapScratch>()
+            .with_slots(7, 7)
+            .with_bodies([2600, 2610, 2620]),
+    );
+}
+
 /// Images that an overwrite leaves no trace of in slot 1.
 #[test]
 fn overwriting_one_sector() {

@@ -28,6 +28,9 @@ pub fn bootloader_forgets<const WRITE: usize, const SECTOR: usize>(
         && slot0.magic == Magic::Good
         && slot0.copy_done == Flag::Unset;
     let asked_to_stay = way_back && torn_request && slot1.image_ok == Flag::Unset;
+    if has_no_note(mcuboot, board) && new_image_stays(mcuboot, board) {
+        return true;
+    }
     match mcuboot.mode() {
         Mode::Move => asked_to_stay,
         Mode::Scratch { scratch } => {
@@ -54,25 +57,40 @@ pub fn bootloader_does_not_revert<const WRITE: usize, const SECTOR: usize>(
     // The last write of the test swap was torn.
     let torn =
         |slot: &Trailer| slot.magic == Magic::Good && slot.image_ok == Flag::Unset && slot.copy_done == Flag::Bad;
-    // The new image is not asked to leave again. A revert takes the images' first sectors last.
+    match mcuboot.mode() {
+        Mode::Move | Mode::Offset | Mode::Scratch { .. } => torn(&slot0) || new_image_stays(mcuboot, board),
+        Mode::DirectXip => torn(&slot0) || torn(&slot1),
+        Mode::Overwrite { .. } => false,
+    }
+}
+
+/// Swap modes: slot 0 begins with the new image, nothing asks it to leave, and no record of a revert is left, after two cuts.
+fn new_image_stays<const WRITE: usize, const SECTOR: usize>(mcuboot: &Mcuboot, board: &Board<WRITE, SECTOR>) -> bool {
+    let (slot0, slot1) = trailers(mcuboot, board);
+    // A revert takes the images' first sectors last.
     let layout = mcuboot.layout();
     let version = |slot: &Range<u32>| header_version(&board.flash(slot.clone()).to_bytes());
     let new_is_in_slot0 = matches!(
         (version(&layout.slot0), version(&layout.slot1)),
         (Some(slot0), Some(slot1)) if slot0 > slot1
     );
-    let stays = new_is_in_slot0 && slot1.magic != Magic::Good;
-    // No record of the revert is left, after two cuts.
-    let leads_back = |area: &Trailer| area.magic == Magic::Good && area.swap_type != SwapType::None;
-    match mcuboot.mode() {
-        Mode::Move | Mode::Offset => torn(&slot0) || stays && !leads_back(&slot0),
+    let record = match mcuboot.mode() {
+        Mode::Move | Mode::Offset => slot0,
         Mode::Scratch { scratch } => {
             // What an erase has left of the scratch area's record counts in place of slot 0's.
             let area = mcuboot.trailer(&board.flash(scratch.clone()).to_bytes());
-            let record = if area.magic == Magic::Good { area } else { slot0 };
-            torn(&slot0) || stays && !leads_back(&record)
+            if area.magic == Magic::Good { area } else { slot0 }
         }
-        Mode::DirectXip => torn(&slot0) || torn(&slot1),
-        Mode::Overwrite { .. } => false,
-    }
+        Mode::Overwrite { .. } | Mode::DirectXip => return false,
+    };
+    let leads_back = record.magic == Magic::Good && record.swap_type != SwapType::None;
+    new_is_in_slot0 && slot1.magic != Magic::Good && !leads_back
+}
+
+/// The images are so large that the module has noted nothing, and takes one that stays so for the old one.
+fn has_no_note<const WRITE: usize, const SECTOR: usize>(mcuboot: &Mcuboot, board: &Board<WRITE, SECTOR>) -> bool {
+    let slot1 = board.flash(mcuboot.layout().slot1.clone()).to_bytes();
+    !slot1
+        .chunks(SECTOR)
+        .any(|sector| sector.starts_with(b"mender new image"))
 }
