@@ -1,6 +1,6 @@
 //! The state of both slots as JSON.
 
-use mender_modules::mcuboot::{Content, Flag, Inspection, Magic, NextBoot, SlotState, SwapInfo, Version};
+use mender_modules::mcuboot::{Content, Flag, Inspection, Magic, NextBoot, SlotState, SwapInfo};
 use mender_testkit::bootloader;
 use serde_json::{Map, Value, json};
 
@@ -8,13 +8,10 @@ use crate::layout::{Layout, Mode};
 
 /// Direct-xip: the image in slot 1 is the one that runs, or will.
 pub fn runs_secondary(layout: &Layout, state: &Inspection) -> bool {
-    let compared = |version: Version| match layout.compare_builds {
-        true => version,
-        false => Version { build: 0, ..version },
-    };
     let newer = match (state.primary.at_start, state.secondary.at_start) {
         (Content::Intact(primary), Content::Intact(secondary)) => {
-            compared(secondary.version) > compared(primary.version)
+            let builds = layout.compare_builds;
+            secondary.version.compared(builds) > primary.version.compared(builds)
         }
         (_, Content::Intact(_)) => true,
         (_, Content::Empty | Content::Damaged { .. }) => false,

@@ -42,6 +42,19 @@ pub struct Version {
     pub build: u32,
 }
 
+impl Version {
+    /// The version as a bootloader compares it in direct-xip: with its build number only if it was built so, see
+    /// [`comparing_build_numbers`](super::ZephyrImage::comparing_build_numbers).
+    #[must_use]
+    pub const fn compared(self, with_build_number: bool) -> Version {
+        if with_build_number {
+            self
+        } else {
+            Version { build: 0, ..self }
+        }
+    }
+}
+
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}+{}", self.major, self.minor, self.revision, self.build)

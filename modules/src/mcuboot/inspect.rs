@@ -271,11 +271,7 @@ fn next_in_place(primary: &SlotState, secondary: &SlotState, compare_builds: boo
             Content::Damaged { version, .. } => version,
             Content::Intact(image) => image.version,
         };
-        Some(if compare_builds {
-            version
-        } else {
-            Version { build: 0, ..version }
-        })
+        Some(version.compared(compare_builds))
     };
     let runs = |slot: &SlotState| {
         let reverts = slot.copy_done == Flag::Set && slot.image_ok != Flag::Set;

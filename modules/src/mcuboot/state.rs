@@ -211,14 +211,8 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
         let Ok(Header { version: running, .. }) = Header::check(&header, self.layout.primary_len) else {
             return Ok(());
         };
-        let counted = |version: Version| {
-            if self.options.compare_builds {
-                version
-            } else {
-                Version { build: 0, ..version }
-            }
-        };
-        if M::KIND == Kind::Xip && counted(offered) <= counted(running) {
+        let builds = self.options.compare_builds;
+        if M::KIND == Kind::Xip && offered.compared(builds) <= running.compared(builds) {
             return Err(Error::NotNewer { running, offered });
         }
         if self.options.refuse_downgrades && offered < running {
