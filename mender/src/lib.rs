@@ -11,6 +11,7 @@
 //! | [`api`] | bytes of the device API's requests and responses | pure: no await, no IO |
 //! | [`artifact`] | the artifact stream parser | pure |
 //! | [`deployment`] | the update state machine | pure |
+//! | [`text`], [`codes`] | short texts without `core::fmt`; what codes mean | nothing |
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -18,12 +19,14 @@
 pub mod api;
 pub mod artifact;
 pub mod client;
+pub mod codes;
 pub mod deployment;
 mod fmt;
 mod json_escape;
 pub mod net;
 pub mod provides;
 pub mod storage;
+pub mod text;
 pub mod update_module;
 
 /// The crates whose traits users implement for the client, in the versions that it uses.

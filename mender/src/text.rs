@@ -1,0 +1,165 @@
+//! Short texts in lent memory, without `core::fmt`: what goes into a device's records and messages.
+//!
+//! `core::fmt` costs a microcontroller kilobytes for what is, in this crate, constant texts and small numbers. Every error of
+//! this crate describes itself once, by [`Describe`]; its `Display`, for logs and hosts, is made from that.
+//!
+//! With the feature `terse` a description is a code, such as `E42`, in the place of a constant text, which then is not linked.
+//! `artifact-info --explain E42` and the table in [`codes`](crate::codes) say what it means.
+//!
+//! Depends on nothing.
+
+use core::fmt;
+
+/// A text being written into lent memory. What does not fit is cut, at a character.
+#[derive(Debug)]
+pub struct Text<'b> {
+    buffer: &'b mut [u8],
+    len: usize,
+    cut: bool,
+}
+
+impl<'b> Text<'b> {
+    /// An empty text in `buffer`.
+    pub fn new(buffer: &'b mut [u8]) -> Text<'b> {
+        Text {
+            buffer,
+            len: 0,
+            cut: false,
+        }
+    }
+
+    /// Appends `text`, or as much of it as fits. Nothing is appended to a text that was cut.
+    pub fn push(&mut self, text: &str) {
+        if self.cut {
+            return;
+        }
+        let room = self.buffer.len() - self.len;
+        let fits = text.floor_char_boundary(room);
+        self.cut = fits < text.len();
+        let bytes = text.as_bytes().iter().take(fits);
+        for (place, byte) in self.buffer.iter_mut().skip(self.len).zip(bytes) {
+            *place = *byte;
+        }
+        self.len += fits;
+    }
+
+    /// Appends a number in decimal digits.
+    pub fn number(&mut self, number: u32) {
+        let mut digits = [0; DIGITS];
+        self.push(decimal(number, &mut digits));
+    }
+
+    /// Appends a cause: its text, or with the feature `terse` the code `E` and a number.
+    #[inline]
+    pub fn cause(&mut self, code: u16, text: &'static str) {
+        if cfg!(feature = "terse") {
+            self.push("E");
+            self.number(u32::from(code));
+        } else {
+            self.push(text);
+        }
+    }
+
+    /// Whether something did not fit.
+    pub fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// What was written.
+    pub fn as_str(&self) -> &str {
+        // Only whole characters are appended.
+        core::str::from_utf8(self.buffer.get(..self.len).unwrap_or(&[])).unwrap_or("")
+    }
+}
+
+/// Most digits of a `u32`.
+pub(crate) const DIGITS: usize = 10;
+
+/// The digits of a number, at the end of `digits`.
+pub(crate) fn decimal(mut number: u32, digits: &mut [u8; DIGITS]) -> &str {
+    let mut start = DIGITS;
+    for (at, place) in digits.iter_mut().enumerate().rev() {
+        // The remainder is below ten.
+        *place = b'0' + (number % 10) as u8;
+        number /= 10;
+        start = at;
+        if number == 0 {
+            break;
+        }
+    }
+    core::str::from_utf8(digits.get(start..).unwrap_or(&[])).unwrap_or("")
+}
+
+/// Something that can say in a short text what it is: every error of this crate.
+pub trait Describe {
+    /// Appends the description.
+    fn describe(&self, out: &mut Text<'_>);
+}
+
+impl Describe for str {
+    fn describe(&self, out: &mut Text<'_>) {
+        out.push(self);
+    }
+}
+
+/// Longest description that `Display` shows, in bytes.
+const DISPLAYED_LEN: usize = 192;
+
+/// Shows a description where `core::fmt` is wanted.
+pub fn display(what: &(impl Describe + ?Sized), f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut buffer = [0; DISPLAYED_LEN];
+    let mut text = Text::new(&mut buffer);
+    what.describe(&mut text);
+    f.write_str(text.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_those_of_core_fmt() {
+        for number in [0, 1, 9, 10, 99, 100, 12_345, u32::MAX - 1, u32::MAX] {
+            let mut buffer = [0; 16];
+            let mut text = Text::new(&mut buffer);
+            text.number(number);
+            assert_eq!(text.as_str(), number.to_string());
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_cut_at_a_character_for_good() {
+        let whole = "a\u{e9}\u{20ac}b";
+        for room in 0..=whole.len() {
+            let mut buffer = [0; 16];
+            let mut text = Text::new(&mut buffer[..room]);
+            text.push(whole);
+            assert_eq!(text.as_str(), &whole[..whole.floor_char_boundary(room)]);
+            text.push("z");
+            assert_eq!(text.len(), whole.floor_char_boundary(room));
+            assert!(text.is_cut());
+        }
+    }
+
+    #[test]
+    fn a_cause_is_a_text_or_a_code() {
+        let mut buffer = [0; 16];
+        let mut text = Text::new(&mut buffer);
+        text.cause(42, "no way");
+        assert_eq!(text.as_str(), if cfg!(feature = "terse") { "E42" } else { "no way" });
+    }
+}
