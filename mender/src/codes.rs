@@ -9,8 +9,17 @@
 //!
 //! A code never gets another meaning.
 
+use crate::api;
+use crate::text::Coded;
+
 /// Every code with its text, group by group.
-pub const ALL: &[&[(u16, &str)]] = &[];
+pub const ALL: &[&[Coded]] = &[
+    api::auth::CODES,
+    api::inventory::CODES,
+    api::next::CODES,
+    api::CODES,
+    api::key::CODES,
+];
 
 /// The text of a code.
 ///
@@ -22,4 +31,19 @@ pub fn text(code: u16) -> Option<&'static str> {
         .flat_map(|group| group.iter())
         .find(|(known, _)| *known == code)
         .map(|(_, text)| *text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_code_has_two_meanings() {
+        let all = || ALL.iter().flat_map(|group| group.iter());
+        for (code, text) in all() {
+            assert_eq!(super::text(*code), Some(*text), "{code}");
+            assert!(*code > 0 && !text.is_empty());
+            assert_eq!(all().filter(|(_, other)| other == text).count(), 1, "{text}");
+        }
+    }
 }

@@ -28,6 +28,7 @@ pub mod provides;
 pub mod storage;
 pub mod text;
 pub mod update_module;
+mod window;
 
 /// The crates whose traits users implement for the client, in the versions that it uses.
 pub use {embedded_io_async, embedded_storage_async, rand_core};

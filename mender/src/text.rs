@@ -10,6 +10,9 @@
 
 use core::fmt;
 
+/// A cause: its code, and the text that the code stands for.
+pub type Coded = (u16, &'static str);
+
 /// A text being written into lent memory. What does not fit is cut, at a character.
 #[derive(Debug)]
 pub struct Text<'b> {
@@ -58,6 +61,19 @@ impl<'b> Text<'b> {
         } else {
             self.push(text);
         }
+    }
+
+    /// As [`cause`](Text::cause).
+    #[inline]
+    pub fn coded(&mut self, (code, text): Coded) {
+        self.cause(code, text);
+    }
+
+    /// Appends the status of an HTTP answer.
+    pub fn status(&mut self, status: u16) {
+        self.push(" (status ");
+        self.number(u32::from(status));
+        self.push(")");
     }
 
     /// Whether something did not fit.

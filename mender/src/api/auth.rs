@@ -5,9 +5,10 @@
 
 use core::fmt;
 
-use super::json::Writer;
-use super::key::PublicKeyPem;
-use super::{Class, EncodeError, Message};
+use super::key::{PublicKeyPem, pem};
+use super::{Class, EncodeError, Message, json, whole};
+use crate::text::{Coded, Describe, Text, display};
+use crate::window::Window;
 
 /// Path of the request, sent with `POST`.
 pub const PATH: &str = "/api/devices/v1/authentication/auth_requests";
@@ -63,30 +64,50 @@ pub fn request<'b>(out: &'b mut [u8], request: &AuthRequest<'_>) -> Result<&'b [
     if request.identity.is_empty() {
         return Err(EncodeError::NoIdentity);
     }
-    let mut json = Writer::new(out, Message::AuthRequest);
+    whole(out, Message::AuthRequest, |out| {
+        write(
+            out,
+            request.identity,
+            request.public_key.point(),
+            request.tenant_token,
+            request.tier,
+        );
+    })
+}
+
+/// The body of the request, see [`AuthRequest`]. `point` is the public key, [`POINT_LEN`](super::key::POINT_LEN) bytes.
+pub(crate) fn write(
+    out: &mut Window<'_>,
+    identity: &[(&str, &str)],
+    point: &[u8],
+    tenant_token: Option<&str>,
+    tier: Option<Tier>,
+) {
     // The identity is a JSON object as text: every quote is escaped once, every text twice.
-    json.raw("{\"id_data\":\"")?;
+    out.text("{\"id_data\":\"");
     let mut before = "{\"";
-    for (name, value) in request.identity {
-        json.nested(before, 1)?;
-        json.nested(name, 2)?;
-        json.nested("\":\"", 1)?;
-        json.nested(value, 2)?;
+    for (name, value) in identity {
+        json::nested(out, before, 1);
+        json::nested(out, name, 2);
+        json::nested(out, "\":\"", 1);
+        json::nested(out, value, 2);
         before = "\",\"";
     }
-    json.nested("\"}", 1)?;
-    json.raw("\",\"pubkey\":")?;
-    json.string(request.public_key.as_str())?;
-    if let Some(tenant_token) = request.tenant_token {
-        json.raw(",\"tenant_token\":")?;
-        json.string(tenant_token)?;
+    json::nested(out, "\"}", 1);
+    out.text("\",\"pubkey\":\"");
+    // Nothing in it but the ends of lines has to be escaped.
+    pem(point, |byte| match byte {
+        b'\n' => out.text("\\n"),
+        _ => out.byte(byte),
+    });
+    out.byte(b'"');
+    if let Some(tenant_token) = tenant_token {
+        json::pair(out, ",", "tenant_token", tenant_token);
     }
-    if let Some(tier) = request.tier {
-        json.raw(",\"tier\":")?;
-        json.string(tier.as_str())?;
+    if let Some(tier) = tier {
+        json::pair(out, ",", "tier", tier.as_str());
     }
-    json.raw("}")?;
-    Ok(json.finish())
+    out.byte(b'}');
 }
 
 /// A token: what the header `Authorization: Bearer <token>` carries. Opaque to the device.
@@ -135,23 +156,52 @@ pub enum AuthRefused {
     BadToken,
 }
 
+impl Describe for AuthRefused {
+    fn describe(&self, out: &mut Text<'_>) {
+        let (code, status) = match self {
+            AuthRefused::NotAccepted => (NOT_ACCEPTED, None),
+            AuthRefused::SignatureRefused => (SIGNATURE_REFUSED, None),
+            AuthRefused::RateLimited => (RATE_LIMITED, None),
+            AuthRefused::RetryLater { status } => (RETRY_LATER, Some(*status)),
+            AuthRefused::Refused { status } => (REFUSED, Some(*status)),
+            AuthRefused::BadToken => (BAD_TOKEN, None),
+        };
+        out.coded(code);
+        if let Some(status) = status {
+            out.status(status);
+        }
+    }
+}
+
+const NOT_ACCEPTED: Coded = (
+    20,
+    "the server has not accepted this device: accept it in the server's list",
+);
+const SIGNATURE_REFUSED: Coded = (21, "the server could not verify the request's signature");
+const RATE_LIMITED: Coded = (22, "the server asks to wait before the next authentication");
+const RETRY_LATER: Coded = (23, "authentication is not possible now");
+const REFUSED: Coded = (
+    24,
+    "the server refuses the authentication request: check identity and tenant token",
+);
+const BAD_TOKEN: Coded = (
+    25,
+    "the server answered the authentication with something that is no token",
+);
+
+/// Their codes.
+pub(crate) const CODES: &[Coded] = &[
+    NOT_ACCEPTED,
+    SIGNATURE_REFUSED,
+    RATE_LIMITED,
+    RETRY_LATER,
+    REFUSED,
+    BAD_TOKEN,
+];
+
 impl fmt::Display for AuthRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            AuthRefused::NotAccepted => {
-                f.write_str("the server has not accepted this device: accept it in the server's list")
-            }
-            AuthRefused::SignatureRefused => f.write_str("the server could not verify the request's signature"),
-            AuthRefused::RateLimited => f.write_str("the server asks to wait before the next authentication"),
-            AuthRefused::RetryLater { status } => write!(f, "authentication is not possible now (status {status})"),
-            AuthRefused::Refused { status } => write!(
-                f,
-                "the server refuses the authentication request (status {status}): check identity and tenant token"
-            ),
-            AuthRefused::BadToken => {
-                f.write_str("the server answered the authentication with something that is no token")
-            }
-        }
+        display(self, f)
     }
 }
 
@@ -163,21 +213,57 @@ impl core::error::Error for AuthRefused {}
 ///
 /// [`AuthRefused`] for everything but success with a token.
 pub fn answer(status: u16, body: &[u8]) -> Result<Token<'_>, AuthRefused> {
-    match Class::of(status) {
-        Class::Success => token(body).ok_or(AuthRefused::BadToken),
-        Class::Reauthenticate => {
-            const WRONG_SIGNATURE: &[u8] = b"signature verification failed";
-            let wrong = body.windows(WRONG_SIGNATURE.len()).any(|part| part == WRONG_SIGNATURE);
-            Err(if wrong {
-                AuthRefused::SignatureRefused
-            } else {
-                AuthRefused::NotAccepted
-            })
-        }
-        Class::RateLimited => Err(AuthRefused::RateLimited),
+    let mut wrong = WrongSignature::new();
+    wrong.push(body);
+    let token = token(body);
+    match refused(status, token.is_some(), wrong.found()) {
+        Some(refused) => Err(refused),
+        None => token.ok_or(AuthRefused::BadToken),
+    }
+}
+
+/// Why an answer gives no token; `None` if it does. `has_token` says whether the body is one, `wrong_signature` whether it
+/// speaks of one.
+pub(crate) const fn refused(status: u16, has_token: bool, wrong_signature: bool) -> Option<AuthRefused> {
+    Some(match Class::of(status) {
+        Class::Success if has_token => return None,
+        Class::Success => AuthRefused::BadToken,
+        Class::Reauthenticate if wrong_signature => AuthRefused::SignatureRefused,
+        Class::Reauthenticate => AuthRefused::NotAccepted,
+        Class::RateLimited => AuthRefused::RateLimited,
         // A gateway answers 404 for a service that is being restarted.
-        Class::NotFound | Class::Conflict | Class::RetryLater => Err(AuthRefused::RetryLater { status }),
-        Class::Forbidden | Class::GiveUp => Err(AuthRefused::Refused { status }),
+        Class::NotFound | Class::Conflict | Class::RetryLater => AuthRefused::RetryLater { status },
+        Class::Forbidden | Class::GiveUp => AuthRefused::Refused { status },
+    })
+}
+
+/// Looks in a body, piece by piece, for the server's text about a wrong signature.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WrongSignature {
+    matched: u8,
+}
+
+impl WrongSignature {
+    const TEXT: &[u8] = b"signature verification failed";
+
+    pub(crate) const fn new() -> WrongSignature {
+        WrongSignature { matched: 0 }
+    }
+
+    pub(crate) fn push(&mut self, piece: &[u8]) {
+        for byte in piece {
+            let next = Self::TEXT.get(usize::from(self.matched));
+            if next == Some(byte) {
+                self.matched += 1;
+            } else if next.is_some() {
+                // The first letter comes once in the text, so nothing else of it can have begun.
+                self.matched = u8::from(Self::TEXT.first() == Some(byte));
+            }
+        }
+    }
+
+    pub(crate) fn found(&self) -> bool {
+        usize::from(self.matched) == Self::TEXT.len()
     }
 }
 

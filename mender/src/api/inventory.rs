@@ -5,8 +5,9 @@
 
 use core::fmt;
 
-use super::json::Writer;
-use super::{EncodeError, Message};
+use super::{EncodeError, Message, full, json};
+use crate::text::{Coded, Describe, Text, display};
+use crate::window::Window;
 
 /// Path of the report.
 pub const PATH: &str = "/api/devices/v1/inventory/device/attributes";
@@ -92,18 +93,31 @@ pub enum InventoryError {
     Name,
 }
 
-impl fmt::Display for InventoryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Describe for InventoryError {
+    fn describe(&self, out: &mut Text<'_>) {
         match self {
             InventoryError::Full { buffer_len } => {
-                write!(
-                    f,
-                    "the inventory does not fit into {buffer_len} bytes: lend a longer buffer"
-                )
+                out.coded(FULL);
+                out.push(" (");
+                out.number(u32::try_from(*buffer_len).unwrap_or(u32::MAX));
+                out.push(" bytes)");
             }
-            InventoryError::TooMany => write!(f, "the server takes at most {MAX_ATTRIBUTES} inventory attributes"),
-            InventoryError::Name => write!(f, "the name of an inventory attribute has 1 to {NAME_MAX_LEN} bytes"),
+            InventoryError::TooMany => out.coded(TOO_MANY),
+            InventoryError::Name => out.coded(NAME),
         }
+    }
+}
+
+const FULL: Coded = (26, "the inventory does not fit: lend a longer buffer");
+const TOO_MANY: Coded = (27, "the server takes at most 100 inventory attributes");
+const NAME: Coded = (28, "the name of an inventory attribute has 1 to 1024 bytes");
+
+/// Their codes.
+pub(crate) const CODES: &[Coded] = &[FULL, TOO_MANY, NAME];
+
+impl fmt::Display for InventoryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        display(self, f)
     }
 }
 
@@ -111,7 +125,7 @@ impl core::error::Error for InventoryError {}
 
 /// Writes the attributes of a report, one after the other.
 pub struct InventoryWriter<'b> {
-    json: Writer<'b>,
+    json: Window<'b>,
     count: usize,
 }
 
@@ -119,7 +133,7 @@ impl fmt::Debug for InventoryWriter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InventoryWriter")
             .field("count", &self.count)
-            .field("len", &self.json.len())
+            .field("len", &self.json.total())
             .finish_non_exhaustive()
     }
 }
@@ -131,11 +145,11 @@ impl<'b> InventoryWriter<'b> {
     ///
     /// [`EncodeError::Full`] if not even an empty report fits (2 bytes).
     pub fn new(out: &'b mut [u8]) -> Result<InventoryWriter<'b>, EncodeError> {
-        let mut json = Writer::new(out, Message::Inventory);
-        if json.buffer_len() < 2 {
-            return Err(json.full());
+        if out.len() < 2 {
+            return Err(full(out.len(), Message::Inventory));
         }
-        json.raw("[")?;
+        let mut json = Window::new(out, 0);
+        json.byte(b'[');
         Ok(InventoryWriter { json, count: 0 })
     }
 
@@ -161,63 +175,78 @@ impl<'b> InventoryWriter<'b> {
         if name.is_empty() || name.len() > NAME_MAX_LEN {
             return Err(InventoryError::Name);
         }
-        let before = self.json.len();
+        let before = self.json.total();
+        write(&mut self.json, self.count == 0, name, value);
         // One byte is kept free for the end of the list.
-        if self.write(name, value).is_err() || self.json.len() >= self.json.buffer_len() {
+        if self.json.total() >= self.json.room() {
             self.json.truncate(before);
             return Err(InventoryError::Full {
-                buffer_len: self.json.buffer_len(),
+                buffer_len: self.json.room(),
             });
         }
         self.count += 1;
         Ok(())
     }
 
-    fn write(&mut self, name: &str, value: Value<'_>) -> Result<(), EncodeError> {
-        let json = &mut self.json;
-        json.raw(if self.count == 0 { "{\"name\":" } else { ",{\"name\":" })?;
-        json.string(name)?;
-        json.raw(",\"value\":")?;
-        match value {
-            Value::Text(text) => json.string(text)?,
-            Value::Number(number) => json.display(number)?,
-            Value::Decimal { digits, decimals } => decimal(json, digits, decimals)?,
-            Value::Texts(texts) => list(json, texts, |json, text| json.string(text))?,
-            Value::Numbers(numbers) => list(json, numbers, |json, number| json.display(number))?,
-        }
-        json.raw("}")
-    }
-
     /// The report's body.
     pub fn finish(mut self) -> &'b [u8] {
         // The place for it has been kept free.
-        let ended = self.json.raw("]");
-        debug_assert!(ended.is_ok());
+        self.json.byte(b']');
         self.json.finish()
     }
 }
 
-fn list<T>(
-    json: &mut Writer<'_>,
-    items: &[T],
-    mut write: impl FnMut(&mut Writer<'_>, &T) -> Result<(), EncodeError>,
-) -> Result<(), EncodeError> {
-    json.raw("[")?;
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            json.raw(",")?;
+fn write(json: &mut Window<'_>, first: bool, name: &str, value: Value<'_>) {
+    json::pair(json, if first { "{" } else { ",{" }, "name", name);
+    json.text(",\"value\":");
+    match value {
+        Value::Text(text) => json::string(json, text),
+        Value::Number(number) => signed(json, number),
+        // The exponent form needs no division and is JSON: 42e-2.
+        Value::Decimal { digits, decimals } => {
+            signed(json, digits);
+            if decimals > 0 {
+                json.text("e-");
+                json.number(u32::from(decimals));
+            }
         }
-        write(json, item)?;
+        Value::Texts(texts) => list(json, texts, |json, text| json::string(json, text)),
+        Value::Numbers(numbers) => list(json, numbers, |json, number| signed(json, *number)),
     }
-    json.raw("]")
+    json.byte(b'}');
 }
 
-/// The exponent form needs no division and is JSON: 42e-2.
-fn decimal(json: &mut Writer<'_>, digits: i64, decimals: u8) -> Result<(), EncodeError> {
-    json.display(digits)?;
-    if decimals > 0 {
-        json.raw("e-")?;
-        json.display(decimals)?;
+fn list<T>(json: &mut Window<'_>, items: &[T], mut write: impl FnMut(&mut Window<'_>, &T)) {
+    json.byte(b'[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            json.byte(b',');
+        }
+        write(json, item);
     }
-    Ok(())
+    json.byte(b']');
+}
+
+fn signed(json: &mut Window<'_>, number: i64) {
+    if number < 0 {
+        json.byte(b'-');
+    }
+    unsigned(json, number.unsigned_abs());
+}
+
+/// In parts of nine digits, each of which is a `u32`.
+fn unsigned(json: &mut Window<'_>, number: u64) {
+    const PART: u64 = 1_000_000_000;
+    if number < PART {
+        // Below a `u32`'s end.
+        return json.number(number as u32);
+    }
+    unsigned(json, number / PART);
+    let mut rest = (number % PART) as u32;
+    let mut unit = 100_000_000;
+    while unit > 0 {
+        json.byte(b'0' + (rest / unit) as u8);
+        rest %= unit;
+        unit /= 10;
+    }
 }

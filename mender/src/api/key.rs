@@ -2,14 +2,25 @@
 //!
 //! ECDSA on P-256 with SHA-256 (device API, section 2). The private key is 32 bytes; how they are stored is the caller's
 //! business. Nothing here prints or formats them.
+//!
+//! The arithmetic is the crate p256's. What is written around its numbers, DER of one key and one signature and base64, is
+//! written here: a few lines, where a library for all of DER takes four kilobytes.
+//!
+//! Without the feature `key` there is no private key here, and no elliptic curve is linked: a
+//! [`Signer`](crate::client::Signer) signs.
 
 use core::fmt;
 
-use base64ct::{Base64, Encoding};
-use p256::ecdsa::signature::hazmat::PrehashSigner;
-use p256::ecdsa::{self, SigningKey};
-use rand_core::CryptoRng;
-use sha2::{Digest, Sha256};
+#[cfg(feature = "key")]
+use {
+    p256::ecdsa::signature::hazmat::PrehashSigner,
+    p256::ecdsa::{self, SigningKey},
+    rand_core::CryptoRng,
+    sha2::{Digest, Sha256},
+};
+
+use crate::text::{Coded, Describe, Text, display};
+use crate::window::Window;
 
 /// Length of a stored private key in bytes.
 pub const PRIVATE_KEY_LEN: usize = 32;
@@ -39,39 +50,60 @@ pub enum KeyError {
     Signer,
 }
 
+const INVALID: Coded = (45, "the stored bytes are no P-256 private key: generate a new one");
+const RANDOM: Coded = (
+    46,
+    "the random number generator is broken: it gives no usable private key",
+);
+const POINT: Coded = (47, "the public key is no uncompressed point of P-256");
+const SIGNING: Coded = (48, "the signature could not be computed");
+const SIGNER: Coded = (49, "the device's signer failed: see its error above");
+
+/// Their codes.
+pub(crate) const CODES: &[Coded] = &[INVALID, RANDOM, POINT, SIGNING, SIGNER];
+
+impl Describe for KeyError {
+    fn describe(&self, out: &mut Text<'_>) {
+        out.coded(match self {
+            KeyError::Invalid => INVALID,
+            KeyError::Random => RANDOM,
+            KeyError::Point => POINT,
+            KeyError::Signing => SIGNING,
+            KeyError::Signer => SIGNER,
+        });
+    }
+}
+
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            KeyError::Invalid => "the stored bytes are no P-256 private key: generate a new one",
-            KeyError::Random => "the random number generator is broken: it gives no usable private key",
-            KeyError::Point => "the public key is no uncompressed point of P-256",
-            KeyError::Signing => "the signature could not be computed",
-            KeyError::Signer => "the device's signer failed: see its error above",
-        })
+        display(self, f)
     }
 }
 
 impl core::error::Error for KeyError {}
 
 /// The device's private key. Wiped from memory when dropped.
+#[cfg(feature = "key")]
 #[derive(Clone)]
 pub struct DeviceKey {
     signing: SigningKey,
 }
 
+#[cfg(feature = "key")]
 impl fmt::Debug for DeviceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeviceKey").finish_non_exhaustive()
     }
 }
 
-#[cfg(feature = "defmt")]
+#[cfg(all(feature = "key", feature = "defmt"))]
 impl defmt::Format for DeviceKey {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(f, "DeviceKey");
     }
 }
 
+#[cfg(feature = "key")]
 impl DeviceKey {
     /// A key from its stored bytes, as [`to_bytes`](DeviceKey::to_bytes) gave them.
     ///
@@ -79,10 +111,8 @@ impl DeviceKey {
     ///
     /// [`KeyError::Invalid`] if they are no private key, or not 32 bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<DeviceKey, KeyError> {
-        let signing = SigningKey::from_slice(bytes).map_err(|_| KeyError::Invalid)?;
-        if bytes.len() != PRIVATE_KEY_LEN {
-            return Err(KeyError::Invalid);
-        }
+        let bytes: &[u8; PRIVATE_KEY_LEN] = bytes.try_into().map_err(|_| KeyError::Invalid)?;
+        let signing = SigningKey::from_bytes(bytes.into()).map_err(|_| KeyError::Invalid)?;
         Ok(DeviceKey { signing })
     }
 
@@ -141,16 +171,29 @@ impl DeviceKey {
     ///
     /// [`KeyError::Signing`].
     pub fn sign_digest(&self, digest: &[u8; 32]) -> Result<DigestSignature, KeyError> {
-        let signature = self.signing.sign_prehash(digest).map_err(|_| KeyError::Signing)?;
-        Ok(DigestSignature { signature })
+        let signature: ecdsa::Signature = self.signing.sign_prehash(digest).map_err(|_| KeyError::Signing)?;
+        Ok(DigestSignature {
+            numbers: signature.to_bytes().into(),
+        })
     }
 }
 
 /// An ECDSA signature on P-256 over a SHA-256 digest, from whoever has the key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DigestSignature {
-    signature: ecdsa::Signature,
+    /// r and s, 32 bytes each, big endian; neither zero nor beyond the order of the curve.
+    numbers: [u8; 64],
 }
+
+/// The order of P-256's group, big endian (SEC 2, 2.4.2).
+const ORDER: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa,
+    0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+];
+
+/// DER's tags.
+const SEQUENCE: u8 = 0x30;
+const INTEGER: u8 = 0x02;
 
 impl DigestSignature {
     /// From the two numbers r and s, 32 bytes each, big endian: what most secure elements give.
@@ -159,8 +202,13 @@ impl DigestSignature {
     ///
     /// [`KeyError::Signing`] if one of them is zero or not below the order of the curve.
     pub fn from_numbers(numbers: &[u8; 64]) -> Result<DigestSignature, KeyError> {
-        let signature = ecdsa::Signature::from_slice(numbers).map_err(|_| KeyError::Signing)?;
-        Ok(DigestSignature { signature })
+        let (r, s) = numbers.split_at(32);
+        let good = |number: &[u8]| *number < ORDER[..] && number.iter().any(|byte| *byte != 0);
+        if good(r) && good(s) {
+            Ok(DigestSignature { numbers: *numbers })
+        } else {
+            Err(KeyError::Signing)
+        }
     }
 
     /// From DER: a SEQUENCE of the two numbers.
@@ -169,8 +217,19 @@ impl DigestSignature {
     ///
     /// [`KeyError::Signing`] if it is no such signature.
     pub fn from_der(der: &[u8]) -> Result<DigestSignature, KeyError> {
-        let signature = ecdsa::Signature::from_der(der).map_err(|_| KeyError::Signing)?;
-        Ok(DigestSignature { signature })
+        let [SEQUENCE, len, rest @ ..] = der else {
+            return Err(KeyError::Signing);
+        };
+        let (r, rest) = integer(rest).ok_or(KeyError::Signing)?;
+        let (s, end) = integer(rest).ok_or(KeyError::Signing)?;
+        if usize::from(*len) + 2 != der.len() || !end.is_empty() {
+            return Err(KeyError::Signing);
+        }
+        let mut numbers = [0; 64];
+        let (left, right) = numbers.split_at_mut(32);
+        left.copy_from_slice(&r);
+        right.copy_from_slice(&s);
+        DigestSignature::from_numbers(&numbers)
     }
 
     /// The value of [`SIGNATURE_HEADER`].
@@ -179,9 +238,81 @@ impl DigestSignature {
     ///
     /// [`KeyError::Signing`]: none that can be made here.
     pub fn text(&self) -> Result<Signature, KeyError> {
-        let mut buffer = [0; 96];
-        let text = Base64::encode(self.signature.to_der().as_bytes(), &mut buffer).map_err(|_| KeyError::Signing)?;
+        let mut text = [0; 96];
+        let mut out = Window::new(&mut text, 0);
+        self.write(&mut out);
+        let text = core::str::from_utf8(out.finish()).map_err(|_| KeyError::Signing)?;
         Signature::try_from(text).map_err(|_| KeyError::Signing)
+    }
+
+    /// See [`text`](DigestSignature::text).
+    pub(crate) fn write(&self, out: &mut Window<'_>) {
+        let mut der = [0; 72];
+        let mut to = Window::new(&mut der, 0);
+        let (r, s) = self.numbers.split_at(32);
+        // Each of the two takes at most 35 bytes, so every length is a single byte.
+        let len = Window::count(|out| put_integer(out, r)) + Window::count(|out| put_integer(out, s));
+        to.bytes(&[SEQUENCE, len as u8]);
+        put_integer(&mut to, r);
+        put_integer(&mut to, s);
+        base64(to.finish().iter().copied(), |character| out.byte(character));
+    }
+}
+
+/// A positive number in DER: no zeros in front, but one where the first bit would make it negative.
+fn put_integer(out: &mut Window<'_>, number: &[u8]) {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    let digits = number.get(zeros..).unwrap_or(&[]);
+    let sign = digits.first().is_some_and(|first| first & 0x80 != 0);
+    out.bytes(&[INTEGER, digits.len() as u8 + u8::from(sign)]);
+    if sign {
+        out.byte(0);
+    }
+    out.bytes(digits);
+}
+
+/// A positive number in DER of at most 32 bytes, and what follows it.
+fn integer(der: &[u8]) -> Option<([u8; 32], &[u8])> {
+    let [INTEGER, len, rest @ ..] = der else { return None };
+    let (digits, rest) = rest.split_at_checked(usize::from(*len))?;
+    let digits = match digits {
+        // The shortest form only.
+        [0, second, ..] if second & 0x80 == 0 => return None,
+        [0, digits @ ..] => digits,
+        [first, ..] if first & 0x80 != 0 => return None,
+        digits => digits,
+    };
+    let mut number = [0; 32];
+    let start = 32_usize.checked_sub(digits.len())?;
+    number.get_mut(start..)?.copy_from_slice(digits);
+    Some((number, rest))
+}
+
+/// Standard base64, padded (RFC 4648, section 4).
+fn base64(bytes: impl Iterator<Item = u8>, mut put: impl FnMut(u8)) {
+    let mut bytes = bytes;
+    loop {
+        let mut group = 0_u32;
+        let mut filled = 0;
+        for byte in bytes.by_ref().take(3) {
+            group |= u32::from(byte) << (16 - 8 * filled);
+            filled += 1;
+        }
+        if filled == 0 {
+            return;
+        }
+        for place in 0..4_u32 {
+            // Six bits.
+            let digit = (group >> (18 - 6 * place) & 0x3f) as u8;
+            put(match digit {
+                _ if place > filled => b'=',
+                0..=25 => b'A' + digit,
+                26..=51 => b'a' + digit - 26,
+                52..=61 => b'0' + digit - 52,
+                62 => b'+',
+                _ => b'/',
+            });
+        }
     }
 }
 
@@ -190,6 +321,7 @@ impl DigestSignature {
 /// The server takes SPKI only, in a block of exactly this name (device API, section 2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicKeyPem {
+    point: [u8; POINT_LEN],
     text: heapless::String<PEM_LEN>,
 }
 
@@ -207,18 +339,42 @@ const SPKI_PREFIX: [u8; 26] = [
     0x03, 0x42, 0x00, // BIT STRING, no unused bits
 ];
 
+/// The PEM text of a public key, character by character.
+pub(crate) fn pem(point: &[u8], mut put: impl FnMut(u8)) {
+    PEM_HEAD.bytes().for_each(&mut put);
+    let mut column = 0;
+    base64(SPKI_PREFIX.iter().chain(point).copied(), |character| {
+        put(character);
+        column += 1;
+        // Two lines: 64 and 60 characters.
+        if column == 64 || column == 124 {
+            put(b'\n');
+        }
+    });
+    PEM_TAIL.bytes().for_each(put);
+}
+
+/// Whether these bytes can be a public key. With the feature `key` that they are a point of the curve is checked too.
+pub(crate) fn is_point(point: &[u8]) -> bool {
+    #[cfg(feature = "key")]
+    let on_curve = ecdsa::VerifyingKey::from_sec1_bytes(point).is_ok();
+    #[cfg(not(feature = "key"))]
+    let on_curve = true;
+    point.len() == POINT_LEN && point.first() == Some(&4) && on_curve
+}
+
 impl PublicKeyPem {
-    /// The PEM text of a public key that was made elsewhere, such as in a secure element: 0x04, then x and y. The point is
-    /// checked.
+    /// The PEM text of a public key that was made elsewhere, such as in a secure element: 0x04, then x and y. With the feature
+    /// `key` it is checked that the point is one of the curve.
     ///
     /// # Errors
     ///
     /// [`KeyError::Point`] if these are no 65 bytes of a point on the curve.
     pub fn from_point(point: &[u8]) -> Result<PublicKeyPem, KeyError> {
-        if point.len() != POINT_LEN || ecdsa::VerifyingKey::from_sec1_bytes(point).is_err() {
-            return Err(KeyError::Point);
+        match point.try_into() {
+            Ok(bytes) if is_point(point) => Ok(PublicKeyPem::encode(bytes)),
+            Ok(_) | Err(_) => Err(KeyError::Point),
         }
-        Ok(PublicKeyPem::encode(point))
     }
 
     /// The text, ready to be written into the request.
@@ -226,21 +382,18 @@ impl PublicKeyPem {
         &self.text
     }
 
-    fn encode(point: &[u8]) -> PublicKeyPem {
-        let mut der = [0; SPKI_PREFIX.len() + POINT_LEN];
-        for (place, &byte) in der.iter_mut().zip(SPKI_PREFIX.iter().chain(point)) {
-            *place = byte;
-        }
-        let mut base64 = [0; 124];
-        let base64 = Base64::encode(&der, &mut base64).unwrap_or_default();
-        let (first, second) = base64.split_at_checked(64).unwrap_or_default();
+    pub(crate) fn point(&self) -> &[u8] {
+        &self.point
+    }
+
+    fn encode(point: &[u8; POINT_LEN]) -> PublicKeyPem {
         let mut text = heapless::String::new();
-        for part in [PEM_HEAD, first, "\n", second, "\n", PEM_TAIL] {
-            // The capacity is the sum of exactly these parts.
-            let pushed = text.push_str(part);
+        pem(point, |byte| {
+            // The capacity is that of exactly this text.
+            let pushed = text.push(char::from(byte));
             debug_assert!(pushed.is_ok());
-        }
-        PublicKeyPem { text }
+        });
+        PublicKeyPem { point: *point, text }
     }
 }
 

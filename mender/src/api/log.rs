@@ -5,9 +5,9 @@
 use core::fmt;
 use core::time::Duration;
 
-use super::json::Writer;
-use super::status::{ReportAnswer, deployment_path};
-use super::{Class, EncodeError, Message};
+use super::status::{ReportAnswer, write_path};
+use super::{Class, EncodeError, Message, full, json, whole_text};
+use crate::window::Window;
 
 /// A log is never longer than this, in bytes, whatever the buffer: the server refuses bodies over 1 MiB.
 pub const MAX_LEN: usize = 1_000_000;
@@ -21,7 +21,7 @@ const RESERVE_LEN: usize = 160;
 ///
 /// [`EncodeError::Full`].
 pub fn path<'b>(out: &'b mut [u8], id: &str) -> Result<&'b str, EncodeError> {
-    deployment_path(out, id, "/log")
+    whole_text(out, Message::DeploymentPath, |out| write_path(out, id, "/log"))
 }
 
 /// What the server's answer to a log upload means. 409 is never sent for a log; a second upload replaces the first.
@@ -90,26 +90,44 @@ impl LogTime {
 /// RFC 3339 in UTC with milliseconds: `2026-08-22T10:05:58.012Z`.
 impl fmt::Display for LogTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = [0; 24];
+        let mut out = Window::new(&mut text, 0);
+        self.write(&mut out);
+        f.write_str(core::str::from_utf8(out.finish()).unwrap_or(""))
+    }
+}
+
+impl LogTime {
+    fn write(self, out: &mut Window<'_>) {
         /// The last millisecond of the year 9999; RFC 3339 has four digits for the year.
         const LAST: u64 = 253_402_300_799_999;
+        const DAY: u64 = 86_400_000;
         let millis = self.millis().min(LAST);
-        let seconds = millis / 1000;
-        let (year, month, day) = date_of(seconds / 86_400);
-        let second_of_day = seconds % 86_400;
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
-            second_of_day / 3600,
-            second_of_day / 60 % 60,
-            second_of_day % 60,
-            millis % 1000
-        )
+        let (year, month, day) = date_of((millis / DAY) as u32);
+        let of_day = (millis % DAY) as u32;
+        for (number, digits, after) in [
+            (year, 1000, b'-'),
+            (month, 10, b'-'),
+            (day, 10, b'T'),
+            (of_day / 3_600_000, 10, b':'),
+            (of_day / 60_000 % 60, 10, b':'),
+            (of_day / 1000 % 60, 10, b'.'),
+            (of_day % 1000, 100, b'Z'),
+        ] {
+            let mut unit = digits;
+            while unit > 0 {
+                // The remainder is below ten.
+                out.byte(b'0' + (number / unit % 10) as u8);
+                unit /= 10;
+            }
+            out.byte(after);
+        }
     }
 }
 
 /// Year, month and day of a number of days since 1970-01-01, in the Gregorian calendar.
-fn date_of(days: u64) -> (u64, u64, u64) {
-    const DAYS_IN_400_YEARS: u64 = 146_097;
+fn date_of(days: u32) -> (u32, u32, u32) {
+    const DAYS_IN_400_YEARS: u32 = 146_097;
     // Counted from 0000-03-01: the leap day is then the last of its year, and of every cycle.
     let days = days + 719_468;
     let cycle = days / DAYS_IN_400_YEARS;
@@ -125,13 +143,13 @@ fn date_of(days: u64) -> (u64, u64, u64) {
     } else {
         month_from_march - 9
     };
-    let year = 400 * cycle + year_of_cycle + u64::from(month <= 2);
+    let year = 400 * cycle + year_of_cycle + u32::from(month <= 2);
     (year, month, day)
 }
 
 /// Writes a log, entry by entry, until the buffer is full.
 pub struct LogWriter<'b> {
-    json: Writer<'b>,
+    json: Window<'b>,
     count: usize,
     left_out: usize,
     last: LogTime,
@@ -154,16 +172,11 @@ impl<'b> LogWriter<'b> {
     /// [`EncodeError::Full`] if the buffer is shorter than 192 bytes, so that no entry could fit.
     pub fn new(out: &'b mut [u8]) -> Result<LogWriter<'b>, EncodeError> {
         let buffer_len = out.len();
-        let full = EncodeError::Full {
-            message: Message::Log,
-            buffer_len,
-        };
         if buffer_len < RESERVE_LEN + 32 {
-            return Err(full);
+            return Err(full(buffer_len, Message::Log));
         }
-        let out = out.get_mut(..buffer_len.min(MAX_LEN)).ok_or(full)?;
-        let mut json = Writer::new(out, Message::Log);
-        json.raw("{\"messages\":[")?;
+        let mut json = Window::new(out.get_mut(..buffer_len.min(MAX_LEN)).unwrap_or(&mut []), 0);
+        json.text("{\"messages\":[");
         Ok(LogWriter {
             json,
             count: 0,
@@ -177,9 +190,13 @@ impl<'b> LogWriter<'b> {
     /// After the first that does not fit all are left out, so that the log is a piece without gaps; the end of the log
     /// says how many are missing. An empty message is written as `(no text)`.
     pub fn push(&mut self, time: LogTime, level: Level, message: &str) -> bool {
-        let before = self.json.len();
-        let end = self.json.buffer_len().saturating_sub(RESERVE_LEN);
-        let fits = self.left_out == 0 && self.write(time, level, message).is_ok() && self.json.len() <= end;
+        let before = self.json.total();
+        if self.left_out == 0 {
+            self.begin(time, level);
+            json::string(&mut self.json, if message.is_empty() { "(no text)" } else { message });
+            self.json.byte(b'}');
+        }
+        let fits = self.left_out == 0 && self.json.total() <= self.json.room().saturating_sub(RESERVE_LEN);
         if fits {
             self.count += 1;
         } else {
@@ -195,23 +212,18 @@ impl<'b> LogWriter<'b> {
         (self.count, self.left_out)
     }
 
-    fn write(&mut self, time: LogTime, level: Level, message: &str) -> Result<(), EncodeError> {
-        self.begin(time, level)?;
-        self.json
-            .string(if message.is_empty() { "(no text)" } else { message })?;
-        self.json.raw("}")
-    }
-
-    fn begin(&mut self, time: LogTime, level: Level) -> Result<(), EncodeError> {
-        self.json.raw(if self.count == 0 {
+    /// An entry up to its message.
+    fn begin(&mut self, time: LogTime, level: Level) {
+        let json = &mut self.json;
+        json.text(if self.count == 0 {
             "{\"timestamp\":\""
         } else {
             ",{\"timestamp\":\""
-        })?;
-        self.json.display(time)?;
-        self.json.raw("\",\"level\":")?;
-        self.json.string(level.as_str())?;
-        self.json.raw(",\"message\":")
+        });
+        time.write(json);
+        json.text("\",\"level\":\"");
+        json.text(level.as_str());
+        json.text("\",\"message\":");
     }
 
     /// The body of the upload. `None` if there was no entry: the server refuses a log without any.
@@ -219,17 +231,14 @@ impl<'b> LogWriter<'b> {
         if self.count == 0 && self.left_out == 0 {
             return None;
         }
-        self.end().ok()?;
-        Some(self.json.finish())
-    }
-
-    fn end(&mut self) -> Result<(), EncodeError> {
         if self.left_out > 0 {
-            self.begin(self.last, Level::Warning)?;
-            self.json.raw("\"")?;
-            self.json.display(self.left_out)?;
-            self.json.raw(" later entries left out: the log is full\"}")?;
+            self.begin(self.last, Level::Warning);
+            self.json.byte(b'"');
+            self.json.number(u32::try_from(self.left_out).unwrap_or(u32::MAX));
+            self.json.text(" later entries left out: the log is full\"}");
         }
-        self.json.raw("]}")
+        // There is room for both: see `RESERVE_LEN`.
+        self.json.text("]}");
+        Some(self.json.finish())
     }
 }

@@ -15,7 +15,10 @@
 //!
 //! What every answer has in common is decided in one place: [`Class::of`].
 //!
-//! Depends on [`provides`](crate::provides) and on serde-json-core, sha2, p256, base64ct; on nothing else in this crate.
+//! Every message is written by one function into a [window](crate::window), whole or piece by piece; every answer that is JSON is
+//! read by one reader, byte by byte, which keeps nothing but what is wanted.
+//!
+//! Depends on [`provides`](crate::provides), `window` and [`text`](crate::text), and on sha2 and p256; on nothing else in this crate.
 //! Rules: spec of the device API (the sections are named where they apply).
 
 pub mod auth;
@@ -25,9 +28,14 @@ pub mod key;
 pub mod log;
 pub mod next;
 mod path;
+pub(crate) mod reader;
 pub mod status;
 
 use core::fmt;
+
+use crate::text::{Coded, Describe, Text, display};
+use crate::window::Window;
+use reader::{Field, Reader};
 
 /// Media type of every request body. Anything else is answered with 400 or 415 (device API, section 1).
 pub const CONTENT_TYPE: &str = "application/json";
@@ -79,16 +87,21 @@ impl Class {
 /// `None` for a body that is empty or anything else: some error answers have no body at all (device API, section 1).
 /// The text is decoded in place; `body` holds nothing useful afterwards.
 pub fn error_text(body: &mut [u8]) -> Option<&str> {
-    #[derive(serde::Deserialize)]
-    struct Body<'a> {
-        #[serde(borrow)]
-        error: serde_json_core::str::EscapedStr<'a>,
+    let mut reader = Reader::new();
+    let mut len = 0;
+    for at in 0..body.len() {
+        let byte = body.get(at).copied()?;
+        if let Some(piece) = reader.push(byte).ok()?
+            && piece.field == Field::Error
+        {
+            for byte in piece.bytes() {
+                *body.get_mut(len)? = *byte;
+                len += 1;
+            }
+        }
     }
-    let parsed: Body<'_> = json::read(body).ok()?;
-    let place = json::place_of(parsed.error, body)?;
-    let place = json::decode_in_place(body, place).ok()?;
-    let text = json::text_at(body, place)?;
-    (!text.is_empty()).then_some(text)
+    let text = core::str::from_utf8(body.get(..len)?).ok()?;
+    (reader.is_complete() && !text.is_empty()).then_some(text)
 }
 
 /// The bytes that an encoder could not finish.
@@ -113,7 +126,13 @@ pub enum Message {
 
 impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.write_str(self.name())
+    }
+}
+
+impl Message {
+    const fn name(self) -> &'static str {
+        match self {
             Message::AuthRequest => "authentication request",
             Message::NextBody => "poll for a deployment",
             Message::NextPath => "path of the poll for a deployment",
@@ -121,7 +140,7 @@ impl fmt::Display for Message {
             Message::Status => "status report",
             Message::Log => "log upload",
             Message::Inventory => "inventory report",
-        })
+        }
     }
 }
 
@@ -140,21 +159,55 @@ pub enum EncodeError {
     NoIdentity,
 }
 
-impl fmt::Display for EncodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Describe for EncodeError {
+    fn describe(&self, out: &mut Text<'_>) {
         match self {
             EncodeError::Full { message, buffer_len } => {
-                write!(
-                    f,
-                    "the {message} does not fit into {buffer_len} bytes: lend a longer buffer"
-                )
+                out.coded(FULL);
+                out.push(" (");
+                out.push(message.name());
+                out.push(", ");
+                out.number(u32::try_from(*buffer_len).unwrap_or(u32::MAX));
+                out.push(" bytes)");
             }
-            EncodeError::NoIdentity => f.write_str("the device has no identity attribute: add one, such as its mac"),
+            EncodeError::NoIdentity => out.coded(NO_IDENTITY),
         }
     }
 }
 
+const FULL: Coded = (40, "a message does not fit: lend a longer buffer");
+const NO_IDENTITY: Coded = (41, "the device has no identity attribute: add one, such as its mac");
+
+/// Their codes.
+pub(crate) const CODES: &[Coded] = &[FULL, NO_IDENTITY];
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        display(self, f)
+    }
+}
+
 impl core::error::Error for EncodeError {}
+
+/// A whole message in a lent slice.
+fn whole(out: &mut [u8], message: Message, write: impl FnOnce(&mut Window<'_>)) -> Result<&[u8], EncodeError> {
+    let buffer_len = out.len();
+    let mut window = Window::new(out, 0);
+    write(&mut window);
+    if window.total() > buffer_len {
+        return Err(full(buffer_len, message));
+    }
+    Ok(window.finish())
+}
+
+/// As [`whole`], of a message that is ASCII.
+fn whole_text(out: &mut [u8], message: Message, write: impl FnOnce(&mut Window<'_>)) -> Result<&str, EncodeError> {
+    whole(out, message, write).map(|bytes| core::str::from_utf8(bytes).unwrap_or(""))
+}
+
+const fn full(buffer_len: usize, message: Message) -> EncodeError {
+    EncodeError::Full { message, buffer_len }
+}
 
 #[cfg(test)]
 mod tests {

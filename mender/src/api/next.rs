@@ -8,12 +8,11 @@
 
 use core::fmt;
 
-use serde::Deserialize;
-use serde_json_core::str::EscapedStr;
-
-use super::json::{self, Writer};
-use super::{Class, EncodeError, Message, path};
+use super::reader::{Field, Reader};
+use super::{Class, EncodeError, Message, json, path, whole, whole_text};
 use crate::provides::Provides;
+use crate::text::{Coded, Describe, Text, display};
+use crate::window::Window;
 
 /// Path of the poll with a body, sent with `POST`.
 pub const PATH_V2: &str = "/api/devices/v2/deployments/device/deployments/next";
@@ -30,21 +29,19 @@ const DEVICE_TYPE: &str = "device_type";
 ///
 /// [`EncodeError::Full`].
 pub fn v2_body<'b>(out: &'b mut [u8], device_type: &str, provides: Provides<'_>) -> Result<&'b [u8], EncodeError> {
-    let mut json = Writer::new(out, Message::NextBody);
-    json.raw("{\"device_provides\":{\"device_type\":")?;
-    json.string(device_type)?;
+    whole(out, Message::NextBody, |out| write_v2(out, device_type, provides))
+}
+
+/// See [`v2_body`].
+pub(crate) fn write_v2(out: &mut Window<'_>, device_type: &str, provides: Provides<'_>) {
+    json::pair(out, "{\"device_provides\":{", DEVICE_TYPE, device_type);
     for (key, value) in provides {
         // What an artifact calls `device_type` must not overrule the device's own: of two equal keys the server takes the last.
-        if key == DEVICE_TYPE {
-            continue;
+        if key != DEVICE_TYPE {
+            json::pair(out, ",", key, value);
         }
-        json.raw(",")?;
-        json.string(key)?;
-        json.raw(":")?;
-        json.string(value)?;
     }
-    json.raw("}}")?;
-    Ok(json.finish())
+    out.text("}}");
 }
 
 /// Writes path and query of a v1 poll.
@@ -53,13 +50,16 @@ pub fn v2_body<'b>(out: &'b mut [u8], device_type: &str, provides: Provides<'_>)
 ///
 /// [`EncodeError::Full`].
 pub fn v1_path<'b>(out: &'b mut [u8], artifact_name: &str, device_type: &str) -> Result<&'b str, EncodeError> {
-    let mut text = Writer::new(out, Message::NextPath);
-    text.raw(PATH_V1)?;
-    text.raw("?artifact_name=")?;
-    path::encode(&mut text, artifact_name)?;
-    text.raw("&device_type=")?;
-    path::encode(&mut text, device_type)?;
-    Ok(path::as_text(text.finish()))
+    whole_text(out, Message::NextPath, |out| write_v1(out, artifact_name, device_type))
+}
+
+/// See [`v1_path`].
+pub(crate) fn write_v1(out: &mut Window<'_>, artifact_name: &str, device_type: &str) {
+    out.text(PATH_V1);
+    out.text("?artifact_name=");
+    path::encode(out, artifact_name);
+    out.text("&device_type=");
+    path::encode(out, device_type);
 }
 
 /// What the server has for the device.
@@ -124,24 +124,52 @@ pub enum NextError {
     Malformed,
 }
 
+impl Describe for NextError {
+    fn describe(&self, out: &mut Text<'_>) {
+        let (code, status) = match self {
+            NextError::RouteMissing => (ROUTE_MISSING, None),
+            NextError::Conflict => (CONFLICT, None),
+            NextError::Unauthorized => (UNAUTHORIZED, None),
+            NextError::Forbidden => (FORBIDDEN, None),
+            NextError::RateLimited => (RATE_LIMITED, None),
+            NextError::Refused { status } => (REFUSED, Some(*status)),
+            NextError::RetryLater { status } => (RETRY_LATER, Some(*status)),
+            NextError::Malformed => (MALFORMED, None),
+        };
+        out.coded(code);
+        if let Some(status) = status {
+            out.status(status);
+        }
+    }
+}
+
+const ROUTE_MISSING: Coded = (30, "the server does not know this way to ask for a deployment");
+const CONFLICT: Coded = (
+    31,
+    "the server failed the deployment: the device's artifact name, type or provides changed during it",
+);
+const UNAUTHORIZED: Coded = (32, "the server does not take the token");
+const FORBIDDEN: Coded = (33, "the server does not allow this device to ask for a deployment");
+const RATE_LIMITED: Coded = (34, "the server asks to wait before the next poll");
+const REFUSED: Coded = (35, "the server refuses the poll for a deployment");
+const RETRY_LATER: Coded = (36, "polling for a deployment is not possible now");
+const MALFORMED: Coded = (37, "the server's answer is no deployment");
+
+/// Their codes.
+pub(crate) const CODES: &[Coded] = &[
+    ROUTE_MISSING,
+    CONFLICT,
+    UNAUTHORIZED,
+    FORBIDDEN,
+    RATE_LIMITED,
+    REFUSED,
+    RETRY_LATER,
+    MALFORMED,
+];
+
 impl fmt::Display for NextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NextError::RouteMissing => f.write_str("the server does not know this way to ask for a deployment"),
-            NextError::Conflict => f.write_str(
-                "the server failed the deployment: the device's artifact name, type or provides changed during it",
-            ),
-            NextError::Unauthorized => f.write_str("the server does not take the token"),
-            NextError::Forbidden => f.write_str("the server does not allow this device to ask for a deployment"),
-            NextError::RateLimited => f.write_str("the server asks to wait before the next poll"),
-            NextError::Refused { status } => {
-                write!(f, "the server refuses the poll for a deployment (status {status})")
-            }
-            NextError::RetryLater { status } => {
-                write!(f, "polling for a deployment is not possible now (status {status})")
-            }
-            NextError::Malformed => f.write_str("the server's answer is no deployment"),
-        }
+        display(self, f)
     }
 }
 
@@ -153,59 +181,74 @@ impl core::error::Error for NextError {}
 ///
 /// [`NextError`] for everything but "nothing" and a deployment.
 pub fn answer(status: u16, body: &mut [u8]) -> Result<Next<'_>, NextError> {
-    match Class::of(status) {
-        // 204 by the book; a success without a body cannot mean anything else.
-        Class::Success if status == 204 || body.trim_ascii().is_empty() => Ok(Next::Nothing),
-        Class::Success => deployment(body).ok_or(NextError::Malformed),
-        Class::Reauthenticate => Err(NextError::Unauthorized),
-        Class::Forbidden => Err(NextError::Forbidden),
-        Class::NotFound => Err(NextError::RouteMissing),
-        Class::Conflict => Err(NextError::Conflict),
-        Class::RateLimited => Err(NextError::RateLimited),
-        Class::RetryLater => Err(NextError::RetryLater { status }),
-        Class::GiveUp if status == 405 => Err(NextError::RouteMissing),
-        Class::GiveUp => Err(NextError::Refused { status }),
+    if let Some(error) = refused(status) {
+        return Err(error);
+    }
+    if status == NOTHING {
+        return Ok(Next::Nothing);
+    }
+    let mut reader = Reader::new();
+    // The decoded strings move to the front, one behind the other: none is longer than what it is decoded from.
+    let mut places = [0..0, 0..0, 0..0];
+    let mut kept = 0;
+    for at in 0..body.len() {
+        let byte = body.get(at).copied().unwrap_or(0);
+        let Some(piece) = reader.push(byte).map_err(|_| NextError::Malformed)? else {
+            continue;
+        };
+        if let Some(place) = places.get_mut(piece.field as usize) {
+            if place.end == 0 {
+                *place = kept..kept;
+            }
+            for byte in piece.bytes() {
+                if let Some(target) = body.get_mut(kept) {
+                    *target = *byte;
+                }
+                kept += 1;
+            }
+            place.end = kept;
+        }
+    }
+    if reader.is_blank() {
+        return Ok(Next::Nothing);
+    }
+    if !reader.is_complete() {
+        return Err(NextError::Malformed);
+    }
+    let body: &[u8] = body;
+    let text = |field: Field| {
+        let place = places.get(field as usize).cloned()?;
+        core::str::from_utf8(body.get(place)?).ok()
+    };
+    match (text(Field::Id), text(Field::ArtifactName), text(Field::Uri)) {
+        (Some(id), Some(artifact_name), Some(uri)) if is_valid(id, artifact_name, uri) => {
+            Ok(Next::Deployment { id, artifact_name, uri })
+        }
+        _ => Err(NextError::Malformed),
     }
 }
 
-#[derive(Deserialize)]
-struct Instructions<'a> {
-    #[serde(borrow)]
-    id: EscapedStr<'a>,
-    #[serde(borrow)]
-    artifact: Artifact<'a>,
+/// The status of "nothing". A success without a body cannot mean anything else either.
+pub(crate) const NOTHING: u16 = 204;
+
+/// What an answer means by its status alone; `None` for a success.
+pub(crate) const fn refused(status: u16) -> Option<NextError> {
+    Some(match Class::of(status) {
+        Class::Success => return None,
+        Class::Reauthenticate => NextError::Unauthorized,
+        Class::Forbidden => NextError::Forbidden,
+        Class::NotFound => NextError::RouteMissing,
+        Class::Conflict => NextError::Conflict,
+        Class::RateLimited => NextError::RateLimited,
+        Class::RetryLater => NextError::RetryLater { status },
+        Class::GiveUp if status == 405 => NextError::RouteMissing,
+        Class::GiveUp => NextError::Refused { status },
+    })
 }
 
-#[derive(Deserialize)]
-struct Artifact<'a> {
-    #[serde(borrow)]
-    artifact_name: EscapedStr<'a>,
-    #[serde(borrow)]
-    source: Source<'a>,
-}
-
-#[derive(Deserialize)]
-struct Source<'a> {
-    #[serde(borrow)]
-    uri: EscapedStr<'a>,
-}
-
-fn deployment(body: &mut [u8]) -> Option<Next<'_>> {
-    let read: Instructions<'_> = json::read(body).ok()?;
-    let id = json::place_of(read.id, body)?;
-    let artifact_name = json::place_of(read.artifact.artifact_name, body)?;
-    let uri = json::place_of(read.artifact.source.uri, body)?;
-
-    let id = json::decode_in_place(body, id).ok()?;
-    let artifact_name = json::decode_in_place(body, artifact_name).ok()?;
-    let uri = json::decode_in_place(body, uri).ok()?;
-
-    let body: &[u8] = body;
-    let id = json::text_at(body, id)?;
-    let artifact_name = json::text_at(body, artifact_name)?;
-    let uri = json::text_at(body, uri)?;
-    let valid = is_valid_id(id) && !artifact_name.is_empty() && is_visible(uri);
-    valid.then_some(Next::Deployment { id, artifact_name, uri })
+/// Whether these can be a deployment.
+pub(crate) fn is_valid(id: &str, artifact_name: &str, uri: &str) -> bool {
+    is_valid_id(id) && !artifact_name.is_empty() && is_visible(uri)
 }
 
 /// Whether a text can be a deployment's id: it becomes a segment of a path and part of a record of bounded length.

@@ -1,29 +1,19 @@
 //! Percent encoding of what the device puts into paths and queries.
 
-use super::EncodeError;
-use super::json::Writer;
+use crate::window::Window;
 
 /// Appends `text` with everything percent-encoded but the unreserved characters of RFC 3986 (section 2.3).
 ///
 /// The result is the same in a path segment and in a query value, and never contains `/`, `&`, `+` or a space.
-pub(super) fn encode(out: &mut Writer<'_>, text: &str) -> Result<(), EncodeError> {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+pub(super) fn encode(out: &mut Window<'_>, text: &str) {
     for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.byte(byte)?,
-            _ => {
-                out.byte(b'%')?;
-                for nibble in [byte >> 4, byte & 0xf] {
-                    out.byte(HEX.get(usize::from(nibble)).copied().unwrap_or(b'0'))?;
-                }
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.byte(byte);
+        } else {
+            out.byte(b'%');
+            for nibble in [byte >> 4, byte & 0xf] {
+                out.byte(if nibble < 10 { b'0' + nibble } else { b'A' - 10 + nibble });
             }
         }
     }
-    Ok(())
-}
-
-/// What [`encode`] and constants wrote, as text.
-pub(super) fn as_text(bytes: &[u8]) -> &str {
-    // Always ASCII: the writers of paths append nothing else.
-    core::str::from_utf8(bytes).unwrap_or("")
 }

@@ -4,8 +4,8 @@
 
 use core::fmt;
 
-use super::json::Writer;
-use super::{Class, EncodeError, Message, path};
+use super::{Class, EncodeError, Message, json, path, whole, whole_text};
+use crate::window::Window;
 
 /// The server refuses a longer substate, in bytes.
 pub const SUBSTATE_MAX_LEN: usize = 200;
@@ -91,15 +91,14 @@ impl fmt::Display for DeploymentStatus {
 ///
 /// [`EncodeError::Full`].
 pub fn path<'b>(out: &'b mut [u8], id: &str) -> Result<&'b str, EncodeError> {
-    deployment_path(out, id, "/status")
+    whole_text(out, Message::DeploymentPath, |out| write_path(out, id, "/status"))
 }
 
-pub(super) fn deployment_path<'b>(out: &'b mut [u8], id: &str, end: &str) -> Result<&'b str, EncodeError> {
-    let mut text = Writer::new(out, Message::DeploymentPath);
-    text.raw(DEPLOYMENTS)?;
-    path::encode(&mut text, id)?;
-    text.raw(end)?;
-    Ok(path::as_text(text.finish()))
+/// The path of the deployment `id`, and `end`: `/status` or `/log`.
+pub(crate) fn write_path(out: &mut Window<'_>, id: &str, end: &str) {
+    out.text(DEPLOYMENTS);
+    path::encode(out, id);
+    out.text(end);
 }
 
 /// Writes the body of a status report. Of a substate longer than [`SUBSTATE_MAX_LEN`] only the beginning is sent, because
@@ -109,21 +108,19 @@ pub(super) fn deployment_path<'b>(out: &'b mut [u8], id: &str, end: &str) -> Res
 ///
 /// [`EncodeError::Full`].
 pub fn body<'b>(out: &'b mut [u8], status: DeploymentStatus, substate: Option<&str>) -> Result<&'b [u8], EncodeError> {
-    let mut json = Writer::new(out, Message::Status);
-    json.raw("{\"status\":")?;
-    json.string(status.as_str())?;
+    whole(out, Message::Status, |out| write_body(out, status, substate))
+}
+
+/// See [`body`].
+pub(crate) fn write_body(out: &mut Window<'_>, status: DeploymentStatus, substate: Option<&str>) {
+    json::pair(out, "{", "status", status.as_str());
     if let Some(substate) = substate
         && !substate.is_empty()
     {
-        json.raw(",\"substate\":")?;
-        json.string(
-            substate
-                .get(..substate.floor_char_boundary(SUBSTATE_MAX_LEN))
-                .unwrap_or(""),
-        )?;
+        let end = substate.floor_char_boundary(SUBSTATE_MAX_LEN);
+        json::pair(out, ",", "substate", substate.get(..end).unwrap_or(""));
     }
-    json.raw("}")?;
-    Ok(json.finish())
+    out.byte(b'}');
 }
 
 /// What the server did with a status report or a log.
