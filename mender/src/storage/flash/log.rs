@@ -2,32 +2,24 @@
 //!
 //! Before anything is changed the state becomes unknown, so that an error or a dropped future is like a power cut: the next
 //! call looks at the flash again.
+//!
+//! Few async functions with few awaits, each called from few places: this is what keeps it small.
 
-use embedded_storage_async::nor_flash::NorFlash;
+use embedded_storage_async::nor_flash::{ErrorType, NorFlash};
 
 use super::format::{Crc, ITEM_HEAD_LEN, Layout, REMOVED, Trace, Window, half_head, item_head, seal};
 use super::{FlashError, FlashStorage};
 use crate::storage::WriteError;
 
-/// A half of the range, with a head or about to get one.
+/// A half of the range.
 #[derive(Clone, Copy)]
 pub(super) struct Half {
     /// Offset in the flash.
     base: u32,
+    /// Of its head; 0 if it has none.
     number: u32,
     /// Where the next item goes. The half's end if it must get no more items, because something in it is damaged.
     end: u32,
-}
-
-/// What is known of the range.
-#[derive(Clone, Copy)]
-pub(super) enum State {
-    Unknown,
-    /// Never used: the half to begin with, and whether it must be erased before.
-    New(Half, bool),
-    InUse(Half),
-    /// What is there is not ours, or damaged beyond use. Looked at again by every call.
-    Foreign,
 }
 
 /// An item in a half.
@@ -37,20 +29,18 @@ pub(super) struct Item {
     key: u8,
     at: u32,
     pub(super) len: u32,
+    /// Without the seal.
+    crc: u32,
 }
 
 impl Item {
     fn number(self) -> u8 {
         self.key & !REMOVED
     }
-
-    fn is_record(self) -> bool {
-        self.key & REMOVED == 0
-    }
 }
 
 /// What a walk through a half found.
-pub(super) struct Walk {
+struct Walk {
     /// The last item with the lowest number that was asked for.
     item: Option<Item>,
     /// See [`Half::end`].
@@ -60,6 +50,7 @@ pub(super) struct Walk {
 }
 
 /// What is known about one record.
+#[derive(Clone, Copy)]
 pub(super) enum Found {
     Record(Item),
     Nothing,
@@ -67,25 +58,20 @@ pub(super) enum Found {
     Lost,
 }
 
-impl Walk {
-    pub(super) fn found(&self, key: u8) -> Found {
-        match self.item.filter(|item| item.number() == key) {
-            Some(item) if item.is_record() => Found::Record(item),
-            Some(_) => Found::Nothing,
-            None if self.lost => Found::Lost,
-            None => Found::Nothing,
-        }
-    }
-}
-
-/// Where the bytes of a new item come from.
+/// What is to be written behind the last item of a half.
+#[derive(Clone, Copy)]
 enum Content<'b> {
-    Bytes(&'b [u8]),
-    /// An item in another half.
+    Record(u8, &'b [u8]),
+    /// An item of another half.
     Stored(Half, Item),
+    Nothing,
 }
 
-type Outcome<T, F> = Result<T, FlashError<<F as embedded_storage_async::nor_flash::ErrorType>::Error>>;
+pub(super) type Outcome<T, F> = Result<T, WriteError<FlashError<<F as ErrorType>::Error>>>;
+
+fn flash_error<E>(error: E) -> WriteError<FlashError<E>> {
+    WriteError::Backend(FlashError::Flash(error))
+}
 
 impl<F: NorFlash> FlashStorage<F> {
     fn half(&self, second: bool) -> Half {
@@ -109,10 +95,7 @@ impl<F: NorFlash> FlashStorage<F> {
         let len = Layout::<F>::WINDOW.min(self.half_len.saturating_sub(at));
         let mut window = Window::ERASED;
         let bytes = window.start_mut(len);
-        self.flash
-            .read(half.base + at, bytes)
-            .await
-            .map_err(FlashError::Flash)?;
+        self.flash.read(half.base + at, bytes).await.map_err(flash_error)?;
         for byte in bytes {
             *byte ^= self.flip;
         }
@@ -126,31 +109,24 @@ impl<F: NorFlash> FlashStorage<F> {
             *byte ^= self.flip;
         }
         let offset = half.base + at;
-        self.flash.write(offset, bytes).await.map_err(FlashError::Flash)?;
+        self.flash.write(offset, bytes).await.map_err(flash_error)?;
         let mut read = Window::ERASED;
         let read = read.start_mut(len);
-        self.flash.read(offset, read).await.map_err(FlashError::Flash)?;
+        self.flash.read(offset, read).await.map_err(flash_error)?;
         if read == bytes {
             Ok(())
         } else {
-            Err(FlashError::NotStored)
+            Err(WriteError::Backend(FlashError::NotStored))
         }
     }
 
     async fn erase(&mut self, half: Half) -> Outcome<(), F> {
         let (from, to) = (half.base, half.base + self.half_len);
-        self.flash.erase(from, to).await.map_err(FlashError::Flash)
-    }
-
-    /// Makes a half count.
-    async fn number(&mut self, half: Half) -> Outcome<(), F> {
-        let mut window = Window::ERASED;
-        window.put(half_head(half.number).iter());
-        self.save(half, 0, window, Layout::<F>::HEAD).await
+        self.flash.erase(from, to).await.map_err(flash_error)
     }
 
     /// Hands out the bytes of a record.
-    pub(super) async fn pour(&mut self, half: Half, item: Item, sink: &mut (dyn FnMut(u8) + Send)) -> Outcome<(), F> {
+    async fn pour(&mut self, half: Half, item: Item, sink: &mut (dyn FnMut(u8) + Send)) -> Outcome<(), F> {
         let (mut at, mut skip, mut left) = (item.at, ITEM_HEAD_LEN, item.len);
         while left > 0 {
             let window = self.load(half, at).await?;
@@ -168,7 +144,7 @@ impl<F: NorFlash> FlashStorage<F> {
     /// Goes through the items of a half for the last one with the lowest number that is not below `from`.
     ///
     /// What is no item is passed word by word. That finds no wrong item: its CRC would have to be right for its place.
-    pub(super) async fn walk(&mut self, half: Half, from: u8) -> Outcome<Walk, F> {
+    async fn walk(&mut self, half: Half, from: u8) -> Outcome<Walk, F> {
         let mut walk = Walk {
             item: None,
             end: Layout::<F>::HEAD,
@@ -184,13 +160,14 @@ impl<F: NorFlash> FlashStorage<F> {
                 continue;
             }
             let (key, len, stored) = window.item_head();
-            let item = Item { key, at, len };
+            let crc = stored ^ seal(half.number, at);
+            let item = Item { key, at, len, crc };
             let next = at + Layout::<F>::item_len(len);
-            let mut crc = Crc::of_item(key, len);
+            let mut found = Crc::of_item(key, len);
             if next <= self.half_len {
-                self.pour(half, item, &mut |byte| crc.add(byte)).await?;
+                self.pour(half, item, &mut |byte| found.add(byte)).await?;
             }
-            if next > self.half_len || crc.value() ^ seal(half.number, at) != stored {
+            if next > self.half_len || found.value() != crc {
                 damaged = true;
                 at += Layout::<F>::WORD;
                 continue;
@@ -225,132 +202,128 @@ impl<F: NorFlash> FlashStorage<F> {
         Ok(newest)
     }
 
-    /// What the range holds.
-    pub(super) async fn mount(&mut self) -> Outcome<State, F> {
-        match self.state {
-            State::Unknown | State::Foreign => {}
-            State::New(..) | State::InUse(_) => return Ok(self.state),
+    /// Without a half with a number: the half to begin with, if the range is new.
+    async fn fresh(&mut self) -> Outcome<Half, F> {
+        let mut traces = [Trace::Foreign; 2];
+        for (second, trace) in [false, true].into_iter().zip(&mut traces) {
+            let half = self.half(second);
+            let head = self.load(half, 0).await?;
+            if self.walk(half, 0).await?.end == Layout::<F>::HEAD {
+                *trace = head.trace(Layout::<F>::HEAD);
+            }
         }
-        let newest = self.newest().await?;
-        self.state = if newest.number > 0 {
-            let Walk { end, .. } = self.walk(newest, 0).await?;
-            State::InUse(Half { end, ..newest })
-        } else {
-            let traces = [self.trace(false).await?, self.trace(true).await?];
-            let (half, erase) = match traces {
-                [Trace::Erased, Trace::Erased] => (Some(false), false),
-                [Trace::TornFirst, Trace::Erased] => (Some(true), false),
-                // An erase of the first half, which never held a record, may have been interrupted too.
-                [Trace::Erased | Trace::TornFirst | Trace::Foreign, Trace::TornFirst] => (Some(false), true),
-                [Trace::Foreign, Trace::Erased]
-                | [Trace::Erased | Trace::TornFirst | Trace::Foreign, Trace::Foreign] => (None, false),
-            };
-            match half {
-                Some(second) => State::New(self.other(self.half(!second)), erase),
-                None => State::Foreign,
+        let end = Layout::<F>::HEAD;
+        match traces {
+            [Trace::Erased, Trace::Erased] => Ok(Half {
+                end,
+                ..self.half(false)
+            }),
+            [Trace::TornFirst, Trace::Erased] => Ok(Half { end, ..self.half(true) }),
+            // As if the second half were in use, empty and damaged. The first half never held a record; what is there may also
+            // come from an erase that was interrupted.
+            [Trace::Erased | Trace::TornFirst | Trace::Foreign, Trace::TornFirst] => Ok(self.half(true)),
+            [Trace::Foreign, Trace::Erased] | [Trace::Erased | Trace::TornFirst | Trace::Foreign, Trace::Foreign] => {
+                Err(WriteError::Corrupt)
+            }
+        }
+    }
+
+    /// The half in use, or the one to begin with; and a record, whose bytes the sink gets.
+    pub(super) async fn look(&mut self, key: u8, sink: &mut (dyn FnMut(u8) + Send)) -> Outcome<(Half, Found), F> {
+        let mut half = match self.state {
+            Some(half) => half,
+            None => {
+                let newest = self.newest().await?;
+                if newest.number > 0 { newest } else { self.fresh().await? }
             }
         };
-        Ok(self.state)
-    }
-
-    /// What a half without a number shows.
-    async fn trace(&mut self, second: bool) -> Outcome<Trace, F> {
-        let half = self.half(second);
-        let head = self.load(half, 0).await?;
-        let walk = self.walk(half, 0).await?;
-        Ok(if walk.end == Layout::<F>::HEAD {
-            head.trace(Layout::<F>::HEAD)
-        } else {
-            Trace::Foreign
-        })
-    }
-
-    /// Writes an item to where nothing is.
-    async fn put(&mut self, half: Half, key: u8, content: Content<'_>) -> Outcome<u32, F> {
-        let len = match content {
-            Content::Bytes(bytes) => bytes.len() as u32,
-            Content::Stored(_, item) => item.len,
+        let walk = self.walk(half, key).await?;
+        if half.number > 0 {
+            half.end = walk.end;
+            self.state = Some(half);
+        }
+        let found = match walk.item {
+            Some(item) if item.key == key => {
+                self.pour(half, item, sink).await?;
+                Found::Record(item)
+            }
+            Some(item) if item.number() == key => Found::Nothing,
+            Some(_) | None if walk.lost => Found::Lost,
+            Some(_) | None => Found::Nothing,
         };
-        let crc = match content {
-            Content::Bytes(bytes) => {
+        Ok((half, found))
+    }
+
+    /// Writes an item to where nothing is, after the half's head if that is asked for.
+    async fn put(&mut self, half: &mut Half, mut head: bool, content: Content<'_>) -> Outcome<(), F> {
+        let (key, len, crc) = match content {
+            Content::Record(key, bytes) => {
+                let len = bytes.len() as u32;
                 let mut crc = Crc::of_item(key, len);
                 bytes.iter().for_each(|byte| crc.add(*byte));
-                crc.value()
+                (key, len, crc.value())
             }
-            Content::Stored(from, item) => {
-                let (_, _, stored) = self.load(from, item.at).await?.item_head();
-                stored ^ seal(from.number, item.at)
-            }
+            Content::Stored(_, item) => (item.key, item.len, item.crc),
+            Content::Nothing => (0, 0, 0),
         };
-        let head = item_head(key, len, crc ^ seal(half.number, half.end));
-        let total = Layout::<F>::item_len(len);
+        let item = item_head(key, len, crc ^ seal(half.number, half.end));
         let mut done = 0;
-        while done < total {
+        loop {
             let mut window = Window::ERASED;
+            if head {
+                window.put(half_head(half.number).iter());
+                self.save(*half, 0, window, Layout::<F>::HEAD).await?;
+                head = false;
+                continue;
+            }
             match content {
-                Content::Bytes(bytes) => window.put(head.iter().chain(bytes).skip(done as usize)),
-                Content::Stored(from, item) => {
-                    window = self.load(from, item.at + done).await?;
+                Content::Record(_, bytes) => window.put(item.iter().chain(bytes).skip(done as usize)),
+                Content::Stored(from, stored) => {
+                    window = self.load(from, stored.at + done).await?;
                     if done == 0 {
-                        window.put(head.iter());
+                        window.put(item.iter());
                     }
                 }
+                Content::Nothing => return Ok(()),
             }
-            let part = Layout::<F>::WINDOW.min(total - done);
-            self.save(half, half.end + done, window, part).await?;
+            let left = Layout::<F>::item_len(len) - done;
+            let part = Layout::<F>::WINDOW.min(left);
+            self.save(*half, half.end + done, window, part).await?;
             done += part;
+            if part == left {
+                half.end += done;
+                return Ok(());
+            }
         }
-        Ok(half.end + total)
     }
 
     /// Stores a record, or that there is none, if that is not what is stored already.
-    pub(super) async fn store(
-        &mut self,
-        key: u8,
-        record: Option<&[u8]>,
-    ) -> Result<(), WriteError<FlashError<F::Error>>> {
-        let half = match self.mount().await.map_err(WriteError::Backend)? {
-            State::InUse(half) => half,
-            State::New(half, erase) => {
-                if record.is_none() {
-                    return Ok(());
-                }
-                self.state = State::Unknown;
-                if erase {
-                    self.erase(half).await.map_err(WriteError::Backend)?;
-                }
-                self.number(half).await.map_err(WriteError::Backend)?;
-                half
-            }
-            State::Unknown | State::Foreign => return Err(WriteError::Corrupt),
-        };
-        let found = self.walk(half, key).await.map_err(WriteError::Backend)?.found(key);
+    pub(super) async fn store(&mut self, key: u8, record: Option<&[u8]>) -> Outcome<(), F> {
         let bytes = record.unwrap_or(&[]);
-        let same = match (found, record) {
-            (Found::Record(item), Some(_)) if item.len as usize == bytes.len() => {
-                let (mut same, mut left) = (true, bytes.iter());
-                self.pour(half, item, &mut |byte| same &= left.next() == Some(&byte))
-                    .await
-                    .map_err(WriteError::Backend)?;
-                same
-            }
-            (Found::Nothing, None) => true,
-            (Found::Record(_) | Found::Nothing | Found::Lost, Some(_)) | (Found::Record(_) | Found::Lost, None) => {
-                false
-            }
+        let (mut same, mut left) = (true, bytes.iter());
+        let sink = &mut |byte| same &= left.next() == Some(&byte);
+        let (mut half, found) = self.look(key, sink).await?;
+        let stored = match found {
+            Found::Record(_) => same && left.len() == 0 && record.is_some(),
+            Found::Nothing => record.is_none(),
+            Found::Lost => false,
         };
-        if same {
-            self.state = State::InUse(half);
+        if stored {
             return Ok(());
         }
-        self.state = State::Unknown;
-        let marked = if record.is_some() { key } else { key | REMOVED };
-        let len = Layout::<F>::item_len(bytes.len() as u32);
-        if len <= self.half_len - half.end
-            && let Ok(end) = self.put(half, marked, Content::Bytes(bytes)).await
-        {
-            self.state = State::InUse(Half { end, ..half });
-            return Ok(());
+        self.state = None;
+        if Layout::<F>::item_len(bytes.len() as u32) <= self.half_len - half.end {
+            let marked = if record.is_some() { key } else { key | REMOVED };
+            let is_new = half.number == 0;
+            half.number = half.number.max(1);
+            if self
+                .put(&mut half, is_new, Content::Record(marked, bytes))
+                .await
+                .is_ok()
+            {
+                self.state = Some(half);
+                return Ok(());
+            }
         }
         // No room, damage, or flash that does not take it.
         self.switch(half, key, record).await
@@ -358,59 +331,53 @@ impl<F: NorFlash> FlashStorage<F> {
 
     /// Moves what still counts to the other half, with the change of one record. The old half stays in use until the head of
     /// the new one is written, last.
-    async fn switch(
-        &mut self,
-        old: Half,
-        key: u8,
-        record: Option<&[u8]>,
-    ) -> Result<(), WriteError<FlashError<F::Error>>> {
+    async fn switch(&mut self, old: Half, key: u8, record: Option<&[u8]>) -> Outcome<(), F> {
         let mut new = self.other(old);
         // First only whether there is room: a write that does not fit must not wear the flash.
         for moving in [false, true] {
-            if moving {
-                self.erase(new).await.map_err(WriteError::Backend)?;
-            }
             new.end = Layout::<F>::HEAD;
-            if let Some(record) = record {
-                let len = Layout::<F>::item_len(record.len() as u32);
-                new.end = if moving {
-                    self.put(new, key, Content::Bytes(record))
-                        .await
-                        .map_err(WriteError::Backend)?
-                } else {
-                    new.end + len
-                };
+            if moving {
+                self.erase(new).await?;
             }
+            let mut change = record;
             let mut from = 0;
-            while let Some(item) = self.walk(old, from).await.map_err(WriteError::Backend)?.item {
-                from = item.number() + 1;
-                if !item.is_record() || item.key == key {
-                    continue;
-                }
-                new.end = if moving {
-                    let content = Content::Stored(old, item);
-                    self.put(new, item.key, content).await.map_err(WriteError::Backend)?
-                } else {
-                    new.end + Layout::<F>::item_len(item.len)
+            loop {
+                let (content, len) = match change.take() {
+                    Some(record) => (Content::Record(key, record), record.len() as u32),
+                    None => {
+                        let Some(item) = self.walk(old, from).await?.item else {
+                            break;
+                        };
+                        from = item.number() + 1;
+                        if item.key >= REMOVED || item.key == key {
+                            continue;
+                        }
+                        (Content::Stored(old, item), item.len)
+                    }
                 };
+                if moving {
+                    self.put(&mut new, false, content).await?;
+                } else {
+                    new.end += Layout::<F>::item_len(len);
+                }
             }
             if new.end > self.half_len {
                 return Err(WriteError::Full);
             }
         }
-        self.number(new).await.map_err(WriteError::Backend)?;
-        self.state = State::InUse(new);
+        self.put(&mut new, true, Content::Nothing).await?;
+        self.state = Some(new);
         Ok(())
     }
 
     /// Puts an empty half in the place of what is there, then erases that too.
     pub(super) async fn clear(&mut self) -> Outcome<(), F> {
-        self.state = State::Unknown;
+        self.state = None;
         // What cannot be read is no obstacle.
         let old = self.newest().await.unwrap_or(self.half(true));
-        let new = self.other(old);
+        let mut new = self.other(old);
         self.erase(new).await?;
-        self.number(new).await?;
+        self.put(&mut new, true, Content::Nothing).await?;
         self.erase(old).await
     }
 }

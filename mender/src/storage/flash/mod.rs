@@ -1,12 +1,12 @@
 //! Records in a range of NOR flash: a log of items in one half of the range, and the other half to move to.
 //!
 //! ```text
-//!  read, write, remove       mount: which half is in use, and where its items end
-//!         |                  walk:  the last item with a number, by going through all
-//!         v                  put:   one item more, read back
+//!  read, write, remove       look:   which half is in use, and a record in it
+//!         |                  walk:   the last item with a number, by going through all
+//!         v                  put:    one item more, read back
 //!   FlashStorage  -- log --> switch: what still counts to the other half
-//!                             |
-//!                          format: bytes of heads and items          range: where, checked
+//!                     |
+//!                  format: bytes of heads and items          range: where, checked
 //! ```
 //!
 //! Depends on embedded-storage only. Everything goes through windows of at most 32 bytes.
@@ -20,7 +20,7 @@ use core::fmt;
 use embedded_storage_async::nor_flash::NorFlash;
 
 use self::format::{ITEM_HEAD_LEN, Layout, MAX_LEN};
-use self::log::{Found, State};
+use self::log::{Found, Half};
 pub use self::range::{FlashError, FlashRange, FlashRangeError, FlashSetupError};
 use super::{ReadError, RecordKey, Storage, WriteError};
 
@@ -108,7 +108,8 @@ pub struct FlashStorage<F: NorFlash> {
     start: u32,
     half_len: u32,
     flip: u8,
-    state: State,
+    /// The half in use, if it was looked at.
+    state: Option<Half>,
 }
 
 impl<F: NorFlash> fmt::Debug for FlashStorage<F> {
@@ -136,7 +137,7 @@ impl<F: NorFlash> FlashStorage<F> {
             start: range.start_offset,
             half_len: range.half_len(),
             flip: range.flip,
-            state: State::Unknown,
+            state: None,
         })
     }
 
@@ -157,29 +158,27 @@ impl<F: NorFlash> Storage for FlashStorage<F> {
     type Error = FlashError<F::Error>;
 
     async fn read(&mut self, key: RecordKey, buffer: &mut [u8]) -> Result<Option<usize>, ReadError<Self::Error>> {
-        let half = match self.mount().await.map_err(ReadError::Backend)? {
-            State::InUse(half) => half,
-            State::New(..) => return Ok(None),
-            State::Unknown | State::Foreign => return Err(ReadError::Corrupt),
-        };
-        let walk = self.walk(half, key.number()).await.map_err(ReadError::Backend)?;
-        let item = match walk.found(key.number()) {
-            Found::Record(item) => item,
-            Found::Nothing => return Ok(None),
-            Found::Lost => return Err(ReadError::Corrupt),
-        };
-        let needed = item.len as usize;
-        let mut places = buffer
-            .get_mut(..needed)
-            .ok_or(ReadError::TooSmall { needed })?
-            .iter_mut();
+        let room = buffer.len();
+        let mut places = buffer.iter_mut();
         let sink = &mut |byte| {
             if let Some(place) = places.next() {
                 *place = byte;
             }
         };
-        self.pour(half, item, sink).await.map_err(ReadError::Backend)?;
-        Ok(Some(needed))
+        match self.look(key.number(), sink).await {
+            Ok((_, Found::Record(item))) => {
+                let needed = item.len as usize;
+                if needed > room {
+                    return Err(ReadError::TooSmall { needed });
+                }
+                Ok(Some(needed))
+            }
+            Ok((_, Found::Nothing)) => Ok(None),
+            Err(WriteError::Backend(error)) => Err(ReadError::Backend(error)),
+            Ok((_, Found::Lost)) | Err(WriteError::Corrupt | WriteError::Full | WriteError::TooLong { .. }) => {
+                Err(ReadError::Corrupt)
+            }
+        }
     }
 
     async fn write(&mut self, key: RecordKey, record: &[u8]) -> Result<(), WriteError<Self::Error>> {
@@ -197,6 +196,6 @@ impl<F: NorFlash> Storage for FlashStorage<F> {
     /// As [`Storage::erase_all`]. If power is lost during the call, all records remain, or none; on a range that was not readable
     /// nothing may have changed, or it is new. Afterwards no byte of the records is left in the flash.
     async fn erase_all(&mut self) -> Result<(), WriteError<Self::Error>> {
-        self.clear().await.map_err(WriteError::Backend)
+        self.clear().await
     }
 }
