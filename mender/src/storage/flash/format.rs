@@ -61,14 +61,30 @@ impl Window {
     pub(super) const ERASED: Window = Window([0xff; MAX_WINDOW_LEN]);
 
     /// The first bytes.
-    pub(super) fn start(&self, len: u32) -> &[u8] {
-        self.0.get(..len as usize).unwrap_or(&self.0)
-    }
-
-    /// The first bytes.
     pub(super) fn start_mut(&mut self, len: u32) -> &mut [u8] {
         let len = self.0.len().min(len as usize);
         self.0.get_mut(..len).unwrap_or_default()
+    }
+
+    /// Between bytes as they are in a flash that erases to something else, and as if it erased to `0xff`.
+    pub(super) fn flip(&mut self, len: u32, flip: u8) {
+        for byte in self.start_mut(len) {
+            *byte ^= flip;
+        }
+    }
+
+    /// A CRC of the first bytes.
+    pub(super) fn sum(&self, len: u32) -> u32 {
+        let mut crc = Crc::START;
+        for byte in self.0.iter().take(len as usize) {
+            crc.add(*byte);
+        }
+        crc.value()
+    }
+
+    /// How many of the first bytes are erased.
+    pub(super) fn erased_len(&self) -> u32 {
+        self.0.iter().take_while(|byte| **byte == 0xff).count() as u32
     }
 
     pub(super) fn put<'b>(&mut self, bytes: impl Iterator<Item = &'b u8>) {
@@ -93,7 +109,7 @@ impl Window {
         let first = half_head(1);
         let mut expected = first.iter().chain(iter::repeat(&0xff));
         let mut trace = Trace::Erased;
-        for byte in self.start(head_len) {
+        for byte in self.0.iter().take(head_len as usize) {
             // A torn write leaves some of its zeros, and no other ones.
             if expected.next().is_some_and(|first| byte & first != *first) {
                 return Trace::Foreign;
@@ -131,10 +147,12 @@ pub(super) fn item_head(key: u8, len: u32, crc: u32) -> [u8; ITEM_HEAD_LEN as us
 pub(super) struct Crc(u32);
 
 impl Crc {
+    pub(super) const START: Crc = Crc(!0);
+
     /// Over key and length of an item; the record follows.
     pub(super) fn of_item(key: u8, len: u32) -> Crc {
         let [a, b, ..] = len.to_le_bytes();
-        let mut crc = Crc(!0);
+        let mut crc = Crc::START;
         for byte in [key, a, b] {
             crc.add(byte);
         }
@@ -164,7 +182,7 @@ mod tests {
 
     #[test]
     fn the_crc_is_the_usual_one() {
-        let mut crc = Crc(!0);
+        let mut crc = Crc::START;
         b"123456789".iter().for_each(|byte| crc.add(*byte));
         assert_eq!(crc.value(), 0xcbf4_3926);
     }

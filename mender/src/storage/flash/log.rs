@@ -1,76 +1,63 @@
-//! The items of a half: walking through them, adding one, and moving to the other half.
+//! What is done with the flash: finding the half in use and a record in it, adding an item, and moving to the other half.
 //!
 //! Before anything is changed the state becomes unknown, so that an error or a dropped future is like a power cut: the next
 //! call looks at the flash again.
 //!
-//! Few async functions with few awaits, each called from few places: this is what keeps it small.
+//! What keeps it small: few awaits, one window and one place for the flash's error in the struct, and results of one byte.
 
-use embedded_storage_async::nor_flash::{ErrorType, NorFlash};
+use embedded_storage_async::nor_flash::NorFlash;
 
-use super::format::{Crc, ITEM_HEAD_LEN, Layout, REMOVED, Trace, Window, half_head, item_head, seal};
-use super::{FlashError, FlashStorage};
-use crate::storage::WriteError;
+use super::FlashStorage;
+use super::format::{Layout, REMOVED, Trace, Window, half_head, item_head, seal};
+use super::scan::{Item, Scan, Sink};
+
+/// Why something was not done.
+#[derive(Clone, Copy)]
+pub(super) enum Fault {
+    /// The error is in [`FlashStorage::error`].
+    Flash,
+    NotStored,
+    Full,
+    Corrupt,
+}
 
 /// A half of the range.
 #[derive(Clone, Copy)]
 pub(super) struct Half {
     /// Offset in the flash.
-    base: u32,
+    pub(super) base: u32,
     /// Of its head; 0 if it has none.
-    number: u32,
+    pub(super) number: u32,
     /// Where the next item goes. The half's end if it must get no more items, because something in it is damaged.
-    end: u32,
-}
-
-/// An item in a half.
-#[derive(Clone, Copy)]
-pub(super) struct Item {
-    /// With [`REMOVED`].
-    key: u8,
-    at: u32,
-    pub(super) len: u32,
-    /// Without the seal.
-    crc: u32,
-}
-
-impl Item {
-    fn number(self) -> u8 {
-        self.key & !REMOVED
-    }
-}
-
-/// What a walk through a half found.
-struct Walk {
-    /// The last item with the lowest number that was asked for.
-    item: Option<Item>,
-    /// See [`Half::end`].
-    end: u32,
-    /// There are items after damage: so that was not the last write, and an item is lost.
-    lost: bool,
+    pub(super) end: u32,
 }
 
 /// What is known about one record.
 #[derive(Clone, Copy)]
 pub(super) enum Found {
-    Record(Item),
+    /// It is there, and has this length.
+    Record(u32),
     Nothing,
     /// Perhaps it was there, but it is damaged.
     Lost,
 }
 
-/// What is to be written behind the last item of a half.
+/// What is to be written.
 #[derive(Clone, Copy)]
 enum Content<'b> {
-    Record(u8, &'b [u8]),
-    /// An item of another half.
-    Stored(Half, Item),
-    Nothing,
+    /// An item with this record.
+    Record(&'b [u8]),
+    /// An item like the one that begins here in the flash.
+    Stored(u32),
+    /// The half's head.
+    Head,
 }
 
-pub(super) type Outcome<T, F> = Result<T, WriteError<FlashError<<F as ErrorType>::Error>>>;
-
-fn flash_error<E>(error: E) -> WriteError<FlashError<E>> {
-    WriteError::Backend(FlashError::Flash(error))
+#[derive(Clone, Copy)]
+enum Operation {
+    Read,
+    Write,
+    Erase,
 }
 
 impl<F: NorFlash> FlashStorage<F> {
@@ -91,125 +78,63 @@ impl<F: NorFlash> FlashStorage<F> {
         }
     }
 
-    async fn load(&mut self, half: Half, at: u32) -> Outcome<Window, F> {
-        let len = Layout::<F>::WINDOW.min(self.half_len.saturating_sub(at));
-        let mut window = Window::ERASED;
-        let bytes = window.start_mut(len);
-        self.flash.read(half.base + at, bytes).await.map_err(flash_error)?;
-        for byte in bytes {
-            *byte ^= self.flip;
-        }
-        Ok(window)
+    /// Does it, with the first bytes of the window.
+    async fn perform(&mut self, operation: Operation, offset: u32, len: u32) -> Result<(), Fault> {
+        let bytes = self.window.start_mut(len);
+        let result = match operation {
+            Operation::Read => self.flash.read(offset, bytes).await,
+            Operation::Write => self.flash.write(offset, bytes).await,
+            Operation::Erase => self.flash.erase(offset, offset + len).await,
+        };
+        result.map_err(|error| {
+            self.error = Some(error);
+            Fault::Flash
+        })
     }
 
-    /// Writes the first bytes of a window and reads them back.
-    async fn save(&mut self, half: Half, at: u32, mut window: Window, len: u32) -> Outcome<(), F> {
-        let bytes = window.start_mut(len);
-        for byte in &mut *bytes {
-            *byte ^= self.flip;
-        }
-        let offset = half.base + at;
-        self.flash.write(offset, bytes).await.map_err(flash_error)?;
-        let mut read = Window::ERASED;
-        let read = read.start_mut(len);
-        self.flash.read(offset, read).await.map_err(flash_error)?;
-        if read == bytes {
-            Ok(())
-        } else {
-            Err(WriteError::Backend(FlashError::NotStored))
-        }
+    /// Fills the window; beyond the range with erased bytes.
+    async fn load(&mut self, offset: u32) -> Result<(), Fault> {
+        self.window = Window::ERASED;
+        let end = self.start + 2 * self.half_len;
+        let len = Layout::<F>::WINDOW.min(end.saturating_sub(offset));
+        self.perform(Operation::Read, offset, len).await?;
+        self.window.flip(len, self.flip);
+        Ok(())
     }
 
-    async fn erase(&mut self, half: Half) -> Outcome<(), F> {
-        let (from, to) = (half.base, half.base + self.half_len);
-        self.flash.erase(from, to).await.map_err(flash_error)
+    async fn erase(&mut self, half: Half) -> Result<(), Fault> {
+        self.perform(Operation::Erase, half.base, self.half_len).await
     }
 
-    /// Hands out the bytes of a record.
-    async fn pour(&mut self, half: Half, item: Item, sink: &mut (dyn FnMut(u8) + Send)) -> Outcome<(), F> {
-        let (mut at, mut skip, mut left) = (item.at, ITEM_HEAD_LEN, item.len);
-        while left > 0 {
-            let window = self.load(half, at).await?;
-            let len = left.min(Layout::<F>::WINDOW - skip);
-            for byte in window.0.iter().skip(skip as usize).take(len as usize) {
-                sink(*byte);
-            }
-            at += Layout::<F>::WINDOW;
-            left -= len;
-            skip = 0;
+    async fn walk(&mut self, scan: &mut Scan<'_>) -> Result<(), Fault> {
+        while let Some(offset) = scan.next() {
+            self.load(offset).await?;
+            scan.feed::<F>(&self.window, self.half_len);
         }
         Ok(())
     }
 
-    /// Goes through the items of a half for the last one with the lowest number that is not below `from`.
-    ///
-    /// What is no item is passed word by word. That finds no wrong item: its CRC would have to be right for its place.
-    async fn walk(&mut self, half: Half, from: u8) -> Outcome<Walk, F> {
-        let mut walk = Walk {
-            item: None,
-            end: Layout::<F>::HEAD,
-            lost: false,
-        };
-        let mut damaged = false;
-        let mut at = Layout::<F>::HEAD;
-        while at < half.end {
-            let window = self.load(half, at).await?;
-            let erased = window.0.iter().take_while(|byte| **byte == 0xff).count() as u32;
-            if erased >= Layout::<F>::WORD {
-                at += erased / Layout::<F>::WORD * Layout::<F>::WORD;
-                continue;
-            }
-            let (key, len, stored) = window.item_head();
-            let crc = stored ^ seal(half.number, at);
-            let item = Item { key, at, len, crc };
-            let next = at + Layout::<F>::item_len(len);
-            let mut found = Crc::of_item(key, len);
-            if next <= self.half_len {
-                self.pour(half, item, &mut |byte| found.add(byte)).await?;
-            }
-            if next > self.half_len || found.value() != crc {
-                damaged = true;
-                at += Layout::<F>::WORD;
-                continue;
-            }
-            if at != walk.end {
-                damaged = true;
-                walk.lost = true;
-            }
-            at = next;
-            walk.end = next;
-            let number = item.number();
-            if number >= from && walk.item.is_none_or(|best| number <= best.number()) {
-                walk.item = Some(item);
-            }
-        }
-        if damaged {
-            walk.end = self.half_len;
-        }
-        Ok(walk)
-    }
-
-    /// The half with the highest number, or the second one with the number 0.
-    async fn newest(&mut self) -> Outcome<Half, F> {
+    /// The half with the highest number. If there is none in a range that is new, the one to begin with, with the number 0.
+    async fn newest(&mut self) -> Result<Half, Fault> {
         let mut newest = self.half(true);
-        for second in [false, true] {
+        let mut traces = [Trace::Foreign; 2];
+        for (second, trace) in [false, true].into_iter().zip(&mut traces) {
             let half = self.half(second);
-            let number = self.load(half, 0).await?.half_number();
+            self.load(half.base).await?;
+            *trace = self.window.trace(Layout::<F>::HEAD);
+            let number = self.window.half_number();
             if number > newest.number {
                 newest = Half { number, ..half };
             }
         }
-        Ok(newest)
-    }
-
-    /// Without a half with a number: the half to begin with, if the range is new.
-    async fn fresh(&mut self) -> Outcome<Half, F> {
-        let mut traces = [Trace::Foreign; 2];
+        if newest.number > 0 {
+            return Ok(newest);
+        }
         for (second, trace) in [false, true].into_iter().zip(&mut traces) {
-            let half = self.half(second);
-            let head = self.load(half, 0).await?;
-            if self.walk(half, 0).await?.end == Layout::<F>::HEAD {
-                *trace = head.trace(Layout::<F>::HEAD);
+            let mut scan = Scan::new::<F>(self.half(second), 0);
+            self.walk(&mut scan).await?;
+            if scan.damaged {
+                *trace = Trace::Foreign;
             }
         }
         let end = Layout::<F>::HEAD;
@@ -223,82 +148,81 @@ impl<F: NorFlash> FlashStorage<F> {
             // come from an erase that was interrupted.
             [Trace::Erased | Trace::TornFirst | Trace::Foreign, Trace::TornFirst] => Ok(self.half(true)),
             [Trace::Foreign, Trace::Erased] | [Trace::Erased | Trace::TornFirst | Trace::Foreign, Trace::Foreign] => {
-                Err(WriteError::Corrupt)
+                Err(Fault::Corrupt)
             }
         }
     }
 
     /// The half in use, or the one to begin with; and a record, whose bytes the sink gets.
-    pub(super) async fn look(&mut self, key: u8, sink: &mut (dyn FnMut(u8) + Send)) -> Outcome<(Half, Found), F> {
+    pub(super) async fn look(&mut self, key: u8, sink: Sink<'_>) -> Result<(Half, Found), Fault> {
         let mut half = match self.state {
             Some(half) => half,
-            None => {
-                let newest = self.newest().await?;
-                if newest.number > 0 { newest } else { self.fresh().await? }
-            }
+            None => self.newest().await?,
         };
-        let walk = self.walk(half, key).await?;
+        let mut scan = Scan::new::<F>(half, key);
+        self.walk(&mut scan).await?;
         if half.number > 0 {
-            half.end = walk.end;
+            half.end = if scan.damaged { self.half_len } else { scan.tail };
             self.state = Some(half);
         }
-        let found = match walk.item {
+        let mut found = Found::Nothing;
+        match scan.item.filter(|item| item.number() == key) {
             Some(item) if item.key == key => {
-                self.pour(half, item, sink).await?;
-                Found::Record(item)
+                let mut again = Scan::again::<F>(half, item, sink);
+                self.walk(&mut again).await?;
+                // Unless the flash reads differently every time.
+                found = match again.item {
+                    Some(item) => Found::Record(item.len),
+                    None => Found::Lost,
+                };
             }
-            Some(item) if item.number() == key => Found::Nothing,
-            Some(_) | None if walk.lost => Found::Lost,
-            Some(_) | None => Found::Nothing,
-        };
+            Some(_) => {}
+            None if scan.lost => found = Found::Lost,
+            None => {}
+        }
         Ok((half, found))
     }
 
-    /// Writes an item to where nothing is, after the half's head if that is asked for.
-    async fn put(&mut self, half: &mut Half, mut head: bool, content: Content<'_>) -> Outcome<(), F> {
-        let (key, len, crc) = match content {
-            Content::Record(key, bytes) => {
-                let len = bytes.len() as u32;
-                let mut crc = Crc::of_item(key, len);
-                bytes.iter().for_each(|byte| crc.add(*byte));
-                (key, len, crc.value())
-            }
-            Content::Stored(_, item) => (item.key, item.len, item.crc),
-            Content::Nothing => (0, 0, 0),
-        };
-        let item = item_head(key, len, crc ^ seal(half.number, half.end));
+    /// Writes to where nothing is, and reads it back.
+    async fn put(&mut self, half: &mut Half, item: Item, content: Content<'_>) -> Result<(), Fault> {
+        let item_head = item_head(item.key, item.len, item.crc ^ seal(half.number, half.end));
+        let half_head = half_head(half.number);
+        let (mut at, mut len) = (half.end, Layout::<F>::item_len(item.len));
+        if let Content::Head = content {
+            (at, len) = (0, Layout::<F>::HEAD);
+        }
         let mut done = 0;
-        loop {
-            let mut window = Window::ERASED;
-            if head {
-                window.put(half_head(half.number).iter());
-                self.save(*half, 0, window, Layout::<F>::HEAD).await?;
-                head = false;
-                continue;
-            }
+        while done < len {
+            let offset = half.base + at + done;
+            let part = Layout::<F>::WINDOW.min(len - done);
+            self.window = Window::ERASED;
             match content {
-                Content::Record(_, bytes) => window.put(item.iter().chain(bytes).skip(done as usize)),
-                Content::Stored(from, stored) => {
-                    window = self.load(from, stored.at + done).await?;
+                Content::Head => self.window.put(half_head.iter()),
+                Content::Record(bytes) => self.window.put(item_head.iter().chain(bytes).skip(done as usize)),
+                Content::Stored(from) => {
+                    self.load(from + done).await?;
                     if done == 0 {
-                        window.put(item.iter());
+                        self.window.put(item_head.iter());
                     }
                 }
-                Content::Nothing => return Ok(()),
             }
-            let left = Layout::<F>::item_len(len) - done;
-            let part = Layout::<F>::WINDOW.min(left);
-            self.save(*half, half.end + done, window, part).await?;
+            let sum = self.window.sum(part);
+            self.window.flip(part, self.flip);
+            for operation in [Operation::Write, Operation::Read] {
+                self.perform(operation, offset, part).await?;
+            }
+            self.window.flip(part, self.flip);
+            if self.window.sum(part) != sum {
+                return Err(Fault::NotStored);
+            }
             done += part;
-            if part == left {
-                half.end += done;
-                return Ok(());
-            }
         }
+        half.end = half.end.max(at + len);
+        Ok(())
     }
 
     /// Stores a record, or that there is none, if that is not what is stored already.
-    pub(super) async fn store(&mut self, key: u8, record: Option<&[u8]>) -> Outcome<(), F> {
+    pub(super) async fn store(&mut self, key: u8, record: Option<&[u8]>) -> Result<(), Fault> {
         let bytes = record.unwrap_or(&[]);
         let (mut same, mut left) = (true, bytes.iter());
         let sink = &mut |byte| same &= left.next() == Some(&byte);
@@ -312,26 +236,28 @@ impl<F: NorFlash> FlashStorage<F> {
             return Ok(());
         }
         self.state = None;
-        if Layout::<F>::item_len(bytes.len() as u32) <= self.half_len - half.end {
-            let marked = if record.is_some() { key } else { key | REMOVED };
-            let is_new = half.number == 0;
-            half.number = half.number.max(1);
-            if self
-                .put(&mut half, is_new, Content::Record(marked, bytes))
-                .await
-                .is_ok()
-            {
-                self.state = Some(half);
-                return Ok(());
+        let item = Item::of(if record.is_some() { key } else { key | REMOVED }, bytes);
+        if Layout::<F>::item_len(item.len) <= self.half_len - half.end {
+            let mut content = Content::Record(bytes);
+            if half.number == 0 {
+                half.number = 1;
+                content = Content::Head;
+            }
+            while self.put(&mut half, item, content).await.is_ok() {
+                let Content::Head = content else {
+                    self.state = Some(half);
+                    return Ok(());
+                };
+                content = Content::Record(bytes);
             }
         }
         // No room, damage, or flash that does not take it.
-        self.switch(half, key, record).await
+        self.switch(half, item, record).await
     }
 
     /// Moves what still counts to the other half, with the change of one record. The old half stays in use until the head of
     /// the new one is written, last.
-    async fn switch(&mut self, old: Half, key: u8, record: Option<&[u8]>) -> Outcome<(), F> {
+    async fn switch(&mut self, old: Half, change: Item, record: Option<&[u8]>) -> Result<(), Fault> {
         let mut new = self.other(old);
         // First only whether there is room: a write that does not fit must not wear the flash.
         for moving in [false, true] {
@@ -339,45 +265,52 @@ impl<F: NorFlash> FlashStorage<F> {
             if moving {
                 self.erase(new).await?;
             }
-            let mut change = record;
+            let mut next = record.map(|record| (change, Content::Record(record)));
             let mut from = 0;
             loop {
-                let (content, len) = match change.take() {
-                    Some(record) => (Content::Record(key, record), record.len() as u32),
+                let (item, content) = match next.take() {
+                    Some(next) => next,
                     None => {
-                        let Some(item) = self.walk(old, from).await?.item else {
-                            break;
-                        };
-                        from = item.number() + 1;
-                        if item.key >= REMOVED || item.key == key {
-                            continue;
+                        let mut scan = Scan::new::<F>(old, from);
+                        self.walk(&mut scan).await?;
+                        match scan.item {
+                            Some(item) => {
+                                from = item.number() + 1;
+                                if item.key >= REMOVED || item.key == change.number() {
+                                    continue;
+                                }
+                                (item, Content::Stored(old.base + item.at))
+                            }
+                            None => (change, Content::Head),
                         }
-                        (Content::Stored(old, item), item.len)
                     }
                 };
                 if moving {
-                    self.put(&mut new, false, content).await?;
-                } else {
-                    new.end += Layout::<F>::item_len(len);
+                    self.put(&mut new, item, content).await?;
+                }
+                if let Content::Head = content {
+                    break;
+                }
+                if !moving {
+                    new.end += Layout::<F>::item_len(item.len);
                 }
             }
             if new.end > self.half_len {
-                return Err(WriteError::Full);
+                return Err(Fault::Full);
             }
         }
-        self.put(&mut new, true, Content::Nothing).await?;
         self.state = Some(new);
         Ok(())
     }
 
     /// Puts an empty half in the place of what is there, then erases that too.
-    pub(super) async fn clear(&mut self) -> Outcome<(), F> {
+    pub(super) async fn clear(&mut self) -> Result<(), Fault> {
         self.state = None;
         // What cannot be read is no obstacle.
         let old = self.newest().await.unwrap_or(self.half(true));
         let mut new = self.other(old);
         self.erase(new).await?;
-        self.put(&mut new, true, Content::Nothing).await?;
+        self.put(&mut new, Item::of(0, &[]), Content::Head).await?;
         self.erase(old).await
     }
 }

@@ -6,7 +6,9 @@
 //!         v                  put:    one item more, read back
 //!   FlashStorage  -- log --> switch: what still counts to the other half
 //!                     |
-//!                  format: bytes of heads and items          range: where, checked
+//!                   scan: goes through items, without IO     range: where, checked
+//!                     |
+//!                  format: bytes of heads and items
 //! ```
 //!
 //! Depends on embedded-storage only. Everything goes through windows of at most 32 bytes.
@@ -14,13 +16,14 @@
 mod format;
 mod log;
 mod range;
+mod scan;
 
 use core::fmt;
 
 use embedded_storage_async::nor_flash::NorFlash;
 
-use self::format::{ITEM_HEAD_LEN, Layout, MAX_LEN};
-use self::log::{Found, Half};
+use self::format::{ITEM_HEAD_LEN, Layout, MAX_LEN, Window};
+use self::log::{Fault, Found, Half};
 pub use self::range::{FlashError, FlashRange, FlashRangeError, FlashSetupError};
 use super::{ReadError, RecordKey, Storage, WriteError};
 
@@ -110,6 +113,9 @@ pub struct FlashStorage<F: NorFlash> {
     flip: u8,
     /// The half in use, if it was looked at.
     state: Option<Half>,
+    window: Window,
+    /// With [`Fault::Flash`].
+    error: Option<F::Error>,
 }
 
 impl<F: NorFlash> fmt::Debug for FlashStorage<F> {
@@ -138,6 +144,8 @@ impl<F: NorFlash> FlashStorage<F> {
             half_len: range.half_len(),
             flip: range.flip,
             state: None,
+            window: Window::ERASED,
+            error: None,
         })
     }
 
@@ -151,6 +159,22 @@ impl<F: NorFlash> FlashStorage<F> {
     /// Gives the flash back.
     pub fn into_flash(self) -> F {
         self.flash
+    }
+
+    fn read_error(&mut self, fault: Fault) -> ReadError<FlashError<F::Error>> {
+        match (fault, self.error.take()) {
+            (Fault::Flash, Some(error)) => ReadError::Backend(FlashError::Flash(error)),
+            (Fault::Flash | Fault::NotStored | Fault::Full | Fault::Corrupt, Some(_) | None) => ReadError::Corrupt,
+        }
+    }
+
+    fn write_error(&mut self, fault: Fault) -> WriteError<FlashError<F::Error>> {
+        match (fault, self.error.take()) {
+            (Fault::Flash, Some(error)) => WriteError::Backend(FlashError::Flash(error)),
+            (Fault::Flash | Fault::NotStored, Some(_) | None) => WriteError::Backend(FlashError::NotStored),
+            (Fault::Full, Some(_) | None) => WriteError::Full,
+            (Fault::Corrupt, Some(_) | None) => WriteError::Corrupt,
+        }
     }
 }
 
@@ -166,18 +190,16 @@ impl<F: NorFlash> Storage for FlashStorage<F> {
             }
         };
         match self.look(key.number(), sink).await {
-            Ok((_, Found::Record(item))) => {
-                let needed = item.len as usize;
+            Ok((_, Found::Record(len))) => {
+                let needed = len as usize;
                 if needed > room {
                     return Err(ReadError::TooSmall { needed });
                 }
                 Ok(Some(needed))
             }
             Ok((_, Found::Nothing)) => Ok(None),
-            Err(WriteError::Backend(error)) => Err(ReadError::Backend(error)),
-            Ok((_, Found::Lost)) | Err(WriteError::Corrupt | WriteError::Full | WriteError::TooLong { .. }) => {
-                Err(ReadError::Corrupt)
-            }
+            Ok((_, Found::Lost)) => Err(ReadError::Corrupt),
+            Err(fault) => Err(self.read_error(fault)),
         }
     }
 
@@ -186,16 +208,20 @@ impl<F: NorFlash> Storage for FlashStorage<F> {
         if record.len() > max_len {
             return Err(WriteError::TooLong { max_len });
         }
-        self.store(key.number(), Some(record)).await
+        self.store(key.number(), Some(record))
+            .await
+            .map_err(|fault| self.write_error(fault))
     }
 
     async fn remove(&mut self, key: RecordKey) -> Result<(), WriteError<Self::Error>> {
-        self.store(key.number(), None).await
+        self.store(key.number(), None)
+            .await
+            .map_err(|fault| self.write_error(fault))
     }
 
     /// As [`Storage::erase_all`]. If power is lost during the call, all records remain, or none; on a range that was not readable
     /// nothing may have changed, or it is new. Afterwards no byte of the records is left in the flash.
     async fn erase_all(&mut self) -> Result<(), WriteError<Self::Error>> {
-        self.clear().await
+        self.clear().await.map_err(|fault| self.write_error(fault))
     }
 }
