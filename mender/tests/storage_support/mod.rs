@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub mod image;
+pub mod wrapped;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -216,7 +219,13 @@ impl<const WORD: usize, const PAGE: usize> NorFlash for SimFlash<WORD, PAGE> {
                 memory.dead || memory.lenient || erased,
                 "a word is written twice at {at:#x}"
             );
-            memory.step(at, word, false)?;
+            // Writes clear bits and set none.
+            let word: Vec<u8> = word
+                .iter()
+                .zip(&memory.bytes[at..])
+                .map(|(new, old)| new & old)
+                .collect();
+            memory.step(at, &word, false)?;
             memory.counts.words += 1;
             memory.counts.written_bytes += WORD;
         }

@@ -103,7 +103,14 @@ impl<F: NorFlash> FlashStorage<F> {
     }
 
     async fn erase(&mut self, half: Half) -> Result<(), Fault> {
-        self.perform(Operation::Erase, half.base, self.half_len).await
+        self.perform(Operation::Erase, half.base, self.half_len).await?;
+        // On a chip that erases to another value than said every write would seem damaged, and lead to the next erase.
+        self.load(half.base).await?;
+        if self.window.erased_len() >= Layout::<F>::WORD {
+            Ok(())
+        } else {
+            Err(Fault::NotStored)
+        }
     }
 
     async fn walk(&mut self, scan: &mut Scan<'_>) -> Result<(), Fault> {
