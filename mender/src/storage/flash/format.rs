@@ -76,7 +76,7 @@ impl Window {
     /// A CRC of the first bytes.
     pub(super) fn sum(&self, len: u32) -> u32 {
         let mut crc = Crc::START;
-        for byte in self.0.iter().take(len as usize) {
+        for byte in self.part(0, len) {
             crc.add(*byte);
         }
         crc.value()
@@ -85,6 +85,10 @@ impl Window {
     /// How many of the first bytes are erased.
     pub(super) fn erased_len(&self) -> u32 {
         self.0.iter().take_while(|byte| **byte == 0xff).count() as u32
+    }
+
+    pub(super) fn part(&self, start: u32, len: u32) -> &[u8] {
+        self.0.get(start as usize..(start + len) as usize).unwrap_or(&[])
     }
 
     pub(super) fn put<'b>(&mut self, bytes: impl Iterator<Item = &'b u8>) {
@@ -109,7 +113,7 @@ impl Window {
         let first = half_head(1);
         let mut expected = first.iter().chain(iter::repeat(&0xff));
         let mut trace = Trace::Erased;
-        for byte in self.0.iter().take(head_len as usize) {
+        for byte in self.part(0, head_len) {
             // A torn write leaves some of its zeros, and no other ones.
             if expected.next().is_some_and(|first| byte & first != *first) {
                 return Trace::Foreign;

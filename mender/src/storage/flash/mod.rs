@@ -1,30 +1,32 @@
 //! Records in a range of NOR flash: a log of items in one half of the range, and the other half to move to.
 //!
 //! ```text
-//!  read, write, remove       look:   which half is in use, and a record in it
-//!         |                  walk:   the last item with a number, by going through all
-//!         v                  put:    one item more, read back
-//!   FlashStorage  -- log --> switch: what still counts to the other half
-//!                     |
-//!                   scan: goes through items, without IO     range: where, checked
-//!                     |
-//!                  format: bytes of heads and items
+//!  read, write, remove, erase_all
+//!        |
+//!        v         next operation, and what it left in the window
+//!   FlashStorage  <----------------------------------------------->  task: what a call does, step by step
+//!    |        |                                                       |
+//!  flash    range: where, checked                                    scan: goes through the items of a half
+//!                                                                     |
+//!                                                                    format: bytes of heads and items
 //! ```
+//!
+//! The one loop that awaits is [`FlashStorage::run`]; the column on the right is without IO.
 //!
 //! Depends on embedded-storage only. Everything goes through windows of at most 32 bytes.
 
 mod format;
-mod log;
 mod range;
 mod scan;
+mod task;
 
 use core::fmt;
 
 use embedded_storage_async::nor_flash::NorFlash;
 
 use self::format::{ITEM_HEAD_LEN, Layout, MAX_LEN, Window};
-use self::log::{Fault, Found, Half};
 pub use self::range::{FlashError, FlashRange, FlashRangeError, FlashSetupError};
+use self::task::{Fault, Goal, Half, Operation, Step, Task};
 use super::{ReadError, RecordKey, Storage, WriteError};
 
 /// Records in a range of NOR flash, safe against power cuts. Works with any flash whose words are not longer than 32 bytes, also
@@ -111,8 +113,9 @@ pub struct FlashStorage<F: NorFlash> {
     start: u32,
     half_len: u32,
     flip: u8,
-    /// The half in use, if it was looked at.
-    state: Option<Half>,
+    /// The half in use, if that is known.
+    half: Half,
+    known: bool,
     window: Window,
     /// With [`Fault::Flash`].
     error: Option<F::Error>,
@@ -143,7 +146,12 @@ impl<F: NorFlash> FlashStorage<F> {
             start: range.start_offset,
             half_len: range.half_len(),
             flip: range.flip,
-            state: None,
+            half: Half {
+                base: range.start_offset,
+                number: 0,
+                end: 0,
+            },
+            known: false,
             window: Window::ERASED,
             error: None,
         })
@@ -161,6 +169,29 @@ impl<F: NorFlash> FlashStorage<F> {
         self.flash
     }
 
+    async fn run(&mut self, mut task: Task<'_>) -> Result<Option<u32>, Fault> {
+        loop {
+            let (operation, offset, len) = match self.step(&mut task) {
+                Step::Do(operation, offset, len) => (operation, offset, len),
+                Step::Done(result) => return result,
+            };
+            let bytes = self.window.start_mut(len);
+            let result = match operation {
+                Operation::Read => self.flash.read(offset, bytes).await,
+                Operation::Write => self.flash.write(offset, bytes).await,
+                Operation::Erase => self.flash.erase(offset, offset + len).await,
+            };
+            if let Err(error) = result {
+                self.error = Some(error);
+                if self.is_fatal(&mut task) {
+                    return Err(Fault::Flash);
+                }
+            } else if let Operation::Read = operation {
+                self.window.flip(len, self.flip);
+            }
+        }
+    }
+
     fn read_error(&mut self, fault: Fault) -> ReadError<FlashError<F::Error>> {
         match (fault, self.error.take()) {
             (Fault::Flash, Some(error)) => ReadError::Backend(FlashError::Flash(error)),
@@ -168,12 +199,15 @@ impl<F: NorFlash> FlashStorage<F> {
         }
     }
 
-    fn write_error(&mut self, fault: Fault) -> WriteError<FlashError<F::Error>> {
-        match (fault, self.error.take()) {
-            (Fault::Flash, Some(error)) => WriteError::Backend(FlashError::Flash(error)),
-            (Fault::Flash | Fault::NotStored, Some(_) | None) => WriteError::Backend(FlashError::NotStored),
-            (Fault::Full, Some(_) | None) => WriteError::Full,
-            (Fault::Corrupt, Some(_) | None) => WriteError::Corrupt,
+    async fn change(&mut self, key: u8, goal: Goal<'_>) -> Result<(), WriteError<FlashError<F::Error>>> {
+        match self.run(Task::new(key, goal)).await {
+            Ok(_) => Ok(()),
+            Err(fault) => Err(match (fault, self.error.take()) {
+                (Fault::Flash, Some(error)) => WriteError::Backend(FlashError::Flash(error)),
+                (Fault::Flash | Fault::NotStored, Some(_) | None) => WriteError::Backend(FlashError::NotStored),
+                (Fault::Full, Some(_) | None) => WriteError::Full,
+                (Fault::Corrupt, Some(_) | None) => WriteError::Corrupt,
+            }),
         }
     }
 }
@@ -183,22 +217,9 @@ impl<F: NorFlash> Storage for FlashStorage<F> {
 
     async fn read(&mut self, key: RecordKey, buffer: &mut [u8]) -> Result<Option<usize>, ReadError<Self::Error>> {
         let room = buffer.len();
-        let mut places = buffer.iter_mut();
-        let sink = &mut |byte| {
-            if let Some(place) = places.next() {
-                *place = byte;
-            }
-        };
-        match self.look(key.number(), sink).await {
-            Ok((_, Found::Record(len))) => {
-                let needed = len as usize;
-                if needed > room {
-                    return Err(ReadError::TooSmall { needed });
-                }
-                Ok(Some(needed))
-            }
-            Ok((_, Found::Nothing)) => Ok(None),
-            Ok((_, Found::Lost)) => Err(ReadError::Corrupt),
+        match self.run(Task::new(key.number(), Goal::Read(buffer))).await {
+            Ok(Some(len)) if len as usize > room => Err(ReadError::TooSmall { needed: len as usize }),
+            Ok(len) => Ok(len.map(|len| len as usize)),
             Err(fault) => Err(self.read_error(fault)),
         }
     }
@@ -208,20 +229,16 @@ impl<F: NorFlash> Storage for FlashStorage<F> {
         if record.len() > max_len {
             return Err(WriteError::TooLong { max_len });
         }
-        self.store(key.number(), Some(record))
-            .await
-            .map_err(|fault| self.write_error(fault))
+        self.change(key.number(), Goal::Store(Some(record))).await
     }
 
     async fn remove(&mut self, key: RecordKey) -> Result<(), WriteError<Self::Error>> {
-        self.store(key.number(), None)
-            .await
-            .map_err(|fault| self.write_error(fault))
+        self.change(key.number(), Goal::Store(None)).await
     }
 
     /// As [`Storage::erase_all`]. If power is lost during the call, all records remain, or none; on a range that was not readable
     /// nothing may have changed, or it is new. Afterwards no byte of the records is left in the flash.
     async fn erase_all(&mut self) -> Result<(), WriteError<Self::Error>> {
-        self.clear().await.map_err(|fault| self.write_error(fault))
+        self.change(0, Goal::Clear).await
     }
 }

@@ -3,7 +3,7 @@
 use embedded_storage_async::nor_flash::NorFlash;
 
 use super::format::{Crc, ITEM_HEAD_LEN, Layout, REMOVED, Window, seal};
-use super::log::Half;
+use super::task::Half;
 
 /// An item in a half.
 #[derive(Clone, Copy)]
@@ -19,6 +19,13 @@ pub(super) struct Item {
 }
 
 impl Item {
+    pub(super) const NONE: Item = Item {
+        key: 0,
+        at: 0,
+        len: 0,
+        crc: 0,
+    };
+
     /// One that is not written yet. The record is not longer than the storage can keep.
     pub(super) fn of(key: u8, record: &[u8]) -> Item {
         let len = record.len() as u32;
@@ -39,16 +46,12 @@ impl Item {
     }
 }
 
-/// Gets the bytes of a record.
-pub(super) type Sink<'s> = &'s mut (dyn FnMut(u8) + Send);
-
 /// A walk through a half, for the last item with the lowest number that is not below another.
 ///
 /// What is no item is passed word by word. That finds no wrong item: its CRC would have to be right for its place.
-pub(super) struct Scan<'s> {
+pub(super) struct Scan {
     half: Half,
     from: u8,
-    sink: Option<Sink<'s>>,
     /// Offset in the half of the next window.
     at: u32,
     /// What is missing of the item under way.
@@ -65,38 +68,28 @@ pub(super) struct Scan<'s> {
     pub(super) lost: bool,
 }
 
-impl<'s> Scan<'s> {
-    /// Through all items.
-    pub(super) fn new<F: NorFlash>(half: Half, from: u8) -> Scan<'s> {
-        let at = Layout::<F>::HEAD;
+impl Scan {
+    /// Through all items of a half, which begin behind its head.
+    pub(super) fn new(half: Half, from: u8, head_len: u32) -> Scan {
         Scan {
             half,
             from,
-            sink: None,
-            at,
+            at: head_len,
             left: 0,
-            current: Item {
-                key: 0,
-                at,
-                len: 0,
-                crc: 0,
-            },
+            current: Item::NONE,
             crc: Crc::START,
             item: None,
-            tail: at,
+            tail: head_len,
             damaged: false,
             lost: false,
         }
     }
 
-    /// Through one item once more, which hands out its record.
-    pub(super) fn again<F: NorFlash>(half: Half, item: Item, sink: Sink<'s>) -> Scan<'s> {
-        let end = item.at + Layout::<F>::WORD;
-        Scan {
-            sink: Some(sink),
-            at: item.at,
-            ..Scan::new::<F>(Half { end, ..half }, item.number())
-        }
+    /// Through one item once more.
+    pub(super) fn again(&mut self, item: Item, word: u32) {
+        self.at = item.at;
+        self.half.end = item.at + word;
+        self.item = None;
     }
 
     /// Offset in the flash of the window that is wanted next.
@@ -104,15 +97,15 @@ impl<'s> Scan<'s> {
         (self.left > 0 || self.at < self.half.end).then_some(self.half.base + self.at)
     }
 
-    /// Takes the window.
-    pub(super) fn feed<F: NorFlash>(&mut self, window: &Window, half_len: u32) {
+    /// Takes the window. Which bytes of the record of an item are in it, and from where in the record.
+    pub(super) fn feed<'w, F: NorFlash>(&mut self, window: &'w Window, half_len: u32) -> (u32, &'w [u8]) {
         let mut skip = 0;
         let mut fits = true;
         if self.left == 0 {
             let erased = window.erased_len() / Layout::<F>::WORD * Layout::<F>::WORD;
             if erased > 0 {
                 self.at += erased;
-                return;
+                return (0, &[]);
             }
             let (key, len, stored) = window.item_head();
             let crc = stored ^ seal(self.half.number, self.at);
@@ -128,22 +121,21 @@ impl<'s> Scan<'s> {
             self.left = if fits { len } else { 0 };
         }
         let part = self.left.min(Layout::<F>::WINDOW - skip);
-        for byte in window.0.iter().skip(skip as usize).take(part as usize) {
+        let first = self.current.len.saturating_sub(self.left);
+        let bytes = window.part(skip, part);
+        for byte in bytes {
             self.crc.add(*byte);
-            if let Some(sink) = &mut self.sink {
-                sink(*byte);
-            }
         }
         self.left -= part;
+        let item = self.current;
         if self.left > 0 {
             self.at += Layout::<F>::WINDOW;
-            return;
+            return (first, bytes);
         }
-        let item = self.current;
         if !fits || self.crc.value() != item.crc {
             self.damaged = true;
             self.at = item.at + Layout::<F>::WORD;
-            return;
+            return (first, bytes);
         }
         if item.at != self.tail {
             self.damaged = true;
@@ -155,5 +147,6 @@ impl<'s> Scan<'s> {
         if number >= self.from && self.item.is_none_or(|best| number <= best.number()) {
             self.item = Some(item);
         }
+        (first, bytes)
     }
 }
