@@ -171,10 +171,13 @@ impl<F: NorFlash> FlashStorage<F> {
 
     async fn run(&mut self, mut task: Task<'_>) -> Result<Option<u32>, Fault> {
         loop {
-            let (operation, offset, len) = match self.step(&mut task) {
-                Step::Do(operation, offset, len) => (operation, offset, len),
-                Step::Done(result) => return result,
+            let operation = match self.step(&mut task) {
+                Step::Do(operation) => operation,
+                Step::Again => continue,
+                Step::Done => return Ok(task.found),
+                Step::Failed(fault) => return Err(fault),
             };
+            let (offset, len) = (task.offset, task.len);
             let bytes = self.window.start_mut(len);
             let result = match operation {
                 Operation::Read => self.flash.read(offset, bytes).await,

@@ -53,11 +53,15 @@ pub(super) enum Operation {
 }
 
 /// What comes next.
+#[derive(Clone, Copy)]
 pub(super) enum Step {
-    /// This operation, at this offset and of this length.
-    Do(Operation, u32, u32),
-    /// The end: length of the record that was found, if there is one.
-    Done(Result<Option<u32>, Fault>),
+    /// The next phase.
+    Again,
+    /// This operation, at [`Task::offset`] and [`Task::len`].
+    Do(Operation),
+    /// The end. What was found is in [`Task::found`].
+    Done,
+    Failed(Fault),
 }
 
 /// What is to be written.
@@ -119,6 +123,11 @@ enum Put {
 
 /// A call under way.
 pub(super) struct Task<'t> {
+    /// Of the next operation.
+    pub(super) offset: u32,
+    pub(super) len: u32,
+    /// Length of the record, if it is there.
+    pub(super) found: Option<u32>,
     key: u8,
     goal: Goal<'t>,
     phase: Phase,
@@ -153,6 +162,9 @@ impl<'t> Task<'t> {
             end: 0,
         };
         Task {
+            offset: 0,
+            len: 0,
+            found: None,
             key,
             goal,
             phase: Phase::Start,
@@ -223,15 +235,18 @@ impl<F: NorFlash> FlashStorage<F> {
     }
 
     /// Fills the window; beyond the range with erased bytes.
-    fn read_at(&mut self, offset: u32) -> Step {
+    fn read_at(&mut self, task: &mut Task<'_>, offset: u32) -> Step {
         self.window = Window::ERASED;
         let end = self.start + 2 * self.half_len;
-        let len = Layout::<F>::WINDOW.min(end.saturating_sub(offset));
-        Step::Do(Operation::Read, offset, len)
+        task.offset = offset;
+        task.len = Layout::<F>::WINDOW.min(end.saturating_sub(offset));
+        Step::Do(Operation::Read)
     }
 
-    fn erase(&self, half: Half) -> Step {
-        Step::Do(Operation::Erase, half.base, self.half_len)
+    fn erase(&self, task: &mut Task<'_>, half: Half) -> Step {
+        task.offset = half.base;
+        task.len = self.half_len;
+        Step::Do(Operation::Erase)
     }
 
     /// What was asked for failed. Whether that is the end.
@@ -249,6 +264,7 @@ impl<F: NorFlash> FlashStorage<F> {
     }
 
     /// Goes on.
+    #[inline(never)]
     pub(super) fn step(&mut self, task: &mut Task<'_>) -> Step {
         loop {
             if task.fed {
@@ -263,7 +279,7 @@ impl<F: NorFlash> FlashStorage<F> {
             }
             if let Some(offset) = task.scan.next() {
                 task.fed = true;
-                return self.read_at(offset);
+                return self.read_at(task, offset);
             }
             let step = if task.put == Put::No {
                 self.go_on(task)
@@ -271,28 +287,30 @@ impl<F: NorFlash> FlashStorage<F> {
                 self.put(task)
             };
             match step {
-                Some(Step::Done(Err(Fault::NotStored))) if !self.is_fatal(task) => {}
-                Some(step) => return step,
-                None => {}
+                Step::Again => {}
+                Step::Failed(Fault::NotStored) if !self.is_fatal(task) => {}
+                Step::Failed(_) | Step::Do(_) | Step::Done => return step,
             }
         }
     }
 
     /// Goes on with the write of an item or a head.
-    fn put(&mut self, task: &mut Task<'_>) -> Option<Step> {
+    #[inline(never)]
+    fn put(&mut self, task: &mut Task<'_>) -> Step {
         let (at, len) = match task.content {
             Content::Head => (0, Layout::<F>::HEAD),
             Content::Record | Content::Stored(_) => (task.new.end, Layout::<F>::item_len(task.item.len)),
         };
         let part = Layout::<F>::WINDOW.min(len - task.done);
-        let offset = task.new.base + at + task.done;
+        task.offset = task.new.base + at + task.done;
+        task.len = part;
         match task.put {
             Put::No => {}
             Put::Next => {
                 task.put = Put::Loaded;
                 self.window = Window::ERASED;
                 if let Content::Stored(from) = task.content {
-                    return Some(self.read_at(from + task.done));
+                    return self.read_at(task, from + task.done);
                 }
             }
             Put::Loaded => {
@@ -310,15 +328,15 @@ impl<F: NorFlash> FlashStorage<F> {
                 }
                 task.sum = self.window.sum(part);
                 self.window.flip(part, self.flip);
-                return Some(Step::Do(Operation::Write, offset, part));
+                return Step::Do(Operation::Write);
             }
             Put::Written => {
                 task.put = Put::ReadBack;
-                return Some(Step::Do(Operation::Read, offset, part));
+                return Step::Do(Operation::Read);
             }
             Put::ReadBack => {
                 if self.window.sum(part) != task.sum {
-                    return Some(Step::Done(Err(Fault::NotStored)));
+                    return Step::Failed(Fault::NotStored);
                 }
                 task.put = Put::Next;
                 task.done += part;
@@ -328,11 +346,12 @@ impl<F: NorFlash> FlashStorage<F> {
                 }
             }
         }
-        None
+        Step::Again
     }
 
     /// Goes on when neither a walk nor a write is under way.
-    fn go_on(&mut self, task: &mut Task<'_>) -> Option<Step> {
+    #[inline(never)]
+    fn go_on(&mut self, task: &mut Task<'_>) -> Step {
         match task.phase {
             Phase::Start => {
                 if self.known && !task.is_clear() {
@@ -341,7 +360,7 @@ impl<F: NorFlash> FlashStorage<F> {
                     self.known = false;
                     self.half = self.half(true);
                     task.phase = Phase::FirstHead;
-                    return Some(self.read_at(self.start));
+                    return self.read_at(task, self.start);
                 }
             }
             Phase::FirstHead | Phase::SecondHead => {
@@ -357,7 +376,7 @@ impl<F: NorFlash> FlashStorage<F> {
                 if !second {
                     task.traces.0 = trace;
                     task.phase = Phase::SecondHead;
-                    return Some(self.read_at(self.start + self.half_len));
+                    return self.read_at(task, self.start + self.half_len);
                 }
                 task.traces.1 = trace;
                 if task.is_clear() {
@@ -390,12 +409,12 @@ impl<F: NorFlash> FlashStorage<F> {
                     (Trace::Erased | Trace::TornFirst | Trace::Foreign, Trace::TornFirst) => self.half(true),
                     (Trace::Foreign, Trace::Erased)
                     | (Trace::Erased | Trace::TornFirst | Trace::Foreign, Trace::Foreign) => {
-                        return Some(Step::Done(Err(Fault::Corrupt)));
+                        return Step::Failed(Fault::Corrupt);
                     }
                 };
                 task.scan.item = None;
                 task.scan.lost = false;
-                return self.decide(task, None);
+                return self.decide(task);
             }
             Phase::Found => {
                 self.half.end = if task.scan.damaged {
@@ -410,30 +429,31 @@ impl<F: NorFlash> FlashStorage<F> {
                     task.scan.again(item, Layout::<F>::WORD);
                     task.handing = true;
                     task.phase = Phase::Handed;
-                    return None;
+                    return Step::Again;
                 }
-                return self.decide(task, None);
+                return self.decide(task);
             }
             Phase::Handed => {
                 task.handing = false;
                 let Some(item) = task.scan.item else {
                     // The flash reads differently every time.
                     task.scan.lost = true;
-                    return self.decide(task, None);
+                    return self.decide(task);
                 };
-                return self.decide(task, Some(item.len));
+                task.found = Some(item.len);
+                return self.decide(task);
             }
             Phase::Begun => task.put(Content::Record, Phase::Appended),
             Phase::Appended | Phase::Switched if !task.is_clear() => {
                 self.half = task.new;
                 self.known = true;
-                return Some(Step::Done(Ok(None)));
+                return Step::Done;
             }
             Phase::Appended | Phase::Switched => {
                 task.phase = Phase::Cleared;
-                return Some(self.erase(self.half));
+                return self.erase(task, self.half);
             }
-            Phase::Cleared => return Some(Step::Done(Ok(None))),
+            Phase::Cleared => return Step::Done,
             Phase::Switch => {
                 task.appending = false;
                 task.new = Half {
@@ -444,18 +464,18 @@ impl<F: NorFlash> FlashStorage<F> {
                 // First only whether there is room: a write that does not fit must not wear the flash.
                 if task.moving || task.is_clear() {
                     task.phase = Phase::Erased;
-                    return Some(self.erase(task.new));
+                    return self.erase(task, task.new);
                 }
                 self.begin_move(task);
             }
             Phase::Erased => {
                 task.phase = Phase::EraseChecked;
-                return Some(self.read_at(task.new.base));
+                return self.read_at(task, task.new.base);
             }
             Phase::EraseChecked => {
                 // On a chip that erases to another value than said every write would seem damaged, and lead to an erase.
                 if self.window.erased_len() < Layout::<F>::WORD {
-                    return Some(Step::Done(Err(Fault::NotStored)));
+                    return Step::Failed(Fault::NotStored);
                 }
                 if task.is_clear() {
                     task.put(Content::Head, Phase::Switched);
@@ -475,14 +495,14 @@ impl<F: NorFlash> FlashStorage<F> {
                 } else if task.moving {
                     task.put(Content::Head, Phase::Switched);
                 } else if task.new.end > self.half_len {
-                    return Some(Step::Done(Err(Fault::Full)));
+                    return Step::Failed(Fault::Full);
                 } else {
                     task.moving = true;
                     task.phase = Phase::Switch;
                 }
             }
         }
-        None
+        Step::Again
     }
 
     /// The changed record, then the others.
@@ -503,17 +523,16 @@ impl<F: NorFlash> FlashStorage<F> {
         }
     }
 
-    /// What follows from what was found: a record of this length, or none.
-    fn decide(&mut self, task: &mut Task<'_>, found: Option<u32>) -> Option<Step> {
+    /// What follows from what was found.
+    fn decide(&mut self, task: &mut Task<'_>) -> Step {
         let known = task.scan.item.is_some_and(|item| item.number() == task.key);
         let lost = task.scan.lost && !known;
         let Goal::Store(record) = task.goal else {
-            let result = if lost { Err(Fault::Corrupt) } else { Ok(found) };
-            return Some(Step::Done(result));
+            return if lost { Step::Failed(Fault::Corrupt) } else { Step::Done };
         };
         let len = record.map(|record| record.len() as u32);
-        if found == len && task.same && !lost {
-            return Some(Step::Done(Ok(None)));
+        if task.found == len && task.same && !lost {
+            return Step::Done;
         }
         self.known = false;
         let marked = if record.is_some() { task.key } else { task.key | REMOVED };
@@ -530,6 +549,6 @@ impl<F: NorFlash> FlashStorage<F> {
                 task.put(Content::Record, Phase::Appended);
             }
         }
-        None
+        Step::Again
     }
 }
