@@ -210,6 +210,13 @@ fn every_cut_with_words_of_32_bytes_and_two_pages() {
     every_cut::<32, 512>(2, 7);
 }
 
+/// Records of any of the workload's keys, written or removed.
+fn any_steps() -> impl Strategy<Value = Vec<(RecordKey, Option<Vec<u8>>)>> {
+    let key = proptest::sample::select(RecordKey::all().take(KEYS).collect::<Vec<_>>());
+    let record = proptest::option::weighted(0.8, proptest::collection::vec(any::<u8>(), 0..25));
+    proptest::collection::vec((key, record), 1..80)
+}
+
 fn any_torn() -> impl Strategy<Value = Torn> {
     proptest::sample::select(Torn::ALL.to_vec())
 }
@@ -222,5 +229,19 @@ proptest! {
     fn repeated_cuts(cuts in proptest::collection::vec((0_usize..40, any_torn()), 1..30)) {
         run_with_cuts(&SimFlash::<4, 256>::new(2), 2, Model::new(), &workload(4), &cuts);
         run_with_cuts(&SimFlash::<8, 128>::new(4), 4, Model::new(), &workload(6), &cuts);
+    }
+
+    /// Any records, and cut after cut, on flash of all kinds: as a map in memory.
+    #[test]
+    fn any_work_under_any_cuts(
+        steps in any_steps(),
+        cuts in proptest::collection::vec((0_usize..60, any_torn()), 1..40),
+    ) {
+        run_with_cuts(&SimFlash::<1, 256>::new(2), 2, Model::new(), &steps, &cuts);
+        run_with_cuts(&SimFlash::<2, 64>::new(8), 8, Model::new(), &steps, &cuts);
+        run_with_cuts(&SimFlash::<4, 256>::new(2), 2, Model::new(), &steps, &cuts);
+        run_with_cuts(&SimFlash::<8, 128>::new(6), 6, Model::new(), &steps, &cuts);
+        run_with_cuts(&SimFlash::<16, 384>::new(2), 2, Model::new(), &steps, &cuts);
+        run_with_cuts(&SimFlash::<32, 512>::new(2), 2, Model::new(), &steps, &cuts);
     }
 }

@@ -276,8 +276,8 @@ fn a_range_whose_first_heads_are_torn_recovers() {
                 image[..8].copy_from_slice(&torn(at, value));
                 if value & head[at] == head[at] {
                     usable(&image);
-                    for at in 0..8 {
-                        image[256..264].copy_from_slice(&torn(at, head[at] | 0x80));
+                    for (at, byte) in head.iter().enumerate() {
+                        image[256..264].copy_from_slice(&torn(at, byte | 0x80));
                         usable(&image);
                     }
                     // The erase of the first half was torn then.

@@ -169,9 +169,9 @@ impl<F: NorFlash> FlashStorage<F> {
         self.flash
     }
 
-    async fn run(&mut self, mut task: Task<'_>) -> Result<Option<u32>, Fault> {
+    async fn run(&mut self, task: &mut Task<'_>) -> Result<Option<u32>, Fault> {
         loop {
-            let operation = match self.step(&mut task) {
+            let operation = match self.step(task) {
                 Step::Do(operation) => operation,
                 Step::Again => continue,
                 Step::Done => return Ok(task.found),
@@ -186,7 +186,7 @@ impl<F: NorFlash> FlashStorage<F> {
             };
             if let Err(error) = result {
                 self.error = Some(error);
-                if self.is_fatal(&mut task) {
+                if self.is_fatal(task) {
                     return Err(Fault::Flash);
                 }
             } else if let Operation::Read = operation {
@@ -203,7 +203,7 @@ impl<F: NorFlash> FlashStorage<F> {
     }
 
     async fn change(&mut self, key: u8, goal: Goal<'_>) -> Result<(), WriteError<FlashError<F::Error>>> {
-        match self.run(Task::new(key, goal)).await {
+        match self.run(&mut Task::new(key, goal)).await {
             Ok(_) => Ok(()),
             Err(fault) => Err(match (fault, self.error.take()) {
                 (Fault::Flash, Some(error)) => WriteError::Backend(FlashError::Flash(error)),
@@ -220,7 +220,7 @@ impl<F: NorFlash> Storage for FlashStorage<F> {
 
     async fn read(&mut self, key: RecordKey, buffer: &mut [u8]) -> Result<Option<usize>, ReadError<Self::Error>> {
         let room = buffer.len();
-        match self.run(Task::new(key.number(), Goal::Read(buffer))).await {
+        match self.run(&mut Task::new(key.number(), Goal::Read(buffer))).await {
             Ok(Some(len)) if len as usize > room => Err(ReadError::TooSmall { needed: len as usize }),
             Ok(len) => Ok(len.map(|len| len as usize)),
             Err(fault) => Err(self.read_error(fault)),
