@@ -2,7 +2,7 @@
 //!
 //! - [`Storage`]: the trait, which a user may implement over whatever the board has.
 //! - [`RecordKey`]: which records there are, with the numbers under which they are stored for ever.
-//! - [`FlashStorage`]: in a range of NOR flash, power-safe.
+//! - [`FlashStorage`]: in a range of NOR flash, power-safe. (The example `sequential-storage` shows how to use another map.)
 //! - `FileStorage` (feature `std`): in a folder, for hosts.
 //!
 //! Promise of every implementation: after a power cut at any time a record reads as it was before the last write, or as
