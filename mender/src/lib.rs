@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | [`client`] | the async driver: polling, deployment, inventory; the only place where everything meets | all below |
 //! | [`net`] | [`Connector`](net::Connector), URLs, HTTP over any byte stream | embedded-io, httparse |
-//! | [`storage`] | what is kept across reboots: trait, record layouts, flash backend | `deployment` (its numbers), sequential-storage |
+//! | [`storage`] | what is kept across reboots: trait, record layouts, flash backend | `deployment` (its numbers), embedded-storage |
 //! | [`mod@update_module`] | [`UpdateModule`], [`Payload`](update_module::Payload), the tuple of modules | nothing |
 //! | [`api`] | bytes of the device API's requests and responses | pure: no await, no IO |
 //! | [`artifact`] | the artifact stream parser | pure |

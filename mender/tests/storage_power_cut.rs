@@ -5,7 +5,7 @@ mod storage_support;
 
 use std::collections::BTreeMap;
 
-use mender::storage::{FlashRange, FlashScratch, FlashStorage, LogSlot, RecordKey, Storage};
+use mender::storage::{FlashRange, FlashStorage, LogSlot, RecordKey, Storage};
 use pollster::block_on;
 use proptest::prelude::*;
 use storage_support::{SimFlash, Torn};
@@ -39,13 +39,9 @@ fn workload(rounds: u8) -> Vec<(RecordKey, Option<Vec<u8>>)> {
     steps
 }
 
-fn open<'b, const W: usize, const P: usize>(
-    flash: &SimFlash<W, P>,
-    pages: usize,
-    scratch: &'b mut FlashScratch<128>,
-) -> FlashStorage<'b, SimFlash<W, P>> {
+fn open<const W: usize, const P: usize>(flash: &SimFlash<W, P>, pages: usize) -> FlashStorage<SimFlash<W, P>> {
     let range = FlashRange::try_new(0..(pages * P) as u32).unwrap();
-    FlashStorage::new(flash.clone(), range, scratch.as_mut()).unwrap()
+    FlashStorage::new(flash.clone(), range).unwrap()
 }
 
 fn apply<S: Storage>(storage: &mut S, (key, record): &(RecordKey, Option<Vec<u8>>)) -> Result<(), ()> {
@@ -84,8 +80,7 @@ struct Snapshot {
 /// Runs the workload without a cut.
 fn snapshots<const W: usize, const P: usize>(pages: usize, rounds: u8) -> Vec<Snapshot> {
     let flash = SimFlash::<W, P>::new(pages);
-    let mut scratch = FlashScratch::new();
-    let mut storage = open(&flash, pages, &mut scratch);
+    let mut storage = open(&flash, pages);
     let mut model = Model::new();
     let mut snapshots = Vec::new();
     for step in workload(rounds) {
@@ -101,7 +96,7 @@ fn snapshots<const W: usize, const P: usize>(pages: usize, rounds: u8) -> Vec<Sn
     let counts = flash.counts();
     assert!(
         counts.erases >= 2 * pages,
-        "the workload goes around the ring: {counts:?}"
+        "the workload uses both halves again: {counts:?}"
     );
     snapshots
 }
@@ -114,7 +109,6 @@ fn run_with_cuts<const W: usize, const P: usize>(
     steps: &[(RecordKey, Option<Vec<u8>>)],
     cuts: &[(usize, Torn)],
 ) -> usize {
-    let mut scratch = FlashScratch::new();
     let mut cuts = cuts.iter();
     let mut arm = || {
         if let Some(&(after, torn)) = cuts.next() {
@@ -123,7 +117,7 @@ fn run_with_cuts<const W: usize, const P: usize>(
     };
     let mut happened = 0;
     arm();
-    let mut storage = open(flash, pages, &mut scratch);
+    let mut storage = open(flash, pages);
     for step in steps {
         while apply(&mut storage, step).is_err() {
             assert!(flash.reboot(), "an error without a power cut");
@@ -134,7 +128,7 @@ fn run_with_cuts<const W: usize, const P: usize>(
             let found = loop {
                 arm();
                 drop(storage);
-                storage = open(flash, pages, &mut scratch);
+                storage = open(flash, pages);
                 let found = contents(&mut storage);
                 if !flash.reboot() {
                     break found.expect("readable after a power cut");
@@ -146,7 +140,7 @@ fn run_with_cuts<const W: usize, const P: usize>(
                 "found {found:?}\nold {model:?}\nnew {either:?}"
             );
             drop(storage);
-            storage = open(flash, pages, &mut scratch);
+            storage = open(flash, pages);
             assert_eq!(contents(&mut storage).as_ref(), Ok(&found), "what was seen once stays");
             model = found;
             arm();
@@ -156,7 +150,7 @@ fn run_with_cuts<const W: usize, const P: usize>(
     // A cut that was not reached is void.
     flash.reboot();
     drop(storage);
-    assert_eq!(contents(&mut open(flash, pages, &mut scratch)), Ok(model));
+    assert_eq!(contents(&mut open(flash, pages)), Ok(model));
     happened
 }
 
@@ -188,27 +182,39 @@ fn every_cut<const W: usize, const P: usize>(pages: usize, rounds: u8) {
 
 #[test]
 fn every_cut_with_words_of_4_bytes_and_two_pages() {
-    every_cut::<4, 432>(2, 5);
+    every_cut::<4, 256>(2, 5);
 }
 
 #[test]
 fn every_cut_with_words_of_1_byte_and_two_pages() {
-    every_cut::<1, 272>(2, 3);
+    every_cut::<1, 160>(2, 4);
 }
 
 #[test]
-fn every_cut_with_words_of_8_bytes_and_three_pages() {
-    every_cut::<8, 448>(3, 12);
+fn every_cut_with_words_of_2_bytes_and_six_pages() {
+    every_cut::<2, 64>(6, 7);
+}
+
+#[test]
+fn every_cut_with_words_of_8_bytes_and_four_pages() {
+    every_cut::<8, 128>(4, 7);
 }
 
 #[test]
 fn every_cut_with_words_of_16_bytes_and_four_pages() {
-    every_cut::<16, 640>(4, 12);
+    every_cut::<16, 192>(4, 9);
 }
 
 #[test]
 fn every_cut_with_words_of_32_bytes_and_two_pages() {
-    every_cut::<32, 1280>(2, 6);
+    every_cut::<32, 512>(2, 7);
+}
+
+/// Records of any of the workload's keys, written or removed.
+fn any_steps() -> impl Strategy<Value = Vec<(RecordKey, Option<Vec<u8>>)>> {
+    let key = proptest::sample::select(RecordKey::all().take(KEYS).collect::<Vec<_>>());
+    let record = proptest::option::weighted(0.8, proptest::collection::vec(any::<u8>(), 0..25));
+    proptest::collection::vec((key, record), 1..80)
 }
 
 fn any_torn() -> impl Strategy<Value = Torn> {
@@ -221,7 +227,21 @@ proptest! {
     /// Cut after cut, also while the last one is being repaired.
     #[test]
     fn repeated_cuts(cuts in proptest::collection::vec((0_usize..40, any_torn()), 1..30)) {
-        run_with_cuts(&SimFlash::<4, 432>::new(2), 2, Model::new(), &workload(4), &cuts);
-        run_with_cuts(&SimFlash::<8, 448>::new(3), 3, Model::new(), &workload(6), &cuts);
+        run_with_cuts(&SimFlash::<4, 256>::new(2), 2, Model::new(), &workload(4), &cuts);
+        run_with_cuts(&SimFlash::<8, 128>::new(4), 4, Model::new(), &workload(6), &cuts);
+    }
+
+    /// Any records, and cut after cut, on flash of all kinds: as a map in memory.
+    #[test]
+    fn any_work_under_any_cuts(
+        steps in any_steps(),
+        cuts in proptest::collection::vec((0_usize..60, any_torn()), 1..40),
+    ) {
+        run_with_cuts(&SimFlash::<1, 256>::new(2), 2, Model::new(), &steps, &cuts);
+        run_with_cuts(&SimFlash::<2, 64>::new(8), 8, Model::new(), &steps, &cuts);
+        run_with_cuts(&SimFlash::<4, 256>::new(2), 2, Model::new(), &steps, &cuts);
+        run_with_cuts(&SimFlash::<8, 128>::new(6), 6, Model::new(), &steps, &cuts);
+        run_with_cuts(&SimFlash::<16, 384>::new(2), 2, Model::new(), &steps, &cuts);
+        run_with_cuts(&SimFlash::<32, 512>::new(2), 2, Model::new(), &steps, &cuts);
     }
 }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use mender::client::{Client, Config, Resources};
-use mender::storage::{FlashRange, FlashScratch, FlashStorage};
+use mender::storage::{FlashRange, FlashStorage};
 use mender_modules::mcuboot::ZephyrImage;
 use mender_testkit::bootloader::{BootOutcome, SwapType};
 use mender_testkit::device::{ResetLine, SeededRng};
@@ -103,11 +103,9 @@ impl Board {
             restart_timeout: Duration::from_secs(5),
             ..Config::new(&self.server_url, &self.device_type)
         };
-        let mut scratch = FlashScratch::<512>::new();
         let storage = FlashStorage::new(
             flash.partition(RECORDS),
             const { FlashRange::new(0..RECORDS.end - RECORDS.start) },
-            scratch.as_mut(),
         )?;
         // Good enough for the key of a board that lives for seconds; a real one has a hardware generator.
         let rng = SeededRng::new(RandomState::new().hash_one(&self.server_url));

@@ -2,27 +2,26 @@
 //!
 //! - [`Storage`]: the trait, which a user may implement over whatever the board has.
 //! - [`RecordKey`]: which records there are, with the numbers under which they are stored for ever.
-//! - [`FlashStorage`]: in a range of NOR flash, power-safe.
+//! - [`FlashStorage`]: in a range of NOR flash, power-safe. (The example `sequential-storage` shows how to use another map.)
 //! - `FileStorage` (feature `std`): in a folder, for hosts.
 //!
 //! Promise of every implementation: after a power cut at any time a record reads as it was before the last write, or as
 //! that write left it. Never a mix, never something else.
 //!
-//! May depend on sequential-storage, embedded-storage and sha2; on nothing else in this crate. What the bytes of a record
+//! May depend on embedded-storage and, for hosts, sha2; on nothing else in this crate. What the bytes of a record
 //! mean is not known here.
 
 #[cfg(all(feature = "std", not(target_os = "none")))]
 mod file;
 mod flash;
 mod key;
-mod region;
 
 use core::fmt;
 use core::future::Future;
 
 #[cfg(all(feature = "std", not(target_os = "none")))]
 pub use file::{FileError, FileStorage};
-pub use flash::{FlashError, FlashRange, FlashRangeError, FlashScratch, FlashSetupError, FlashStorage};
+pub use flash::{FlashError, FlashRange, FlashRangeError, FlashSetupError, FlashStorage};
 pub use key::{LogSlot, RecordKey};
 
 /// Why a record could not be read.

@@ -151,7 +151,7 @@ impl<const WRITE: usize, const SECTOR: usize, const ACTIVE: usize, const DFU: us
                 board.chip().patch(0, &self.image(1));
                 // Each word is written once between erases, but for what embassy-boot demands of a chip: in STATE it writes
                 // zeros once more over what a cut has left of them.
-                board.chip().allow_zeros_over(state..board.chip().len() as u32);
+                board.chip().allow_zeros_over(state..end);
             })
             .boot(move |board| self.boot(board))
             .observe(move |board| {

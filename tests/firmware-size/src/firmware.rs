@@ -11,14 +11,13 @@ use panic_halt as _;
 #[cortex_m_rt::entry]
 fn main() -> ! {
     use mender::client::{Client, Config, Resources};
-    use mender::storage::{FlashRange, FlashScratch, FlashStorage};
+    use mender::storage::{FlashRange, FlashStorage};
 
     #[cfg(feature = "log")]
     logger::set();
     let mut resources: Resources = Resources::new();
-    let mut scratch = FlashScratch::<1024>::new();
     let range = const { FlashRange::new(0..0x2000) };
-    let Ok(storage) = FlashStorage::new(Anything, range, scratch.as_mut()) else {
+    let Ok(storage) = FlashStorage::new(Anything, range) else {
         stop()
     };
     let Some(modules) = modules() else { stop() };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use embassy_futures::block_on;
 use mender::client::{Client, Resources};
-use mender::storage::{FlashRange, FlashScratch, FlashStorage, RecordKey};
+use mender::storage::{FlashRange, FlashStorage, RecordKey};
 use mender_modules::noop::Noop;
 use mender_testkit::device::{SecureElement, SeededRng, SimDevice};
 use mender_testkit::network::lock;
@@ -103,10 +103,9 @@ fn a_renewed_key_has_to_be_accepted_again() {
     let mut bench = Bench::accepted(Mode::Oss);
     lock(&bench.server).settings_mut().auto_accept = false;
     {
-        let mut scratch = FlashScratch::<512>::new();
         let flash = bench.flash.partition(0..0x2000);
         let range = const { FlashRange::new(0..0x2000) };
-        let storage = FlashStorage::new(flash, range, scratch.as_mut()).unwrap();
+        let storage = FlashStorage::new(flash, range).unwrap();
         let mut resources: Resources = Resources::new();
         let mut client = Client::new(
             bench.config,

@@ -71,7 +71,7 @@ impl<const WRITE: usize, const SECTOR: usize> SimFlash<WRITE, SECTOR> {
     }
 
     /// Chooses a range in which words of zeros may be written over anything in spite of [`Rewrites::Refuse`], as flash with
-    /// error correction allows. The client's storage needs this after a cut within one of its page markers.
+    /// error correction allows. embassy-boot needs this in its state partition.
     pub fn allow_zeros_over(&self, range: Range<u32>) {
         self.chip().zeros_over = range;
     }

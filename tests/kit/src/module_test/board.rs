@@ -34,11 +34,9 @@ pub struct Board<const WRITE: usize = 4, const SECTOR: usize = 4096> {
 impl<const WRITE: usize, const SECTOR: usize> Board<WRITE, SECTOR> {
     /// A blank board with so many sectors for the module.
     pub(super) fn new(module_sectors: usize) -> Self {
-        let storage_sectors = STORAGE_LEN.div_ceil(SECTOR).max(2);
+        let storage_sectors = STORAGE_LEN.div_ceil(SECTOR).next_multiple_of(2);
         let chip = SimFlash::new(module_sectors + storage_sectors);
         chip.set_halting(true);
-        // See the limits of the client's storage in its documentation; the module has to do without this.
-        chip.allow_zeros_over((module_sectors * SECTOR) as u32..chip.len() as u32);
         Board {
             files: Files::new(chip.power_supply()),
             #[cfg(unix)]

@@ -3,7 +3,7 @@
 use mender::UpdateModule;
 use mender::deployment::record::{InstalledRecord, StateRecord};
 use mender::deployment::{INCONSISTENT_SUFFIX, StoredState};
-use mender::storage::{FlashScratch, RecordKey, Storage};
+use mender::storage::{RecordKey, Storage};
 
 use super::bench::{Bench, Release};
 use super::board::{Seen, shown};
@@ -171,8 +171,7 @@ impl<'j, const WRITE: usize, const SECTOR: usize> Judge<'j, WRITE, SECTOR> {
     /// The artifact name in the client's storage. Nothing but an ended deployment may be there.
     fn stored_name(&self, stage: &Stage<'_, WRITE, SECTOR>) -> Result<Option<String>, Broken> {
         const FACTORY: &str = Release::Factory.name();
-        let mut scratch = FlashScratch::<512>::new();
-        let mut storage = client_storage(&stage.board, &mut scratch);
+        let mut storage = client_storage(&stage.board);
         let mut record = [0; 512];
         let mut read = |key| match embassy_futures::block_on(storage.read(key, &mut record)) {
             Ok(len) => len.map(|len| record[..len].to_vec()),

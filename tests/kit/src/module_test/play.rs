@@ -10,7 +10,7 @@ use std::time::Duration;
 use embassy_futures::select::{Either3, select3};
 use mender::UpdateModule;
 use mender::client::{Client, Config, Resources};
-use mender::storage::{FlashRange, FlashScratch, FlashStorage};
+use mender::storage::{FlashRange, FlashStorage};
 
 use super::ModuleTest;
 use super::bench::{Bench, DEVICE_TYPE, Release};
@@ -305,8 +305,7 @@ impl<'t, 's, M: UpdateModule, const WRITE: usize, const SECTOR: usize> Player<'t
             module: (self.test.make)(&stage.board),
             stage,
         };
-        let mut scratch = FlashScratch::<512>::new();
-        let storage = client_storage(&stage.board, &mut scratch);
+        let storage = client_storage(&stage.board);
         let mut resources: Box<Resources> = Box::default();
         let mut client = Client::new(
             CONFIG,
@@ -481,11 +480,10 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> ModuleTest<M, WRI
 }
 
 /// The client's storage.
-pub(super) fn client_storage<'s, const WRITE: usize, const SECTOR: usize>(
+pub(super) fn client_storage<const WRITE: usize, const SECTOR: usize>(
     board: &Board<WRITE, SECTOR>,
-    scratch: &'s mut FlashScratch<512>,
-) -> FlashStorage<'s, Partition<WRITE, SECTOR>> {
+) -> FlashStorage<Partition<WRITE, SECTOR>> {
     let flash = board.storage();
     let range = FlashRange::try_new(0..flash.range().end - flash.range().start).expect("whole sectors");
-    FlashStorage::new(flash, range, scratch.as_mut()).expect("the range is all of the flash")
+    FlashStorage::new(flash, range).expect("the range is all of the flash")
 }

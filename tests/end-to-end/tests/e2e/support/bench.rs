@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use mender::storage::{FlashRange, FlashScratch, FlashStorage};
+use mender::storage::{FlashRange, FlashStorage};
 use mender_testkit::artifact::ArtifactWriter;
 use mender_testkit::flash::SimFlash;
 use mender_testkit::network::lock;
@@ -108,12 +108,10 @@ impl Bench {
         let end = self.clock.elapsed() + limit;
         loop {
             self.script().boot();
-            let mut scratch = FlashScratch::<512>::new();
             let storage = Counting {
                 storage: FlashStorage::new(
                     self.flash.partition(0..2 * SECTOR as u32),
                     const { FlashRange::new(0..2 * SECTOR as u32) },
-                    scratch.as_mut(),
                 )
                 .expect("the range is in the flash"),
                 written: Arc::clone(&self.written),

@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mender::storage::{FlashRange, FlashScratch, FlashStorage};
+use mender::storage::{FlashRange, FlashStorage};
 use mender::update_module;
 use mender::update_module::{Failure, Payload};
 use mender_modules::mcuboot::{Layout, SwapMove, ZephyrImage};
@@ -204,14 +204,9 @@ impl Board {
                 healthy: !self.unhealthy.contains(&runs.major),
                 calls: Arc::clone(&self.calls),
             };
-            let mut scratch = FlashScratch::<512>::new();
             let storage = Counting {
-                storage: FlashStorage::new(
-                    self.flash.partition(STORAGE),
-                    const { FlashRange::new(0..STORAGE.end) },
-                    scratch.as_mut(),
-                )
-                .expect("the range is in the flash"),
+                storage: FlashStorage::new(self.flash.partition(STORAGE), const { FlashRange::new(0..STORAGE.end) })
+                    .expect("the range is in the flash"),
                 written: Arc::clone(&self.written),
                 failing: Failing::None,
             };
