@@ -5,16 +5,22 @@
 //! | E1 to E19 | an exchange over HTTP, a URL |
 //! | E20 to E59 | the device API: login, poll, report |
 //! | E60 to E99 | the client: download, records, deployment |
-//! | E100 to E249 | the artifact: see [`artifact`](crate::artifact) |
+//! | E100 to E239 | the artifact: see [`artifact::CODES`](crate::artifact::CODES) |
+//! | E240 to E249 | the provides: see [`provides::CODES`](crate::provides::CODES) |
 //!
 //! A code never gets another meaning.
 
 /// Every code with its text, group by group.
-pub const ALL: &[&[(u16, &str)]] = &[];
+pub const ALL: &[&[(u16, &str)]] = &[
+    crate::artifact::CODES,
+    crate::provides::CODES,
+    //
+];
 
 /// The text of a code.
 ///
 /// ```
+/// assert_eq!(mender::codes::text(145), Some("expected …, found …"));
 /// assert_eq!(mender::codes::text(0), None);
 /// ```
 pub fn text(code: u16) -> Option<&'static str> {
@@ -22,4 +28,18 @@ pub fn text(code: u16) -> Option<&'static str> {
         .flat_map(|group| group.iter())
         .find(|(known, _)| *known == code)
         .map(|(_, text)| *text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_code_has_two_texts() {
+        let codes = || ALL.iter().flat_map(|group| group.iter());
+        for (code, text) in codes() {
+            assert!(!text.is_empty());
+            assert_eq!(codes().filter(|(other, _)| other == code).count(), 1, "E{code}");
+        }
+    }
 }

@@ -8,7 +8,8 @@
 //! +----------+--------------+-------------+------+
 //! ```
 
-use super::error::{Error, Feature, ManifestFault};
+use super::error::Error;
+use super::fault::{Feature, ManifestFault};
 use super::limits::{Limit, Limits};
 
 const HEADER_LEN: usize = 34;
@@ -27,96 +28,118 @@ pub(super) struct Manifest {
 
 /// Checks the manifest in `text` and replaces it by the stored list of its files.
 pub(super) fn compact(text: &mut [u8], limits: &Limits) -> Result<Manifest, Error> {
-    let mut version = None;
-    let mut header = None;
+    let mut manifest = Manifest {
+        files_len: 0,
+        version: [0; 32],
+        header: [0; 32],
+    };
+    let (mut has_version, mut has_header) = (false, false);
     let mut compression = None;
     let mut read_at = 0;
-    let mut files_len = 0;
     let mut files = 0_u16;
     let mut number = 0_u16;
     while read_at < text.len() {
         number = number.saturating_add(1);
         let fail = |fault| Error::Manifest { line: number, fault };
         let rest = text.get(read_at..).unwrap_or(&[]);
-        let len = rest
-            .iter()
-            .position(|&byte| byte == b'\n')
-            .ok_or(fail(ManifestFault::Unterminated))?;
-        let line = rest.get(..len).unwrap_or(&[]);
-        let digest = line
-            .get(..DIGEST_LEN)
-            .and_then(hex)
+        let len = rest.iter().position(|&byte| byte == b'\n');
+        let len = len.ok_or(fail(ManifestFault::Unterminated))?;
+        let (digits, name) = rest
+            .get(..len)
+            .and_then(|line| line.split_at_checked(DIGEST_LEN))
             .ok_or(fail(ManifestFault::Digest))?;
-        let name = match line.get(DIGEST_LEN..) {
-            Some([b' ', b' ', name @ ..]) if name.first() != Some(&b' ') => name,
+        let digest = hex(digits).ok_or(fail(ManifestFault::Digest))?;
+        let name = match name {
+            [b' ', b' ', name @ ..] if name.first() != Some(&b' ') => name,
             // One digit too many is a fault of the checksum, not of what separates it from the name.
-            Some([byte, ..]) if byte.is_ascii_alphanumeric() => return Err(fail(ManifestFault::Digest)),
-            Some(_) | None => return Err(fail(ManifestFault::Separator)),
-        };
-        let header_compression = match name {
-            b"header.tar" => Some(None),
-            b"header.tar.gz" => Some(Some(Feature::Gzip)),
-            b"header.tar.xz" => Some(Some(Feature::Xz)),
-            b"header.tar.zst" => Some(Some(Feature::Zstd)),
-            _ => None,
+            [byte, ..] if byte.is_ascii_alphanumeric() => return Err(fail(ManifestFault::Digest)),
+            _ => return Err(fail(ManifestFault::Separator)),
         };
         if name == b"version" {
-            if version.replace(digest).is_some() {
+            if has_version {
                 return Err(fail(ManifestFault::NameTwice));
             }
-        } else if let Some(feature) = header_compression {
-            if header.replace(digest).is_some() {
+            has_version = true;
+            manifest.version = digest;
+        } else if let Some(packed) = name.strip_prefix(b"header.tar").and_then(Packed::of) {
+            if has_header {
                 return Err(fail(ManifestFault::TwoHeaders));
             }
-            compression = feature;
+            has_header = true;
+            manifest.header = digest;
+            compression = packed.feature();
         } else {
             let name = name
                 .strip_prefix(FILE_PREFIX)
                 .filter(|name| is_file_name(name))
                 .ok_or(fail(ManifestFault::Name))?;
-            let too_long = Error::Limit {
-                limit: Limit::Name,
-                allowed: u64::from(limits.name_len),
-                needed: name.len() as u64,
-            };
-            let name_len = u8::try_from(name.len()).map_err(|_| too_long)?;
-            if name_len > limits.name_len {
-                return Err(too_long);
-            }
+            let name_len = name.len();
+            check(Limit::Name, limits.name_len.into(), name_len)?;
             files = files.saturating_add(1);
-            if files > limits.files {
-                return Err(Error::Limit {
-                    limit: Limit::Files,
-                    allowed: u64::from(limits.files),
-                    needed: u64::from(files),
-                });
-            }
+            check(Limit::Files, limits.files.into(), files.into())?;
+            let files_len = manifest.files_len;
             let stored = Files(text.get(..files_len).unwrap_or(&[]));
             if stored.find(name).is_some() {
                 return Err(fail(ManifestFault::NameTwice));
             }
             // The list never catches up with the text: a line has 77 bytes besides the name, an entry 34.
-            let name_at = read_at + DIGEST_LEN + 2 + FILE_PREFIX.len();
-            text.copy_within(name_at..name_at + usize::from(name_len), files_len + HEADER_LEN);
+            let name_at = read_at + len - name_len;
+            text.copy_within(name_at..name_at + name_len, files_len + HEADER_LEN);
             if let Some([seen, stored_len, stored_digest @ ..]) = text.get_mut(files_len..files_len + HEADER_LEN) {
                 *seen = 0;
-                *stored_len = name_len;
+                // Not more than the limit, which is a `u8`.
+                *stored_len = name_len as u8;
                 stored_digest.copy_from_slice(&digest);
             }
-            files_len += HEADER_LEN + usize::from(name_len);
+            manifest.files_len = files_len + HEADER_LEN + name_len;
         }
         read_at += len + 1;
     }
-    let fail = |fault| Error::Manifest { line: 0, fault };
-    let version = version.ok_or(fail(ManifestFault::NoVersion))?;
-    let header = header.ok_or(fail(ManifestFault::NoHeader))?;
+    let fail = |fault| Err(Error::Manifest { line: 0, fault });
+    if !has_version {
+        return fail(ManifestFault::NoVersion);
+    }
+    if !has_header {
+        return fail(ManifestFault::NoHeader);
+    }
     match compression {
         Some(feature) => Err(Error::NotSupported(feature)),
-        None => Ok(Manifest {
-            files_len,
-            version,
-            header,
-        }),
+        None => Ok(manifest),
+    }
+}
+
+fn check(limit: Limit, allowed: u32, needed: usize) -> Result<(), Error> {
+    let needed = u32::try_from(needed).unwrap_or(u32::MAX);
+    if needed <= allowed {
+        return Ok(());
+    }
+    Err(Error::Limit { limit, allowed, needed })
+}
+
+/// What the suffix of an inner archive's name says.
+#[derive(Clone, Copy)]
+pub(super) enum Packed {
+    No,
+    With(Feature),
+}
+
+impl Packed {
+    /// `None` for a suffix that the format does not know.
+    pub(super) fn of(suffix: &[u8]) -> Option<Packed> {
+        Some(match suffix {
+            b"" => Packed::No,
+            b".gz" => Packed::With(Feature::Gzip),
+            b".xz" => Packed::With(Feature::Xz),
+            b".zst" => Packed::With(Feature::Zstd),
+            _ => return None,
+        })
+    }
+
+    pub(super) fn feature(self) -> Option<Feature> {
+        match self {
+            Packed::No => None,
+            Packed::With(feature) => Some(feature),
+        }
     }
 }
 
@@ -142,12 +165,15 @@ fn digit(byte: u8) -> Option<u8> {
 
 /// Whether a name can be a payload file's. The real writer's rule, `^[\w\-.,]+$`, lets `.` and `..` through.
 pub(super) fn is_file_name(name: &[u8]) -> bool {
-    !name.is_empty()
-        && name != b"."
-        && name != b".."
+    is_plain(name)
         && name
             .iter()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b','))
+}
+
+/// Whether a name is one, and not that of a directory.
+pub(super) fn is_plain(name: &[u8]) -> bool {
+    !matches!(name, b"" | b"." | b"..")
 }
 
 /// The stored list of files.
