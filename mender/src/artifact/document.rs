@@ -284,10 +284,10 @@ pub(super) fn read(
     loop {
         let token = reader.token()?;
         let span = reader.tokens.span;
-        let unknown = reader.json(JsonFault::UnknownKey, span.start);
+        let unknown = || json_error(document, JsonFault::UnknownKey, span.start);
         let (at, rule) = match token {
             Token::Key => {
-                let found = find(rules, place, reader.text, Some(span)).ok_or(unknown)?;
+                let found = find(rules, place, reader.text, Some(span)).ok_or_else(unknown)?;
                 let (_, rule) = found;
                 let start = match rule.keep_key {
                     Some(tag) => reader.store(tag, span)?,
@@ -318,7 +318,7 @@ pub(super) fn read(
             }
             Token::ObjectStart | Token::ListStart | Token::String | Token::Number | Token::Bool | Token::Null => {
                 let element = find(rules, place, reader.text, None);
-                keyed.take().or(element).ok_or(unknown)?
+                keyed.take().or(element).ok_or_else(unknown)?
             }
         };
         if rule.inner == Place::Payload && seen & 1 << at != 0 {

@@ -10,7 +10,7 @@ use super::error::Error;
 use super::event::Event;
 use super::fault::{Archive, Checked, Contradiction, Document, Entry, FileFault, TarFault};
 use super::limits::{Limit, Limits};
-use super::manifest::{self, Files, Sha256Sum};
+use super::manifest::{self, Files, Sha256Sum, Sums};
 use super::records::{Records, Tag};
 use super::signature;
 use super::tar::{self, BLOCK_LEN, Kind};
@@ -150,8 +150,8 @@ pub(super) struct Entries<'w> {
     extension: Extension,
     /// Of `header.tar`, then of each file.
     pub(super) hash: Sha256,
-    /// What must be matched next: the sum of `version` as it was, then that of `header.tar` as the manifest has it.
-    sum: Sha256Sum,
+    /// What the sums of `version` and `header.tar` must be; that of `version` as it was, until the manifest has come.
+    sums: Sums,
     manifest_sha256: Sha256Sum,
     signed: bool,
     scripts: u16,
@@ -177,7 +177,7 @@ impl<'w> Entries<'w> {
             block_sum: 0,
             extension: Extension::default(),
             hash: Sha256::new(),
-            sum: [0; 32],
+            sums: Sums::default(),
             manifest_sha256: [0; 32],
             signed: false,
             scripts: 0,
@@ -229,6 +229,7 @@ impl<'w> Entries<'w> {
         spare
     }
 
+    #[inline(never)]
     pub(super) fn fail(&mut self, error: Error) -> Refused {
         self.error = error;
         self.step = Step::Failed;
@@ -236,6 +237,7 @@ impl<'w> Entries<'w> {
         Refused
     }
 
+    #[inline(never)]
     pub(super) fn tar_fault(&mut self, fault: TarFault) -> Refused {
         self.fail(Error::Tar {
             archive: self.archive,
@@ -317,7 +319,8 @@ impl<'w> Entries<'w> {
             }
             Step::File => {
                 self.pad();
-                let actual = finish(&mut self.hash);
+                let mut actual = [0; 32];
+                finish(&mut self.hash, &mut actual);
                 if self.file().is_none_or(|file| file.digest != actual) {
                     return Err(self.fail(Error::Checksum(Checked::File)));
                 }
@@ -406,19 +409,23 @@ impl<'w> Entries<'w> {
                 found: name.entry,
             }));
         }
-        match name.entry {
-            Entry::Version => self.begin_text(Text::Version, size)?,
-            Entry::Manifest => self.begin_text(Text::Manifest, size)?,
-            Entry::Signature => self.begin_text(Text::Signature, size)?,
-            Entry::HeaderInfo => self.begin_text(Text::HeaderInfo, size)?,
-            Entry::TypeInfo => self.begin_text(Text::TypeInfo, size)?,
-            Entry::MetaData => self.begin_text(Text::MetaData, size)?,
+        let text = match name.entry {
+            Entry::Version => Text::Version,
+            Entry::Manifest => Text::Manifest,
+            Entry::Signature => Text::Signature,
+            Entry::HeaderInfo => Text::HeaderInfo,
+            Entry::TypeInfo => Text::TypeInfo,
+            Entry::MetaData => Text::MetaData,
             Entry::Script => {
                 self.scripts = self.scripts.saturating_add(1);
                 // With the padding; that it fits has been checked.
                 self.begin(Step::Skip, size.next_multiple_of(BLOCK_LEN));
+                return Ok(None);
             }
-            Entry::Header => self.begin_archive(Archive::Header, Stage::HeaderInfo, size)?,
+            Entry::Header => {
+                self.begin_archive(Archive::Header, Stage::HeaderInfo, size)?;
+                return Ok(None);
+            }
             Entry::Payload => {
                 self.begin_archive(Archive::Payload, Stage::Files, size)?;
                 self.header_ready = true;
@@ -434,8 +441,9 @@ impl<'w> Entries<'w> {
                 return Ok(Some(Event::File { len: u64::from(size) }));
             }
             // No name is that of the end.
-            Entry::End => {}
-        }
+            Entry::End => return Ok(None),
+        };
+        self.begin_text(text, size)?;
         Ok(None)
     }
 
@@ -482,21 +490,21 @@ impl<'w> Entries<'w> {
         match text {
             Text::Version => {
                 self.hash.update(&*data);
-                self.sum = finish(&mut self.hash);
+                finish(&mut self.hash, &mut self.sums.version);
                 document::read(Document::Version, data, Records(&[]), limits)?;
                 self.stage = Stage::Manifest;
             }
             Text::Manifest => {
                 self.hash.update(&*data);
-                self.manifest_sha256 = finish(&mut self.hash);
-                let manifest = manifest::compact(data, limits)?;
-                if self.sum != manifest.version {
+                finish(&mut self.hash, &mut self.manifest_sha256);
+                let version = self.sums.version;
+                let files_len = manifest::compact(data, limits, &mut self.sums)?;
+                if self.sums.version != version {
                     return Err(Error::Checksum(Checked::Version));
                 }
-                self.sum = manifest.header;
-                self.kept.files = manifest.files_len;
-                self.kept.records = manifest.files_len;
-                self.kept.end = manifest.files_len;
+                self.kept.files = files_len;
+                self.kept.records = files_len;
+                self.kept.end = files_len;
                 self.stage = Stage::SignatureOrHeader;
             }
             Text::Signature => {
@@ -555,7 +563,7 @@ impl<'w> Entries<'w> {
         // The format lets data/0000.tar be missing when there is nothing to put into it.
         let no_payload = self.stage == Stage::Payload && self.kept.files == 0;
         if self.stage == Stage::Files {
-            if self.files().iter().any(|file| !file.seen) {
+            if self.files().missing().is_some() {
                 return Err(self.fail(Error::File(FileFault::Missing)));
             }
         } else if !no_payload && self.stage.required() != Entry::End {
@@ -576,7 +584,9 @@ impl<'w> Entries<'w> {
         // Of the artifact itself there is no end but the largest length.
         self.fits(u32::from(self.archive == Archive::Artifact), TarFault::TooLong)?;
         if header {
-            if finish(&mut self.hash) != self.sum {
+            let mut actual = [0; 32];
+            finish(&mut self.hash, &mut actual);
+            if actual != self.sums.header {
                 return Err(self.fail(Error::Checksum(Checked::Header)));
             }
             if self.records().first(Tag::PayloadType).is_none() {
@@ -597,6 +607,6 @@ impl<'w> Entries<'w> {
 
 /// The SHA-256 of what was hashed; the next one begins.
 #[inline(never)]
-fn finish(hash: &mut Sha256) -> Sha256Sum {
-    core::mem::take(hash).finalize().into()
+fn finish(hash: &mut Sha256, sum: &mut Sha256Sum) {
+    hash.finalize_into_reset(sum.into());
 }

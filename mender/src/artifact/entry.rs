@@ -14,53 +14,66 @@ pub(super) struct Name {
     pub(super) at: usize,
 }
 
+/// The names of an archive that are always the same, and what they are; nothing is known of what augments an artifact.
+type Known = [(&'static [u8], Option<Entry>)];
+
+static OUTER: [(&[u8], Option<Entry>); 4] = [
+    (b"version", Some(Entry::Version)),
+    (b"manifest", Some(Entry::Manifest)),
+    (b"manifest.sig", Some(Entry::Signature)),
+    (b"manifest-augment", None),
+];
+
+/// Archives, which may be compressed.
+static INNER: [(&[u8], Option<Entry>); 3] = [
+    (b"header.tar", Some(Entry::Header)),
+    (b"data/0000.tar", Some(Entry::Payload)),
+    (b"header-augment.tar", None),
+];
+
+static HEADER: [(&[u8], Option<Entry>); 3] = [
+    (b"header-info", Some(Entry::HeaderInfo)),
+    (b"headers/0000/type-info", Some(Entry::TypeInfo)),
+    (b"headers/0000/meta-data", Some(Entry::MetaData)),
+];
+
 /// What the entry `path` of `archive` is.
 pub(super) fn resolve(archive: Archive, path: &[u8], files: Files<'_>) -> Result<Name, Error> {
-    let mut at = 0;
-    let entry = match archive {
-        Archive::Artifact => outer(path)?,
-        Archive::Header => match path {
-            b"header-info" => Entry::HeaderInfo,
-            b"headers/0000/type-info" => Entry::TypeInfo,
-            b"headers/0000/meta-data" => Entry::MetaData,
-            _ if path.strip_prefix(b"scripts/").is_some_and(is_script_name) => Entry::Script,
-            _ => return Err(Error::UnknownEntry(archive)),
-        },
-        Archive::Payload => match files.find(path) {
-            Some(file) => {
-                at = file.at;
-                Entry::File
-            }
-            None if is_file_name(path) => return Err(Error::File(FileFault::NotListed)),
-            None => return Err(Error::File(FileFault::Name)),
-        },
-    };
-    Ok(Name { entry, at })
-}
-
-fn outer(path: &[u8]) -> Result<Entry, Error> {
-    let augmented = Error::NotSupported(Feature::Augmented);
-    Ok(match path {
-        b"version" => Entry::Version,
-        b"manifest" => Entry::Manifest,
-        b"manifest.sig" => Entry::Signature,
-        b"manifest-augment" => return Err(augmented),
-        _ => {
-            // An augmenting header is told by its compression, if it has one, like every other archive.
-            for (name, entry) in [
-                (&b"header.tar"[..], Some(Entry::Header)),
-                (b"data/0000.tar", Some(Entry::Payload)),
-                (b"header-augment.tar", None),
-            ] {
-                match path.strip_prefix(name).and_then(Packed::of) {
-                    Some(Packed::No) => return entry.ok_or(augmented),
-                    Some(Packed::With(feature)) => return Err(Error::NotSupported(feature)),
-                    None => {}
-                }
-            }
-            return Err(Error::UnknownEntry(Archive::Artifact));
+    let known: &Known = match archive {
+        Archive::Artifact => &OUTER,
+        Archive::Header => &HEADER,
+        Archive::Payload => {
+            return match files.find(path) {
+                Some(file) => Ok(Name {
+                    entry: Entry::File,
+                    at: file.at,
+                }),
+                None if is_file_name(path) => Err(Error::File(FileFault::NotListed)),
+                None => Err(Error::File(FileFault::Name)),
+            };
         }
-    })
+    };
+    let mut found = known.iter().find(|(name, _)| *name == path);
+    if archive == Archive::Artifact && found.is_none() {
+        for inner in &INNER {
+            if let Some(packed) = path.strip_prefix(inner.0).and_then(Packed::of) {
+                // A packed archive is refused for that, whatever it is.
+                if let Some(feature) = packed.feature() {
+                    return Err(Error::NotSupported(feature));
+                }
+                found = Some(inner);
+            }
+        }
+    }
+    let entry = match found {
+        Some((_, Some(entry))) => *entry,
+        Some((_, None)) => return Err(Error::NotSupported(Feature::Augmented)),
+        None if archive == Archive::Header && path.strip_prefix(b"scripts/").is_some_and(is_script_name) => {
+            Entry::Script
+        }
+        None => return Err(Error::UnknownEntry(archive)),
+    };
+    Ok(Name { entry, at: 0 })
 }
 
 /// Scripts are skipped, never stored, so it is enough that the name is one and has no directory.

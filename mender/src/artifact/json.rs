@@ -220,9 +220,9 @@ const DIGITS: &[u8] = b"0123456789";
 pub(super) struct Decoder {
     at: usize,
     end: usize,
-    /// The character of an escape, and how many of its bytes are missing; they are the last ones.
-    utf8: [u8; 4],
-    missing: usize,
+    /// The bytes of an escape's character that are missing, the next one lowest, and their number.
+    utf8: u32,
+    missing: u8,
 }
 
 impl Decoder {
@@ -230,7 +230,7 @@ impl Decoder {
         Decoder {
             at: span.start,
             end: span.end,
-            utf8: [0; 4],
+            utf8: 0,
             missing: 0,
         }
     }
@@ -238,19 +238,22 @@ impl Decoder {
     /// The next byte. `text` is the same text in every call, at least from where the decoder is on.
     pub(super) fn next(&mut self, text: &[u8]) -> Option<u8> {
         if self.missing == 0 {
-            let &byte = text.get(self.at..self.end)?.first()?;
+            let &byte = text.get(..self.end)?.get(self.at)?;
             if byte != b'\\' {
                 self.at += 1;
                 return Some(byte);
             }
             let (character, len) = escape(text, self.at)?;
             self.at += len;
-            self.missing = character.encode_utf8(&mut self.utf8).len();
-            self.utf8.rotate_left(self.missing);
+            let mut utf8 = [0; 4];
+            // A character has at most four bytes.
+            self.missing = character.encode_utf8(&mut utf8).len() as u8;
+            self.utf8 = u32::from_le_bytes(utf8);
         }
-        let byte = self.utf8.get(self.utf8.len() - self.missing).copied();
+        let [byte, ..] = self.utf8.to_le_bytes();
+        self.utf8 >>= 8;
         self.missing -= 1;
-        byte
+        Some(byte)
     }
 }
 
