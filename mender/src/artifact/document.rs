@@ -186,28 +186,41 @@ struct Reader<'t> {
     tokens: Tokenizer,
     /// Length of the records so far.
     stored: usize,
+    /// Why the document was refused, once it was.
+    error: Error,
 }
 
+/// The document was refused; the reason is in [`Reader::error`].
+struct Refused;
+
 impl Reader<'_> {
-    fn json(&self, fault: JsonFault, at: usize) -> Error {
-        json_error(self.document, fault, at)
+    #[inline(never)]
+    fn fail(&mut self, error: Error) -> Refused {
+        self.error = error;
+        Refused
     }
 
-    fn value(&self, rule: &Rule, fault: ValueFault) -> Error {
-        Error::Value {
+    #[inline(never)]
+    fn json(&mut self, fault: JsonFault, at: usize) -> Refused {
+        self.fail(json_error(self.document, fault, at))
+    }
+
+    #[inline(never)]
+    fn value(&mut self, rule: &Rule, fault: ValueFault) -> Refused {
+        self.fail(Error::Value {
             document: self.document,
             key: rule.named,
             fault,
-        }
+        })
     }
 
-    fn token(&mut self) -> Result<Token, Error> {
+    fn token(&mut self) -> Result<Token, Refused> {
         let token = self.tokens.next(self.text);
         token.map_err(|fault| self.json(fault, self.tokens.at))
     }
 
     /// Stores the last string as a record and returns where its text begins.
-    fn store(&mut self, tag: Tag, span: Span) -> Result<usize, Error> {
+    fn store(&mut self, tag: Tag, span: Span) -> Result<usize, Refused> {
         let start = self.stored + HEADER_LEN;
         let mut end = start;
         // Never true: each string brought two quotes and a separator, and `{"` of the first key was not stored.
@@ -274,132 +287,153 @@ pub(super) fn read(
         text,
         tokens: Tokenizer::new(),
         stored: 0,
+        error: Error::Truncated { offset: 0 },
     };
-    let mut place = Place::Document;
-    let mut keyed = None;
-    // Bit by bit the rules whose value has come.
-    let mut seen = 0_u32;
-    let mut device_types = 0_u32;
-    reader.token()?;
-    loop {
-        let token = reader.token()?;
-        let span = reader.tokens.span;
-        let unknown = || json_error(document, JsonFault::UnknownKey, span.start);
-        let (at, rule) = match token {
-            Token::Key => {
-                let found = find(rules, place, reader.text, Some(span)).ok_or_else(unknown)?;
-                let (_, rule) = found;
-                let start = match rule.keep_key {
-                    Some(tag) => reader.store(tag, span)?,
-                    None => 0,
-                };
-                let key = reader.text.get(start..reader.stored).unwrap_or(&[]);
-                if let Some(tag) = rule.clashes
-                    && header_info.any(tag, |text| !rule.key.is_empty() || text.as_bytes() == key)
-                {
-                    return Err(Error::Contradiction(Contradiction::Key));
-                }
-                keyed = Some(found);
-                continue;
-            }
-            Token::ObjectEnd | Token::ListEnd | Token::End => {
-                if reader.tokens.depth == 0 {
-                    break;
-                }
-                if let Some((at, rule)) = find(rules, place, reader.text, None)
-                    && rule.filled
-                    && seen & 1 << at == 0
-                {
-                    return Err(reader.value(rule, ValueFault::Empty));
-                }
-                let outer = rules.iter().find(|rule| rule.inner == place);
-                place = outer.map_or(Place::Document, |rule| rule.place);
-                continue;
-            }
-            Token::ObjectStart | Token::ListStart | Token::String | Token::Number | Token::Bool | Token::Null => {
-                let element = find(rules, place, reader.text, None);
-                keyed.take().or(element).ok_or_else(unknown)?
-            }
-        };
-        if rule.inner == Place::Payload && seen & 1 << at != 0 {
-            return Err(Error::NotSupported(Feature::SeveralPayloads));
-        }
-        if rule.values & bit(token) == 0 {
-            return Err(reader.value(rule, ValueFault::WrongType));
-        }
-        seen |= 1 << at;
-        if let Token::ObjectStart | Token::ListStart = token {
-            if rule.values == ANY {
-                let depth = reader.tokens.depth;
-                while reader.tokens.depth >= depth {
-                    reader.token()?;
-                }
-                continue;
-            }
-            if let Some(Tag::Clears) = rule.keep {
-                let at = reader.tokens.at;
-                reader.store(Tag::Clears, Span { start: at, end: at })?;
-            }
-            place = rule.inner;
-            continue;
-        }
-        let is_string = token == Token::String;
-        if is_string && rule.filled && !rule.key.is_empty() && span.start == span.end {
-            return Err(reader.value(rule, ValueFault::Empty));
-        }
-        if let (Some(tag), true) = (rule.keep, is_string) {
-            reader.store(tag, span)?;
-            if tag == Tag::DeviceType {
-                device_types += 1;
-                let allowed = u32::from(limits.device_types);
-                if device_types > allowed {
-                    return Err(Error::Limit {
-                        limit: Limit::DeviceTypes,
-                        allowed,
-                        needed: device_types,
-                    });
-                }
-            }
-        }
-        match rule.named {
-            Key::Type if document == Document::TypeInfo => {
-                let before = reader.stored;
-                let own = if is_string {
-                    let start = reader.store(Tag::PayloadType, span)?;
-                    reader.text.get(start..reader.stored)
-                } else {
-                    None
-                };
-                if own != header_info.first(Tag::PayloadType).map(str::as_bytes) {
-                    return Err(Error::Contradiction(Contradiction::Type));
-                }
-                reader.stored = before;
-            }
-            Key::Format if !json::is(reader.text, span, b"mender") => {
-                return Err(reader.value(rule, ValueFault::NotAllowed));
-            }
-            Key::Version => match number(reader.text.get(span.start..span.end).unwrap_or(&[]), 10) {
-                Some(3) => {}
-                None | Some(u32::MAX) => return Err(reader.value(rule, ValueFault::NotAllowed)),
-                Some(version) => return Err(Error::FormatVersion(version)),
-            },
-            Key::Type
-            | Key::Format
-            | Key::Payloads
-            | Key::Provides
-            | Key::ArtifactName
-            | Key::ArtifactGroup
-            | Key::Depends
-            | Key::DeviceType
-            | Key::Clears => {}
-        }
+    match reader.walk(rules, header_info, limits.device_types) {
+        Ok(()) => Ok(reader.stored),
+        Err(Refused) => Err(reader.error),
     }
-    for (at, rule) in rules.iter().enumerate() {
-        if rule.required && seen & 1 << at == 0 {
-            return Err(reader.value(rule, ValueFault::Missing));
+}
+
+impl Reader<'_> {
+    fn walk(
+        &mut self,
+        rules: &'static [Rule],
+        header_info: Records<'_>,
+        most_device_types: u16,
+    ) -> Result<(), Refused> {
+        let mut place = Place::Document;
+        let mut keyed = None;
+        // Bit by bit the rules whose value has come.
+        let mut seen = 0_u32;
+        let mut device_types = 0_u32;
+        self.token()?;
+        loop {
+            let token = self.token()?;
+            let span = self.tokens.span;
+            let (at, rule) = match token {
+                Token::Key => {
+                    let found = match find(rules, place, self.text, Some(span)) {
+                        Some(found) => found,
+                        None => return Err(self.json(JsonFault::UnknownKey, span.start)),
+                    };
+                    let (_, rule) = found;
+                    let start = match rule.keep_key {
+                        Some(tag) => self.store(tag, span)?,
+                        None => 0,
+                    };
+                    let key = self.text.get(start..self.stored).unwrap_or(&[]);
+                    if let Some(tag) = rule.clashes
+                        && header_info.any(tag, |text| !rule.key.is_empty() || text.as_bytes() == key)
+                    {
+                        return Err(self.fail(Error::Contradiction(Contradiction::Key)));
+                    }
+                    keyed = Some(found);
+                    continue;
+                }
+                Token::ObjectEnd | Token::ListEnd | Token::End => {
+                    if self.tokens.depth == 0 {
+                        break;
+                    }
+                    if let Some((at, rule)) = find(rules, place, self.text, None)
+                        && rule.filled
+                        && seen & 1 << at == 0
+                    {
+                        return Err(self.value(rule, ValueFault::Empty));
+                    }
+                    let outer = rules.iter().find(|rule| rule.inner == place);
+                    place = outer.map_or(Place::Document, |rule| rule.place);
+                    continue;
+                }
+                Token::ObjectStart | Token::ListStart | Token::String | Token::Number | Token::Bool | Token::Null => {
+                    let element = find(rules, place, self.text, None);
+                    match keyed.take().or(element) {
+                        Some(found) => found,
+                        // No place without a key or an element lets a value begin.
+                        None => return Err(self.json(JsonFault::UnknownKey, span.start)),
+                    }
+                }
+            };
+            if rule.inner == Place::Payload && seen & 1 << at != 0 {
+                return Err(self.fail(Error::NotSupported(Feature::SeveralPayloads)));
+            }
+            if rule.values & bit(token) == 0 {
+                return Err(self.value(rule, ValueFault::WrongType));
+            }
+            seen |= 1 << at;
+            if let Token::ObjectStart | Token::ListStart = token {
+                if rule.values == ANY {
+                    let depth = self.tokens.depth;
+                    while self.tokens.depth >= depth {
+                        self.token()?;
+                    }
+                    continue;
+                }
+                if let Some(Tag::Clears) = rule.keep {
+                    let at = self.tokens.at;
+                    self.store(Tag::Clears, Span { start: at, end: at })?;
+                }
+                place = rule.inner;
+                continue;
+            }
+            let is_string = token == Token::String;
+            if is_string && rule.filled && !rule.key.is_empty() && span.start == span.end {
+                return Err(self.value(rule, ValueFault::Empty));
+            }
+            if let (Some(tag), true) = (rule.keep, is_string) {
+                self.store(tag, span)?;
+                if tag == Tag::DeviceType {
+                    device_types += 1;
+                    let allowed = u32::from(most_device_types);
+                    if device_types > allowed {
+                        return Err(self.fail(Error::Limit {
+                            limit: Limit::DeviceTypes,
+                            allowed,
+                            needed: device_types,
+                        }));
+                    }
+                }
+            }
+            match rule.named {
+                Key::Type if self.document == Document::TypeInfo => {
+                    let before = self.stored;
+                    let own = if is_string {
+                        let start = self.store(Tag::PayloadType, span)?;
+                        self.text.get(start..self.stored)
+                    } else {
+                        None
+                    };
+                    if own != header_info.first(Tag::PayloadType).map(str::as_bytes) {
+                        return Err(self.fail(Error::Contradiction(Contradiction::Type)));
+                    }
+                    self.stored = before;
+                }
+                Key::Format if !json::is(self.text, span, b"mender") => {
+                    return Err(self.value(rule, ValueFault::NotAllowed));
+                }
+                Key::Version => match number(self.text.get(span.start..span.end).unwrap_or(&[]), 10) {
+                    Some(3) => {}
+                    None | Some(u32::MAX) => return Err(self.value(rule, ValueFault::NotAllowed)),
+                    Some(version) => return Err(self.fail(Error::FormatVersion(version))),
+                },
+                Key::Type
+                | Key::Format
+                | Key::Payloads
+                | Key::Provides
+                | Key::ArtifactName
+                | Key::ArtifactGroup
+                | Key::Depends
+                | Key::DeviceType
+                | Key::Clears => {}
+            }
         }
+        for (at, rule) in rules.iter().enumerate() {
+            if rule.required && seen & 1 << at == 0 {
+                return Err(self.value(rule, ValueFault::Missing));
+            }
+        }
+        Ok(())
     }
-    Ok(reader.stored)
 }
 
 /// The rule for a key, or for the elements of a list, and its number.

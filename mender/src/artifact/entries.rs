@@ -13,64 +13,8 @@ use super::limits::{Limit, Limits};
 use super::manifest::{self, Files, Sha256Sum, Sums};
 use super::records::{Records, Tag};
 use super::signature;
+use super::stage::Stage;
 use super::tar::{self, BLOCK_LEN, Kind};
-
-/// What may come next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    // In the artifact.
-    Version,
-    Manifest,
-    SignatureOrHeader,
-    Header,
-    // In `header.tar`.
-    HeaderInfo,
-    ScriptOrTypeInfo,
-    MetaDataOrEnd,
-    HeaderEnd,
-    /// In the artifact: `data/0000.tar`, or the end if there are no files.
-    Payload,
-    /// In `data/0000.tar`: a file, or the end if there was every one.
-    Files,
-    /// In the artifact: its end.
-    AfterPayload,
-    /// Behind the artifact's end blocks.
-    Ended,
-}
-
-impl Stage {
-    /// The entry that is required here.
-    fn required(self) -> Entry {
-        match self {
-            Stage::Version => Entry::Version,
-            Stage::Manifest => Entry::Manifest,
-            Stage::SignatureOrHeader | Stage::Header => Entry::Header,
-            Stage::HeaderInfo => Entry::HeaderInfo,
-            Stage::ScriptOrTypeInfo => Entry::TypeInfo,
-            Stage::Payload => Entry::Payload,
-            Stage::Files => Entry::File,
-            Stage::MetaDataOrEnd | Stage::HeaderEnd | Stage::AfterPayload | Stage::Ended => Entry::End,
-        }
-    }
-
-    /// The entry that may come before it.
-    fn optional(self) -> Option<Entry> {
-        match self {
-            Stage::SignatureOrHeader => Some(Entry::Signature),
-            Stage::ScriptOrTypeInfo => Some(Entry::Script),
-            Stage::MetaDataOrEnd => Some(Entry::MetaData),
-            Stage::Version
-            | Stage::Manifest
-            | Stage::Header
-            | Stage::HeaderInfo
-            | Stage::HeaderEnd
-            | Stage::Payload
-            | Stage::Files
-            | Stage::AfterPayload
-            | Stage::Ended => None,
-        }
-    }
-}
 
 /// What the bytes up to the end of the step are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -315,7 +259,10 @@ impl<'w> Entries<'w> {
             Step::Text(text) => {
                 let len = (self.end - self.start) as usize;
                 self.pad();
-                self.end_text(text, len).map_err(|error| self.fail(error))?;
+                let work = core::mem::take(&mut self.work);
+                let result = self.end_text(text, work, len);
+                self.work = work;
+                result?;
             }
             Step::File => {
                 self.pad();
@@ -475,32 +422,32 @@ impl<'w> Entries<'w> {
     fn begin_archive(&mut self, archive: Archive, stage: Stage, size: u32) -> Result<(), Refused> {
         self.archive = archive;
         self.stage = stage;
-        if size % BLOCK_LEN != 0 {
+        if !size.is_multiple_of(BLOCK_LEN) {
             return Err(self.tar_fault(TarFault::PartialBlock));
         }
         self.archive_end = self.offset + size;
         self.begin_block()
     }
 
-    /// An entry is complete in the work buffer.
-    fn end_text(&mut self, text: Text, len: usize) -> Result<(), Error> {
+    /// An entry of `len` bytes is complete in the work buffer, which is `work` meanwhile.
+    fn end_text(&mut self, text: Text, work: &mut [u8], len: usize) -> Result<(), Refused> {
         let limits = &self.limits;
-        let (kept, rest) = self.work.split_at_mut(self.kept.end.min(self.work.len()));
+        let (kept, rest) = work.split_at_mut(self.kept.end.min(work.len()));
         let data = rest.get_mut(..len).unwrap_or(&mut []);
         match text {
             Text::Version => {
                 self.hash.update(&*data);
                 finish(&mut self.hash, &mut self.sums.version);
-                document::read(Document::Version, data, Records(&[]), limits)?;
+                document::read(Document::Version, data, Records(&[]), limits).map_err(|error| self.fail(error))?;
                 self.stage = Stage::Manifest;
             }
             Text::Manifest => {
                 self.hash.update(&*data);
                 finish(&mut self.hash, &mut self.manifest_sha256);
                 let version = self.sums.version;
-                let files_len = manifest::compact(data, limits, &mut self.sums)?;
+                let files_len = manifest::compact(data, limits, &mut self.sums).map_err(|error| self.fail(error))?;
                 if self.sums.version != version {
-                    return Err(Error::Checksum(Checked::Version));
+                    return Err(self.fail(Error::Checksum(Checked::Version)));
                 }
                 self.kept.files = files_len;
                 self.kept.records = files_len;
@@ -508,7 +455,7 @@ impl<'w> Entries<'w> {
                 self.stage = Stage::SignatureOrHeader;
             }
             Text::Signature => {
-                signature::check(data).map_err(Error::Signature)?;
+                signature::check(data).map_err(|fault| self.fail(Error::Signature(fault)))?;
                 self.signed = true;
                 self.stage = Stage::Header;
             }
@@ -519,36 +466,35 @@ impl<'w> Entries<'w> {
                     (Document::TypeInfo, Stage::MetaDataOrEnd)
                 };
                 let header_info = Records(kept.get(self.kept.files..).unwrap_or(&[]));
-                self.kept.end += document::read(document, data, header_info, limits)?;
+                let stored = document::read(document, data, header_info, limits);
+                self.kept.end += stored.map_err(|error| self.fail(error))?;
                 self.kept.records = self.kept.end;
                 self.stage = stage;
             }
             Text::MetaData => {
                 if len > 0 {
-                    document::check(Document::MetaData, data, limits)?;
+                    document::check(Document::MetaData, data, limits).map_err(|error| self.fail(error))?;
                 }
                 self.kept.end += len;
                 self.stage = Stage::HeaderEnd;
             }
             Text::Pax | Text::LongName => {
                 let mut twice = false;
-                let archive = self.archive;
-                let tar_fault = |fault| Error::Tar { archive, fault };
                 let path = if text == Text::Pax {
-                    let pax = tar::pax(data).map_err(tar_fault)?;
+                    let pax = tar::pax(data).map_err(|fault| self.tar_fault(fault))?;
                     self.extension.pax = true;
                     self.extension.size = pax.size;
                     pax.path
                 } else {
-                    Some(tar::long_name(data).map_err(tar_fault)?)
+                    Some(tar::long_name(data).map_err(|fault| self.tar_fault(fault))?)
                 };
                 if let Some(path) = path {
                     let files = Files(kept.get(..self.kept.files).unwrap_or(&[]));
-                    let name = entry::resolve(archive, path, files)?;
+                    let name = entry::resolve(self.archive, path, files).map_err(|error| self.fail(error))?;
                     twice = self.extension.name.replace(name).is_some();
                 }
                 if twice {
-                    return Err(tar_fault(TarFault::ExtensionTwice));
+                    return Err(self.tar_fault(TarFault::ExtensionTwice));
                 }
             }
         }

@@ -159,20 +159,20 @@ impl Tokenizer {
 
     fn number(&mut self, text: &[u8]) -> Result<Token, JsonFault> {
         let start = self.at;
-        self.skip(text, b"-");
-        if !self.skip(text, b"0") {
+        self.skip(text, b'-', b'-');
+        if !self.skip(text, b'0', b'0') {
             self.digits(text)?;
         }
-        if self.skip(text, b".") {
+        if self.skip(text, b'.', b'.') {
             self.digits(text)?;
         }
-        if self.skip(text, b"eE") {
-            self.skip(text, b"+-");
+        if self.skip(text, b'e', b'e') || self.skip(text, b'E', b'E') {
+            let _ = self.skip(text, b'+', b'+') || self.skip(text, b'-', b'-');
             self.digits(text)?;
         }
         self.span = Span { start, end: self.at };
         // A digit behind a leading zero.
-        if self.skip(text, DIGITS) {
+        if self.skip(text, b'0', b'9') {
             self.at = self.span.end;
             return Err(JsonFault::Number);
         }
@@ -180,17 +180,17 @@ impl Tokenizer {
     }
 
     fn digits(&mut self, text: &[u8]) -> Result<(), JsonFault> {
-        let start = self.at;
-        while self.skip(text, DIGITS) {}
-        if self.at == start {
+        if !self.skip(text, b'0', b'9') {
             return Err(JsonFault::Number);
         }
+        while self.skip(text, b'0', b'9') {}
         Ok(())
     }
 
-    /// Passes over the next byte if it is one of `bytes`.
-    fn skip(&mut self, text: &[u8], bytes: &[u8]) -> bool {
-        let found = text.get(self.at).is_some_and(|byte| bytes.contains(byte));
+    /// Passes over the next byte if it is one from `first` to `last`.
+    #[inline(never)]
+    fn skip(&mut self, text: &[u8], first: u8, last: u8) -> bool {
+        let found = text.get(self.at).is_some_and(|byte| (first..=last).contains(byte));
         self.at += usize::from(found);
         found
     }
@@ -213,8 +213,6 @@ impl Tokenizer {
         }
     }
 }
-
-const DIGITS: &[u8] = b"0123456789";
 
 /// The bytes of a string, escapes decoded. Ends early if the text was not checked and an escape is malformed.
 pub(super) struct Decoder {

@@ -25,7 +25,8 @@
 //! | `entry.rs`, `manifest.rs` | names of entries; the manifest as a compact list |
 //! | `error.rs`, `limits.rs` | why an artifact is refused; what may be how large |
 //! | `tar.rs`, `json.rs`, `signature.rs`, `records.rs` | header blocks and PAX headers; strict JSON; the form of a signature; what is kept of the documents |
-//! | `number.rs`, `message.rs`, `fault.rs` | numbers in text; codes and their texts; lists of faults and names |
+//! | `stage.rs`, `number.rs`, `message.rs` | the order of entries; numbers in text; codes and their texts |
+//! | `fault.rs` | lists of faults and of names of parts |
 //!
 //! ```
 //! use mender::artifact::{Error, Event, Limits, Parser};
@@ -68,6 +69,7 @@ mod number;
 mod parser;
 mod records;
 mod signature;
+mod stage;
 mod tar;
 
 pub use error::Error;

@@ -4,12 +4,13 @@
 
 use sha2::Digest;
 
-use super::entries::{Entries, Refused, Stage, Step};
+use super::entries::{Entries, Refused, Step};
 use super::error::Error;
 use super::event::Event;
 use super::fault::Archive;
 use super::header::Header;
 use super::limits::Limits;
+use super::stage::Stage;
 
 /// A push parser for Mender artifacts, format version 3.
 ///
