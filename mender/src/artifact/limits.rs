@@ -36,11 +36,12 @@ pub struct Limits {
 
 impl Limits {
     /// For microcontrollers: five payload files with names of any allowed length, or eight with shorter ones; meta-data of
-    /// 1 KiB; twenty device types of 40 bytes; a handful of provides; the state scripts, signatures and PAX headers of the
-    /// real writer.
+    /// 1 KiB; twelve device types of 40 bytes, or more shorter ones; a handful of provides; the state scripts, signatures and
+    /// PAX headers of the real writer.
     ///
     /// Few artifacts use more than one of these limits, so [`work_len`](Limits::work_len) is rarely needed in full: a work
-    /// buffer of 1,850 bytes takes each of the first three alone, and five files beside the usual header.
+    /// buffer of 1,850 bytes takes each of these beside an otherwise usual artifact. What an artifact needs is what
+    /// `artifact-info` says.
     pub const DEFAULT: Limits = Limits {
         version_len: 64,
         manifest_len: 1040,

@@ -4,6 +4,7 @@ use core::hint::black_box;
 
 use mender::artifact::{Event, Limits, Parser};
 use mender::provides::{Provides, ProvidesBuf};
+use mender::text::{Describe, Text};
 use panic_halt as _;
 
 #[cortex_m_rt::entry]
@@ -21,8 +22,9 @@ fn parse() -> bool {
     for _ in 0..black_box(8) {
         let mut piece: &[u8] = black_box(&[0; 64]);
         loop {
-            let Ok((consumed, event)) = parser.feed(piece) else {
-                return false;
+            let (consumed, event) = match parser.feed(piece) {
+                Ok(fed) => fed,
+                Err(error) => return tell(&error),
             };
             piece = piece.get(consumed..).unwrap_or(&[]);
             match event {
@@ -45,6 +47,15 @@ fn parse() -> bool {
         }
     }
     parser.finish().is_ok()
+}
+
+/// Why the artifact is refused, as it reaches a deployment log.
+fn tell(error: &dyn Describe) -> bool {
+    let mut line = [0; 128];
+    let mut text = Text::new(&mut line);
+    error.describe(&mut text);
+    black_box(text.as_str());
+    false
 }
 
 /// Whether the artifact may be installed and its provides fit.
