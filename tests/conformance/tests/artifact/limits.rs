@@ -2,7 +2,7 @@
 
 use mender::artifact::{Error, Limit, Limits};
 
-use crate::builder::Parts;
+use crate::builder::{self, Parts};
 use crate::run::{Outcome, parse, parse_with};
 use crate::vectors;
 
@@ -265,4 +265,28 @@ fn what_the_bundled_modules_take_fits_by_default_in_a_client() {
         ..usual(&board)
     };
     assert_eq!(tells(&eight_files).files.len(), 8);
+}
+
+/// Lengths are counted in 32 bits.
+#[test]
+fn artifacts_of_4_gib_are_refused_by_name() {
+    let parts = Parts::default();
+    let good = parts.build();
+    let payload_at = good.len() - 1024 - parts.payload_tar().len() - 512;
+    for size in [u32::MAX as usize - 511, 1 << 32, (1 << 33) - 512] {
+        let mut bytes = good[..payload_at].to_vec();
+        bytes.extend(builder::block("data/0000.tar", size, b'0'));
+        bytes.extend(parts.payload_tar());
+        let outcome = parse(&bytes, &[512]);
+        let Err(Error::Limit { limit, allowed, needed }) = outcome.result else {
+            panic!("{size}: {:?}", outcome.result);
+        };
+        assert_eq!(limit, Limit::Artifact);
+        assert!(needed > allowed);
+        assert_eq!(outcome.header, None);
+    }
+    let mut bytes = good[..payload_at].to_vec();
+    bytes.extend(builder::block("data/0000.tar", 3 << 30, b'0'));
+    bytes.extend(parts.payload_tar());
+    assert_ne!(parse(&bytes, &[512]).header, None, "3 GiB are allowed");
 }
