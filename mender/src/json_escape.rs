@@ -3,31 +3,34 @@
 
 /// The character of the escape at `at`, and how many bytes it takes. A surrogate pair is one escape.
 pub(crate) fn escape(text: &[u8], at: usize) -> Option<(char, usize)> {
-    let simple = match text.get(at.checked_add(1)?)? {
-        b'"' => '"',
-        b'\\' => '\\',
-        b'/' => '/',
-        b'b' => '\u{8}',
-        b'f' => '\u{c}',
-        b'n' => '\n',
-        b'r' => '\r',
-        b't' => '\t',
-        b'u' => {
-            let first = unit(text, at)?;
-            if !(0xd800..0xdc00).contains(&first) {
-                return Some((char::from_u32(first)?, 6));
-            }
-            let second = unit(text, at + 6)?;
-            if !(0xdc00..0xe000).contains(&second) {
-                return None;
-            }
-            let code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-            return Some((char::from_u32(code)?, 12));
-        }
-        _ => return None,
-    };
-    Some((simple, 2))
+    let byte = *text.get(at.checked_add(1)?)?;
+    if byte != b'u' {
+        let (_, character) = SIMPLE.iter().find(|(letter, _)| *letter == byte)?;
+        return Some((char::from(*character), 2));
+    }
+    let first = unit(text, at)?;
+    if !(0xd800..0xdc00).contains(&first) {
+        return Some((char::from_u32(first)?, 6));
+    }
+    let second = unit(text, at + 6)?;
+    if !(0xdc00..0xe000).contains(&second) {
+        return None;
+    }
+    let code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+    Some((char::from_u32(code)?, 12))
 }
+
+/// The letters behind a backslash, and what they mean.
+const SIMPLE: [(u8, u8); 8] = [
+    (b'"', b'"'),
+    (b'\\', b'\\'),
+    (b'/', b'/'),
+    (b'b', 0x8),
+    (b'f', 0xc),
+    (b'n', b'\n'),
+    (b'r', b'\r'),
+    (b't', b'\t'),
+];
 
 /// The UTF-16 unit of `\uXXXX` at `at`.
 fn unit(text: &[u8], at: usize) -> Option<u32> {

@@ -14,6 +14,21 @@
 
 use core::fmt;
 
+use crate::text::{self, Describe, Text};
+
+/// What the codes of the provides mean.
+///
+/// | code | text |
+/// |---|---|
+/// | E240 | the stored provides are damaged |
+/// | E241 | the provides do not fit |
+/// | E242 | a provides key or value is too long |
+pub const CODES: &[(u16, &str)] = &[
+    (240, "the stored provides are damaged"),
+    (241, "the provides do not fit"),
+    (242, "a provides key or value is too long"),
+];
+
 /// Key of the artifact name among the provides, as the device API and `depends` know it.
 pub const ARTIFACT_NAME: &str = "artifact_name";
 /// Key of the artifact group among the provides.
@@ -26,9 +41,15 @@ const HEADER_LEN: usize = 3;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Malformed;
 
+impl Describe for Malformed {
+    fn describe(&self, out: &mut Text<'_>) {
+        out.cause(240, "the stored provides are damaged");
+    }
+}
+
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the stored provides are damaged")
+        text::display(self, f)
     }
 }
 
@@ -47,12 +68,23 @@ pub enum SetError {
     Length,
 }
 
+impl Describe for SetError {
+    fn describe(&self, out: &mut Text<'_>) {
+        match self {
+            SetError::Full { needed } => {
+                out.cause(241, "the provides do not fit");
+                out.push(": ");
+                out.number(u32::try_from(*needed).unwrap_or(u32::MAX));
+                out.push(" bytes are needed");
+            }
+            SetError::Length => out.cause(242, "a provides key or value is too long"),
+        }
+    }
+}
+
 impl fmt::Display for SetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SetError::Full { needed } => write!(f, "the provides do not fit: {needed} bytes are needed"),
-            SetError::Length => f.write_str("a provides key or value is too long"),
-        }
+        text::display(self, f)
     }
 }
 
@@ -205,7 +237,7 @@ impl<'b> ProvidesBuf<'b> {
             Ok(_) | Err(_) => return Err(SetError::Length),
         };
         let value_len = u16::try_from(value.len()).map_err(|_| SetError::Length)?;
-        self.remove_if(|k| k == key);
+        self.remove(key, |key, other| key == other);
         let [low, high] = value_len.to_le_bytes();
         let mut end = self.len;
         let needed = end + HEADER_LEN + key.len() + value.len();
@@ -222,14 +254,15 @@ impl<'b> ProvidesBuf<'b> {
 
     /// Removes every key that a `clears_artifact_provides` pattern matches (see [`pattern_matches`]).
     pub fn clear(&mut self, pattern: &str) {
-        self.remove_if(|key| pattern_matches(pattern, key));
+        self.remove(pattern, pattern_matches);
     }
 
-    fn remove_if(&mut self, mut gone: impl FnMut(&str) -> bool) {
+    /// Removes every key to which `text` is as asked.
+    fn remove(&mut self, text: &str, gone: fn(&str, &str) -> bool) {
         let mut at = 0;
         while let Some((key, value, _)) = self.buffer.get(at..self.len).and_then(split_pair) {
             let pair_len = HEADER_LEN + key.len() + value.len();
-            if gone(key) {
+            if gone(text, key) {
                 self.buffer.copy_within(at + pair_len..self.len, at);
                 self.len -= pair_len;
             } else {
@@ -244,20 +277,31 @@ impl<'b> ProvidesBuf<'b> {
 ///
 /// Works in linear time for the usual one or two stars, and never worse than key length times pattern length.
 pub fn pattern_matches(pattern: &str, key: &str) -> bool {
-    let Some((first, rest)) = pattern.split_once('*') else {
-        return pattern == key;
-    };
-    let Some(mut key) = key.strip_prefix(first) else {
-        return false;
-    };
-    let mut rest = rest;
-    // Every part between two stars takes its first occurrence: that leaves the most for those that follow.
-    while let Some((part, after)) = rest.split_once('*') {
-        let Some(at) = key.find(part) else { return false };
-        key = key.get(at + part.len()..).unwrap_or("");
-        rest = after;
+    // Byte by byte: both are UTF-8, in which no character begins inside of another.
+    let (mut pattern, mut key) = (pattern.as_bytes(), key.as_bytes());
+    // What is behind the last star, and the key from where that may begin next. What is before it took its first occurrence:
+    // that leaves the most for the rest.
+    let mut star: Option<(&[u8], &[u8])> = None;
+    loop {
+        match (pattern, key) {
+            ([b'*', after @ ..], _) => {
+                star = Some((after, key));
+                pattern = after;
+                continue;
+            }
+            ([], []) => return true,
+            ([wanted, after @ ..], [byte, rest @ ..]) if wanted == byte => {
+                (pattern, key) = (after, rest);
+                continue;
+            }
+            _ => {}
+        }
+        let Some((after, [_, rest @ ..])) = star else {
+            return false;
+        };
+        star = Some((after, rest));
+        (pattern, key) = (after, rest);
     }
-    key.ends_with(rest)
 }
 
 #[cfg(test)]
@@ -287,6 +331,23 @@ mod tests {
         ];
         for (pattern, key, expected) in cases {
             assert_eq!(pattern_matches(pattern, key), expected, "{pattern} on {key}");
+        }
+    }
+
+    #[test]
+    fn every_code_has_its_text() {
+        for (code, text) in CODES {
+            let errors: [&dyn Describe; 3] = [&Malformed, &SetError::Full { needed: 7 }, &SetError::Length];
+            let described = errors.into_iter().any(|error| {
+                let mut buffer = [0; 64];
+                let mut out = Text::new(&mut buffer);
+                error.describe(&mut out);
+                let mut buffer = [0; 64];
+                let mut expected = Text::new(&mut buffer);
+                expected.cause(*code, text);
+                out.as_str().starts_with(expected.as_str())
+            });
+            assert!(described, "E{code}");
         }
     }
 

@@ -1,6 +1,9 @@
 //! Prints what is in a Mender artifact, read with the client's own parser: what this program takes, a device with
 //! large enough limits takes, and what it refuses, a device refuses for the same reason.
 
+mod device;
+mod explain;
+
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -10,35 +13,67 @@ use clap::Parser as _;
 use mender::artifact::{Event, Header, Limits, Parser};
 use serde_json::{Map, Value, json};
 
-/// Print what is in a Mender artifact, as JSON
+/// Print what is in a Mender artifact, as JSON; or what a code from a device means
 #[derive(clap::Parser)]
 #[command(
     version,
+    override_usage = "artifact-info <FILE> [LIMITS OF THE DEVICE]\n       artifact-info --explain <CODE>...",
     long_about = "Reads a Mender artifact (a .mender file, format version 3) with the parser that runs on the device, \
                   checks everything that the device checks (order, checksums, documents, the end of the file), and \
                   prints as JSON what is in it.\n\n\
-                  A malformed artifact is refused with the reason on standard error. The signature is not verified.",
-    after_help = "Exit status: 0 if the artifact is good, 1 if it is refused or cannot be read, 2 for wrong usage.\n\n\
+                  A malformed artifact is refused with the reason on standard error. The signature is not verified.\n\n\
+                  A device has less memory than this program. The part \"device_limits\" of the output says what in the \
+                  artifact is too large for a device: \"exceeded\" has each limit with its value on the device and the \
+                  one that the artifact needs, and is empty if the artifact fits; \"work_len_needed\" is the length of \
+                  the work buffer that it needs. The limits are the client's defaults; give those of your device by the \
+                  flags if it has others.",
+    after_help = "Exit status: 0 if the artifact is good, 1 if it is refused or cannot be read, 2 for wrong usage or an unknown \
+                  code.\n\n\
                   Examples:\n  \
                   artifact-info release-1.mender\n  \
                   artifact-info release-1.mender | jq .provides\n  \
-                  curl -s https://example.com/release-1.mender | artifact-info -\n\n\
+                  artifact-info release-1.mender --meta-data-len 256 --work-len 1024 | jq .device_limits\n  \
+                  curl -s https://example.com/release-1.mender | artifact-info -\n  \
+                  artifact-info --explain E145\n  \
+                  artifact-info --explain E158 E225 44\n\n\
                   Write an artifact that a microcontroller can read:\n  \
-                  mender-artifact write module-image -T zephyr-image -n release-1 -c my-board -f zephyr.signed.bin \\\n    \
+                  mender-artifact write module-image -T zephyr-image -n release-1 -t my-board -f zephyr.signed.bin \\\n    \
                   --compression none -o release-1.mender"
 )]
 struct Arguments {
     /// The artifact; - reads standard input
-    file: PathBuf,
+    #[arg(required_unless_present = "explain")]
+    file: Option<PathBuf>,
+
+    /// Print the text of a code (E145 or 145) that a device sent in the place of a text; with what followed it, the whole
+    /// message
+    #[arg(long, value_name = "CODE", num_args = 1.., conflicts_with = "file")]
+    explain: Option<Vec<String>>,
+
+    #[command(flatten)]
+    device: device::Device,
 }
 
 fn main() -> ExitCode {
-    let Arguments { file } = Arguments::parse();
-    let result = open(&file).and_then(|input| describe(input).map_err(|error| format!("{}: {error}", file.display())));
-    let printed = result.and_then(|description| {
-        let text = format!("{description:#}\n");
+    let arguments = Arguments::parse();
+    let text = match (arguments.explain, arguments.file) {
+        (Some(words), _) => match explain::explain(&words) {
+            Ok(text) => Ok(text),
+            Err(message) => {
+                eprintln!("artifact-info: {message}");
+                return ExitCode::from(2);
+            }
+        },
+        (None, Some(file)) => read(&file)
+            .and_then(|artifact| describe(&artifact, &arguments.device).map_err(|error| error.to_string()))
+            .map(|description| format!("{description:#}"))
+            .map_err(|error| format!("{}: {error}", file.display())),
+        // One of them is required.
+        (None, None) => Ok(String::new()),
+    };
+    let printed = text.and_then(|text| {
         io::stdout()
-            .write_all(text.as_bytes())
+            .write_all(format!("{text}\n").as_bytes())
             .map_err(|error| format!("standard output: {error}"))
     });
     match printed {
@@ -50,49 +85,42 @@ fn main() -> ExitCode {
     }
 }
 
-fn open(file: &Path) -> Result<Box<dyn Read>, String> {
-    if file == Path::new("-") {
-        return Ok(Box::new(io::stdin()));
-    }
-    match File::open(file) {
-        Ok(input) => Ok(Box::new(input)),
-        Err(error) => Err(format!("{}: {error}", file.display())),
-    }
+fn read(file: &Path) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let result = if file == Path::new("-") {
+        io::stdin().read_to_end(&mut bytes)
+    } else {
+        File::open(file).and_then(|mut file| file.read_to_end(&mut bytes))
+    };
+    result.map(|_| bytes).map_err(|error| error.to_string())
 }
 
 /// Reads a whole artifact; `Err` is the reason for which it is refused.
-fn describe(mut input: impl Read) -> Result<Value, Box<dyn std::error::Error>> {
+fn describe(artifact: &[u8], device: &device::Device) -> Result<Value, Box<dyn std::error::Error>> {
     let mut work = vec![0; Limits::GENEROUS.work_len()];
     let mut parser = Parser::new(Limits::GENEROUS, &mut work);
     let mut files = Vec::new();
     let mut file_len = 0;
-    let mut buffer = vec![0; 65536];
+    let mut rest = artifact;
     loop {
-        let len = match input.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(len) => len,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error.into()),
-        };
-        let mut rest = &buffer[..len];
-        loop {
-            let (consumed, event) = parser.feed(rest)?;
-            rest = &rest[consumed..];
-            match event {
-                Event::NeedInput => break,
-                Event::File { len } => file_len = len,
-                Event::FileEnd => {
-                    let sha256 = parser.file_sha256().map(|sum| hex(sum));
-                    files.push(json!({"name": parser.file_name(), "size": file_len, "sha256": sha256}));
-                }
-                Event::Header | Event::Data(_) => {}
+        let (consumed, event) = parser.feed(rest)?;
+        rest = &rest[consumed..];
+        match event {
+            Event::NeedInput => break,
+            Event::File { len } => file_len = len,
+            Event::FileEnd => {
+                let sha256 = parser.file_sha256().map(|sum| hex(sum));
+                files.push(json!({"name": parser.file_name(), "size": file_len, "sha256": sha256}));
             }
+            Event::Header | Event::Data(_) => {}
         }
     }
     parser.finish()?;
     // A complete artifact has a header.
     let header = parser.header().ok_or("no header")?;
-    Ok(to_json(&header, files))
+    let mut description = to_json(&header, files);
+    description["device_limits"] = device.check(artifact)?;
+    Ok(description)
 }
 
 fn to_json(header: &Header<'_>, files: Vec<Value>) -> Value {

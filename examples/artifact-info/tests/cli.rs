@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 fn vectors() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/artifacts")
@@ -142,7 +142,106 @@ fn wrong_usage_and_help() {
         "artifact-info -",
         "--compression none",
         "- reads standard input",
+        "-t my-board",
+        "--meta-data-len <NUMBER>",
+        "--work-len <NUMBER>",
+        "--explain <CODE>...",
+        "device_limits",
     ] {
         assert!(help.contains(taught), "{taught}: {help}");
     }
+}
+
+#[test]
+fn says_which_limits_of_the_device_are_exceeded() {
+    let limits = |arguments: &[&str]| printed(&run(arguments))["device_limits"].clone();
+    let fits = limits(&["ok/meta-simple.mender"]);
+    assert_eq!(fits["exceeded"], json!([]));
+    let needed = fits["work_len_needed"].as_u64().unwrap();
+    assert!((300..1850).contains(&needed), "{needed}");
+    let (enough, less) = (needed.to_string(), (needed - 1).to_string());
+    assert_eq!(limits(&["ok/meta-simple.mender", "--work-len", &enough]), fits);
+    let expected = json!([{"limit": "work_len", "allowed": needed - 1, "needed": needed}]);
+    assert_eq!(
+        limits(&["ok/meta-simple.mender", "--work-len", &less])["exceeded"],
+        expected
+    );
+
+    let all = limits(&[
+        "ok/files-4.mender",
+        "--version-len=30",
+        "--manifest-len=100",
+        "--files=1",
+        "--name-len=2",
+        "--header-info-len=20",
+        "--device-types=0",
+        "--type-info-len=10",
+        "--json-depth=1",
+    ]);
+    let exceeded = all["exceeded"].as_array().unwrap();
+    let find = |limit: &str| exceeded.iter().find(|entry| entry["limit"] == limit).unwrap();
+    assert_eq!(
+        *find("version_len"),
+        json!({"limit": "version_len", "allowed": 30, "needed": 31})
+    );
+    assert_eq!(*find("files"), json!({"limit": "files", "allowed": 1, "needed": 4}));
+    assert_eq!(
+        *find("json_depth"),
+        json!({"limit": "json_depth", "allowed": 1, "needed": 3})
+    );
+    assert_eq!(exceeded.len(), 8, "{all}");
+    for entry in exceeded {
+        assert!(entry["needed"].as_u64() > entry["allowed"].as_u64(), "{entry}");
+    }
+    let meta_data = limits(&["ok/meta-simple.mender", "--meta-data-len", "1"]);
+    assert_eq!(meta_data["exceeded"][0]["limit"], "meta_data_len");
+    let long_name = limits(&["ok/longname-200.mender", "--extension-len=100"]);
+    let names: Vec<_> = long_name["exceeded"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["limit"].clone())
+        .collect();
+    assert_eq!(names, ["name_len", "extension_len"]);
+    let signed = limits(&["ok/signed-ecdsa.mender", "--signature-len=87"]);
+    assert_eq!(
+        signed["exceeded"],
+        json!([{"limit": "signature_len", "allowed": 87, "needed": 88}])
+    );
+}
+
+#[test]
+fn explains_codes() {
+    for (arguments, text) in [
+        (&["--explain", "E190"][..], "manifest.sig: not one line of base64\n"),
+        (&["--explain", "190"], "manifest.sig: not one line of base64\n"),
+        (&["--explain", "E145"], "expected …, found …\n"),
+        (
+            &["--explain", "E158", "E225", "44"],
+            "header-info: a key occurs twice (at byte 44)\n",
+        ),
+        (
+            &["--explain", "E158 E225 44"],
+            "header-info: a key occurs twice (at byte 44)\n",
+        ),
+        (
+            &["--explain", "E207", "boot"],
+            "the artifact depends on \"boot\", which is not provided\n",
+        ),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), text);
+    }
+    for unknown in ["E0", "E99999", "x", "", "E-1"] {
+        let output = run(&["--explain", unknown]);
+        assert_eq!(output.status.code(), Some(2), "{unknown}");
+        assert!(output.stdout.is_empty());
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            message.starts_with("artifact-info: ") && message.contains("is no code"),
+            "{message}"
+        );
+    }
+    assert_eq!(run(&["--explain", "E190", "--work-len", "x"]).status.code(), Some(2));
 }

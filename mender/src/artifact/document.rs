@@ -1,531 +1,446 @@
-//! The JSON documents of an artifact: checked, and what a client needs of them stored in the same bytes.
+//! The JSON documents of an artifact: checked, and what a client needs of them stored as records in the same bytes.
 //!
-//! header-info and type-info become a list of records
+//! The records are never longer than the JSON they come from: a string in JSON has two quotes and a separator, a record three
+//! bytes besides the text.
 //!
-//! ```text
-//! +---------+--------------+------------------------------+
-//! | tag: u8 | len: u16, LE | text, JSON escapes decoded   |
-//! +---------+--------------+------------------------------+
-//! ```
-//!
-//! which is never longer than the JSON it comes from: a string in JSON has two quotes and a separator. A key of
-//! `artifact_depends` is followed by the records of its values, a key of `artifact_provides` by its value.
-//!
-//! Rules: spec of the artifact format, sections 3 and 6.
+//! Rules: spec of the artifact format, sections 3 and 6. They are tables here, one per document, and one walk for all.
 
-use super::error::{Document, DocumentFault, Error, Feature, JsonFault, Key};
-use super::json::{self, Span, Token, Tokenizer};
+use super::error::Error;
+use super::fault::{Contradiction, Document, Feature, JsonFault, Key, ValueFault};
+use super::json::{self, Decoder, Refusal, Span, Token, Tokenizer};
 use super::limits::{Limit, Limits};
-use crate::json_escape::escape;
+use super::number::number;
+use super::records::{HEADER_LEN, Records, Tag};
 
-const RECORD_HEADER_LEN: usize = 3;
-
-/// What a record says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tag {
-    PayloadType = 1,
-    ArtifactName = 2,
-    ArtifactGroup = 3,
-    DeviceType = 4,
-    DependsKey = 5,
-    DependsValue = 6,
-    ProvidesKey = 7,
-    ProvidesValue = 8,
-    /// `clears_artifact_provides` is there; an empty text. Its patterns follow.
-    Clears = 9,
-    ClearsPattern = 10,
+/// Where in a document: inside of which object or list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The outermost object.
+    Document,
+    Payloads,
+    Payload,
+    Provides,
+    Depends,
+    DeviceTypes,
+    DependsValues,
+    Clears,
+    /// In what is passed over.
+    Ignored,
 }
 
-impl Tag {
-    fn from_byte(byte: u8) -> Option<Tag> {
-        [
-            Tag::PayloadType,
-            Tag::ArtifactName,
-            Tag::ArtifactGroup,
-            Tag::DeviceType,
-            Tag::DependsKey,
-            Tag::DependsValue,
-            Tag::ProvidesKey,
-            Tag::ProvidesValue,
-            Tag::Clears,
-            Tag::ClearsPattern,
-        ]
-        .into_iter()
-        .find(|tag| *tag as u8 == byte)
+/// What may be in a place.
+struct Rule {
+    place: Place,
+    /// The key; empty for the elements of a list and for every key that has no rule of its own.
+    key: &'static [u8],
+    /// The key in messages.
+    named: Key,
+    /// The tokens that a value may begin with, as [`bit`]s.
+    values: u16,
+    /// Where the elements of the value are.
+    inner: Place,
+    /// As what the key is stored.
+    keep_key: Option<Tag>,
+    /// As what the value is stored, if it is a string; of a list that there is one.
+    keep: Option<Tag>,
+    /// The document must have it.
+    required: bool,
+    /// A string must have a character; a list must have this element.
+    filled: bool,
+    /// Header-info must have no such record: with the same text, if this is the rule for every other key.
+    clashes: Option<Tag>,
+}
+
+const fn bit(token: Token) -> u16 {
+    1 << token as u8
+}
+
+const STRING: u16 = bit(Token::String);
+const NULL: u16 = bit(Token::Null);
+const NUMBER: u16 = bit(Token::Number);
+const OBJECT: u16 = bit(Token::ObjectStart);
+const LIST: u16 = bit(Token::ListStart);
+const ANY: u16 = u16::MAX;
+
+const fn rule(place: Place, key: &'static [u8], named: Key, values: u16) -> Rule {
+    Rule {
+        place,
+        key,
+        named,
+        values,
+        inner: Place::Ignored,
+        keep_key: None,
+        keep: None,
+        required: false,
+        filled: false,
+        clashes: None,
     }
 }
 
-/// Iterator over records.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Records<'w>(pub(super) &'w [u8]);
+impl Rule {
+    const fn inner(self, inner: Place) -> Rule {
+        Rule { inner, ..self }
+    }
 
-impl<'w> Records<'w> {
-    pub(super) fn first(mut self, wanted: Tag) -> Option<&'w str> {
-        self.find(|(tag, _)| *tag == wanted).map(|(_, text)| text)
+    const fn keep(self, tag: Tag) -> Rule {
+        Rule {
+            keep: Some(tag),
+            ..self
+        }
+    }
+
+    const fn keep_key(self, tag: Tag) -> Rule {
+        Rule {
+            keep_key: Some(tag),
+            ..self
+        }
+    }
+
+    const fn required(self) -> Rule {
+        Rule { required: true, ..self }
+    }
+
+    const fn filled(self) -> Rule {
+        Rule { filled: true, ..self }
+    }
+
+    const fn clashes(self, tag: Tag) -> Rule {
+        Rule {
+            clashes: Some(tag),
+            ..self
+        }
     }
 }
 
-impl<'w> Iterator for Records<'w> {
-    type Item = (Tag, &'w str);
+static VERSION: [Rule; 2] = [
+    rule(Place::Document, b"version", Key::Version, NUMBER).required(),
+    rule(Place::Document, b"format", Key::Format, STRING).required(),
+];
 
-    fn next(&mut self) -> Option<(Tag, &'w str)> {
-        let &[tag, low, high, ref rest @ ..] = self.0 else {
-            return None;
-        };
-        let (text, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes([low, high])))?;
-        self.0 = rest;
-        Some((Tag::from_byte(tag)?, core::str::from_utf8(text).ok()?))
-    }
-}
+static HEADER_INFO: [Rule; 11] = [
+    rule(Place::Document, b"payloads", Key::Payloads, LIST)
+        .inner(Place::Payloads)
+        .required(),
+    rule(Place::Payloads, b"", Key::Payloads, OBJECT)
+        .inner(Place::Payload)
+        .filled(),
+    rule(Place::Payload, b"type", Key::Type, STRING | NULL)
+        .keep(Tag::PayloadType)
+        .filled()
+        .required(),
+    rule(Place::Document, b"artifact_provides", Key::Provides, OBJECT).inner(Place::Provides),
+    rule(Place::Provides, b"artifact_name", Key::ArtifactName, STRING)
+        .keep(Tag::ArtifactName)
+        .filled()
+        .required(),
+    rule(Place::Provides, b"artifact_group", Key::ArtifactGroup, STRING).keep(Tag::ArtifactGroup),
+    rule(Place::Document, b"artifact_depends", Key::Depends, OBJECT).inner(Place::Depends),
+    rule(Place::Depends, b"device_type", Key::DeviceType, LIST)
+        .inner(Place::DeviceTypes)
+        .required(),
+    rule(Place::DeviceTypes, b"", Key::DeviceType, STRING)
+        .keep(Tag::DeviceType)
+        .filled(),
+    // Both real readers ignore keys that they do not know here. Here every key counts as a dependency: no writer makes one,
+    // and to ignore a condition could install what does not fit.
+    rule(Place::Depends, b"", Key::Depends, LIST)
+        .inner(Place::DependsValues)
+        .keep_key(Tag::DependsKey),
+    rule(Place::DependsValues, b"", Key::Depends, STRING).keep(Tag::DependsValue),
+];
+
+static TYPE_INFO: [Rule; 12] = [
+    // An empty type (mender-artifact before 4.3.1 wrote it for rootfs-image) is refused as well.
+    rule(Place::Document, b"type", Key::Type, STRING | NULL)
+        .filled()
+        .required(),
+    rule(Place::Document, b"artifact_provides", Key::Provides, OBJECT).inner(Place::Provides),
+    rule(Place::Provides, b"artifact_name", Key::Provides, STRING).clashes(Tag::ArtifactName),
+    rule(Place::Provides, b"artifact_group", Key::Provides, STRING)
+        .keep_key(Tag::ProvidesKey)
+        .keep(Tag::ProvidesValue)
+        .clashes(Tag::ArtifactGroup),
+    rule(Place::Provides, b"", Key::Provides, STRING)
+        .keep_key(Tag::ProvidesKey)
+        .keep(Tag::ProvidesValue),
+    rule(Place::Document, b"artifact_depends", Key::Depends, OBJECT).inner(Place::Depends),
+    rule(Place::Depends, b"device_type", Key::Depends, LIST).clashes(Tag::DeviceType),
+    rule(Place::Depends, b"", Key::Depends, STRING | LIST)
+        .inner(Place::DependsValues)
+        .keep_key(Tag::DependsKey)
+        .keep(Tag::DependsValue)
+        .clashes(Tag::DependsKey),
+    rule(Place::DependsValues, b"", Key::Depends, STRING).keep(Tag::DependsValue),
+    rule(Place::Document, b"clears_artifact_provides", Key::Clears, LIST)
+        .inner(Place::Clears)
+        .keep(Tag::Clears),
+    rule(Place::Clears, b"", Key::Clears, STRING).keep(Tag::ClearsPattern),
+    // All real readers ignore unknown keys here.
+    rule(Place::Document, b"", Key::Clears, ANY),
+];
 
 /// A document that is being read, and overwritten by its records from the beginning on.
-struct Reader<'w> {
+struct Reader<'t> {
     document: Document,
-    text: &'w mut [u8],
+    text: &'t mut [u8],
     tokens: Tokenizer,
     /// Length of the records so far.
     stored: usize,
+    /// Why the document was refused, once it was.
+    error: Error,
 }
 
-impl<'w> Reader<'w> {
-    /// Checks the whole text and enters the outermost object.
-    fn new(document: Document, text: &'w mut [u8], limits: &Limits) -> Result<Reader<'w>, Error> {
-        json::check(text, limits.json_depth).map_err(|fault| json_error(document, fault, limits))?;
-        let mut reader = Reader {
-            document,
-            text,
-            tokens: Tokenizer::new(json::MAX_DEPTH),
-            stored: 0,
-        };
-        reader.token()?;
-        Ok(reader)
+/// The document was refused; the reason is in [`Reader::error`].
+struct Refused;
+
+impl Reader<'_> {
+    #[inline(never)]
+    fn fail(&mut self, error: Error) -> Refused {
+        self.error = error;
+        Refused
     }
 
-    fn fail(&self, fault: DocumentFault) -> Error {
-        Error::Document {
+    #[inline(never)]
+    fn json(&mut self, fault: JsonFault, at: usize) -> Refused {
+        self.fail(json_error(self.document, fault, at))
+    }
+
+    #[inline(never)]
+    fn value(&mut self, rule: &Rule, fault: ValueFault) -> Refused {
+        self.fail(Error::Value {
             document: self.document,
+            key: rule.named,
             fault,
-        }
-    }
-
-    fn token(&mut self) -> Result<Token, Error> {
-        self.tokens.next(self.text).map_err(|(fault, at)| {
-            self.fail(DocumentFault::Json {
-                fault,
-                at: u32::try_from(at).unwrap_or(u32::MAX),
-            })
         })
     }
 
-    /// The next key of an object that was entered, or `None` at its end. The value before was read completely.
-    fn key(&mut self) -> Result<Option<Span>, Error> {
-        match self.token()? {
-            Token::Key(span) => Ok(Some(span)),
-            Token::ObjectEnd => Ok(None),
-            Token::ObjectStart
-            | Token::ListStart
-            | Token::ListEnd
-            | Token::String(_)
-            | Token::Number(_)
-            | Token::Bool
-            | Token::Null
-            | Token::End => Err(self.unexpected()),
-        }
+    fn token(&mut self) -> Result<Token, Refused> {
+        let token = self.tokens.next(self.text);
+        token.map_err(|fault| self.json(fault, self.tokens.at))
     }
 
-    /// The next string of a list that was entered, or `None` at its end.
-    fn item(&mut self, key: Key) -> Result<Option<Span>, Error> {
-        match self.token()? {
-            Token::ListEnd => Ok(None),
-            token => self.as_string(token, key).map(Some),
-        }
-    }
-
-    /// Stores all strings of a list that was entered; returns their number.
-    fn store_items(&mut self, tag: Tag, key: Key) -> Result<u16, Error> {
-        let mut count = 0_u16;
-        while let Some(value) = self.item(key)? {
-            self.store(tag, &value)?;
-            count = count.saturating_add(1);
-        }
-        Ok(count)
-    }
-
-    /// Enters an object or list, or reads a value, of which only one kind will do.
-    fn expect(&mut self, expected: Token, key: Key) -> Result<(), Error> {
-        if self.token()? == expected {
-            Ok(())
-        } else {
-            Err(self.fail(DocumentFault::WrongType(key)))
-        }
-    }
-
-    fn string(&mut self, key: Key) -> Result<Span, Error> {
-        let token = self.token()?;
-        self.as_string(token, key)
-    }
-
-    fn as_string(&self, token: Token, key: Key) -> Result<Span, Error> {
-        token.string().ok_or(self.fail(DocumentFault::WrongType(key)))
-    }
-
-    fn skip_value(&mut self) -> Result<(), Error> {
-        let mut open = 0_u32;
-        loop {
-            match self.token()? {
-                Token::ObjectStart | Token::ListStart => open += 1,
-                Token::ObjectEnd | Token::ListEnd => open = open.saturating_sub(1),
-                Token::Key(_) => continue,
-                Token::String(_) | Token::Number(_) | Token::Bool | Token::Null => {}
-                Token::End => return Err(self.unexpected()),
-            }
-            if open == 0 {
-                return Ok(());
-            }
-        }
-    }
-
-    fn unexpected(&self) -> Error {
-        self.fail(DocumentFault::Json {
-            fault: JsonFault::Unexpected,
-            at: 0,
-        })
-    }
-
-    fn is(&self, span: &Span, text: &str) -> bool {
-        json::is(self.text, span, text)
-    }
-
-    fn unknown(&self, key: &Span) -> Error {
-        self.fail(DocumentFault::UnknownKey {
-            at: u32::try_from(key.start).unwrap_or(u32::MAX),
-        })
-    }
-
-    /// Stores a string that the last token gave.
-    fn store(&mut self, tag: Tag, span: &Span) -> Result<(), Error> {
-        let start = self.stored + RECORD_HEADER_LEN;
+    /// Stores the last string as a record and returns where its text begins.
+    fn store(&mut self, tag: Tag, span: Span) -> Result<usize, Refused> {
+        let start = self.stored + HEADER_LEN;
         let mut end = start;
         // Never true: each string brought two quotes and a separator, and `{"` of the first key was not stored.
         // The text must not be overwritten before it was read.
         if start > span.start {
-            return Err(self.unexpected());
+            return Err(self.json(JsonFault::Unexpected, span.start));
         }
-        let mut at = span.start;
-        while at < span.end {
-            let mut utf8 = [0; 4];
-            let (bytes, len) = match self.text.get(at) {
-                Some(b'\\') => {
-                    let (character, len) = escape(self.text, at).ok_or(self.unexpected())?;
-                    (character.encode_utf8(&mut utf8).as_bytes(), len)
-                }
-                Some(&byte) => {
-                    utf8 = [byte, 0, 0, 0];
-                    (utf8.get(..1).unwrap_or(&[]), 1)
-                }
-                None => return Err(self.unexpected()),
-            };
-            if let Some(target) = self.text.get_mut(end..end + bytes.len()) {
-                target.copy_from_slice(bytes);
+        let mut decoder = Decoder::new(span);
+        while let Some(byte) = decoder.next(self.text) {
+            if let Some(place) = self.text.get_mut(end) {
+                *place = byte;
             }
-            end += bytes.len();
-            at += len;
+            end += 1;
         }
-        self.put_header(tag, end - start)?;
-        self.stored = end;
-        Ok(())
-    }
-
-    /// Stores a record without text.
-    fn store_mark(&mut self, tag: Tag) -> Result<(), Error> {
-        self.put_header(tag, 0)?;
-        self.stored += RECORD_HEADER_LEN;
-        Ok(())
-    }
-
-    fn put_header(&mut self, tag: Tag, len: usize) -> Result<(), Error> {
-        let too_long = Error::Limit {
-            limit: match self.document {
-                Document::TypeInfo => Limit::TypeInfo,
-                Document::HeaderInfo | Document::Version | Document::MetaData => Limit::HeaderInfo,
-            },
-            allowed: u64::from(u16::MAX),
-            needed: len as u64,
-        };
-        let [low, high] = u16::try_from(len).map_err(|_| too_long)?.to_le_bytes();
-        if let Some(header) = self.text.get_mut(self.stored..self.stored + RECORD_HEADER_LEN) {
+        // A document has at most 65535 bytes.
+        let [low, high, ..] = (end - start).to_le_bytes();
+        if let Some(header) = self.text.get_mut(self.stored..start) {
             header.copy_from_slice(&[tag as u8, low, high]);
         }
-        Ok(())
-    }
-
-    /// Reads the type of a payload: a string that is not empty, or null.
-    fn payload_type(&mut self) -> Result<Option<Span>, Error> {
-        match self.token()? {
-            Token::Null => Ok(None),
-            token => match self.as_string(token, Key::Type)? {
-                span if span.is_empty() => Err(self.fail(DocumentFault::Empty(Key::Type))),
-                span => Ok(Some(span)),
-            },
-        }
+        self.stored = end;
+        Ok(start)
     }
 }
 
-fn json_error(document: Document, (fault, at): (JsonFault, usize), limits: &Limits) -> Error {
-    match fault {
-        JsonFault::TooDeep => {
-            let allowed = limits.json_depth.min(json::MAX_DEPTH);
+fn json_error(document: Document, fault: JsonFault, at: usize) -> Error {
+    Error::Json {
+        document,
+        fault,
+        at: u32::try_from(at).unwrap_or(u32::MAX),
+    }
+}
+
+/// Checks that a document is strict JSON: all that is asked of meta-data, which stays as it is.
+pub(super) fn check(document: Document, text: &[u8], limits: &Limits) -> Result<(), Error> {
+    json::check(text, limits.json_depth).map_err(|refusal| match refusal {
+        Refusal::Fault { fault, at } => json_error(document, fault, at),
+        Refusal::TooDeep => {
+            let allowed = u32::from(limits.json_depth.min(json::MAX_DEPTH));
             Error::Limit {
                 limit: Limit::JsonDepth,
-                allowed: u64::from(allowed),
-                needed: u64::from(allowed) + 1,
+                allowed,
+                needed: allowed + 1,
             }
         }
-        JsonFault::Utf8
-        | JsonFault::ByteOrderMark
-        | JsonFault::NotAnObject
-        | JsonFault::Unexpected
-        | JsonFault::End
-        | JsonFault::Control
-        | JsonFault::Escape
-        | JsonFault::Number
-        | JsonFault::RepeatedKey
-        | JsonFault::Trailing => Error::Document {
-            document,
-            fault: DocumentFault::Json {
-                fault,
-                at: u32::try_from(at).unwrap_or(u32::MAX),
-            },
-        },
+    })
+}
+
+/// Checks a document, type-info against header-info's records too, and replaces it by its records; returns their length.
+pub(super) fn read(
+    document: Document,
+    text: &mut [u8],
+    header_info: Records<'_>,
+    limits: &Limits,
+) -> Result<usize, Error> {
+    check(document, text, limits)?;
+    let rules: &'static [Rule] = match document {
+        Document::Version => &VERSION,
+        Document::HeaderInfo => &HEADER_INFO,
+        Document::TypeInfo => &TYPE_INFO,
+        Document::MetaData => return Ok(0),
+    };
+    let mut reader = Reader {
+        document,
+        text,
+        tokens: Tokenizer::new(),
+        stored: 0,
+        error: Error::Truncated { offset: 0 },
+    };
+    match reader.walk(rules, header_info, limits.device_types) {
+        Ok(()) => Ok(reader.stored),
+        Err(Refused) => Err(reader.error),
     }
 }
 
-/// Checks `version`: exactly the keys `format`, which is "mender", and `version`, which is the integer 3.
-pub(super) fn version(text: &mut [u8], limits: &Limits) -> Result<(), Error> {
-    let mut reader = Reader::new(Document::Version, text, limits)?;
-    let mut format_seen = false;
-    let mut number = None;
-    while let Some(key) = reader.key()? {
-        if reader.is(&key, "format") {
-            let format = reader.string(Key::Format)?;
-            if !reader.is(&format, "mender") {
-                return Err(reader.fail(DocumentFault::Value(Key::Format)));
-            }
-            format_seen = true;
-        } else if reader.is(&key, "version") {
-            let Token::Number(span) = reader.token()? else {
-                return Err(reader.fail(DocumentFault::WrongType(Key::Version)));
-            };
-            let digits = reader
-                .text
-                .get(span)
-                .and_then(|digits| core::str::from_utf8(digits).ok());
-            let parsed = digits.and_then(|digits| digits.parse::<u32>().ok());
-            number = Some(parsed.ok_or(reader.fail(DocumentFault::Value(Key::Version)))?);
-        } else {
-            return Err(reader.unknown(&key));
-        }
-    }
-    let number = number.ok_or(reader.fail(DocumentFault::Missing(Key::Version)))?;
-    if number != 3 {
-        return Err(Error::NotSupported(Feature::FormatVersion(number)));
-    }
-    if format_seen {
-        Ok(())
-    } else {
-        Err(reader.fail(DocumentFault::Missing(Key::Format)))
-    }
-}
-
-/// Checks header-info and replaces it by its records; returns their length.
-pub(super) fn header_info(text: &mut [u8], limits: &Limits) -> Result<usize, Error> {
-    let mut reader = Reader::new(Document::HeaderInfo, text, limits)?;
-    let (mut payloads, mut name, mut device_types) = (false, false, 0_u16);
-    while let Some(key) = reader.key()? {
-        if reader.is(&key, "payloads") {
-            header_info_payloads(&mut reader)?;
-            payloads = true;
-        } else if reader.is(&key, "artifact_provides") {
-            name = header_info_provides(&mut reader)?;
-        } else if reader.is(&key, "artifact_depends") {
-            device_types = header_info_depends(&mut reader, limits)?;
-        } else {
-            return Err(reader.unknown(&key));
-        }
-    }
-    if !payloads {
-        Err(reader.fail(DocumentFault::Missing(Key::Payloads)))
-    } else if !name {
-        Err(reader.fail(DocumentFault::Missing(Key::ArtifactName)))
-    } else if device_types == 0 {
-        Err(reader.fail(DocumentFault::Missing(Key::DeviceType)))
-    } else {
-        Ok(reader.stored)
-    }
-}
-
-fn header_info_payloads(reader: &mut Reader<'_>) -> Result<(), Error> {
-    reader.expect(Token::ListStart, Key::Payloads)?;
-    match reader.token()? {
-        Token::ObjectStart => {}
-        Token::ListEnd => return Err(reader.fail(DocumentFault::Empty(Key::Payloads))),
-        Token::ObjectEnd
-        | Token::ListStart
-        | Token::Key(_)
-        | Token::String(_)
-        | Token::Number(_)
-        | Token::Bool
-        | Token::Null
-        | Token::End => return Err(reader.fail(DocumentFault::WrongType(Key::Payloads))),
-    }
-    let mut has_type = false;
-    while let Some(key) = reader.key()? {
-        if !reader.is(&key, "type") {
-            return Err(reader.unknown(&key));
-        }
-        if let Some(span) = reader.payload_type()? {
-            reader.store(Tag::PayloadType, &span)?;
-        }
-        has_type = true;
-    }
-    if !has_type {
-        return Err(reader.fail(DocumentFault::Missing(Key::Type)));
-    }
-    match reader.token()? {
-        Token::ListEnd => Ok(()),
-        Token::ObjectStart
-        | Token::ObjectEnd
-        | Token::ListStart
-        | Token::Key(_)
-        | Token::String(_)
-        | Token::Number(_)
-        | Token::Bool
-        | Token::Null
-        | Token::End => Err(Error::NotSupported(Feature::SeveralPayloads)),
-    }
-}
-
-/// Whether there is an artifact name.
-fn header_info_provides(reader: &mut Reader<'_>) -> Result<bool, Error> {
-    reader.expect(Token::ObjectStart, Key::Provides)?;
-    let mut named = false;
-    while let Some(key) = reader.key()? {
-        if reader.is(&key, "artifact_name") {
-            let name = reader.string(Key::ArtifactName)?;
-            if name.is_empty() {
-                return Err(reader.fail(DocumentFault::Empty(Key::ArtifactName)));
-            }
-            reader.store(Tag::ArtifactName, &name)?;
-            named = true;
-        } else if reader.is(&key, "artifact_group") {
-            let group = reader.string(Key::ArtifactGroup)?;
-            reader.store(Tag::ArtifactGroup, &group)?;
-        } else {
-            return Err(reader.unknown(&key));
-        }
-    }
-    Ok(named)
-}
-
-/// The number of device types.
-///
-/// Both real readers ignore keys that they do not know here. Here every key counts as a dependency: no writer makes
-/// one, and to ignore a condition could install what does not fit.
-fn header_info_depends(reader: &mut Reader<'_>, limits: &Limits) -> Result<u16, Error> {
-    reader.expect(Token::ObjectStart, Key::Depends)?;
-    let mut device_types = 0_u16;
-    while let Some(key) = reader.key()? {
-        if reader.is(&key, "device_type") {
-            reader.expect(Token::ListStart, Key::DeviceType)?;
-            device_types = reader.store_items(Tag::DeviceType, Key::DeviceType)?;
-            if device_types > limits.device_types {
-                return Err(Error::Limit {
-                    limit: Limit::DeviceTypes,
-                    allowed: u64::from(limits.device_types),
-                    needed: u64::from(device_types),
-                });
-            }
-            if device_types == 0 {
-                return Err(reader.fail(DocumentFault::Empty(Key::DeviceType)));
-            }
-        } else {
-            reader.store(Tag::DependsKey, &key)?;
-            reader.expect(Token::ListStart, Key::Depends)?;
-            reader.store_items(Tag::DependsValue, Key::Depends)?;
-        }
-    }
-    Ok(device_types)
-}
-
-/// Checks type-info, against header-info's records too, and replaces it by its records; returns their length.
-pub(super) fn type_info(text: &mut [u8], header_info: Records<'_>, limits: &Limits) -> Result<usize, Error> {
-    let mut reader = Reader::new(Document::TypeInfo, text, limits)?;
-    let mut has_type = false;
-    while let Some(key) = reader.key()? {
-        if reader.is(&key, "type") {
-            // An empty type (mender-artifact before 4.3.1 wrote it for rootfs-image) is refused as well.
-            let matches = match (reader.payload_type()?, header_info.first(Tag::PayloadType)) {
-                (Some(own), Some(expected)) => reader.is(&own, expected),
-                (None, None) => true,
-                (Some(_), None) | (None, Some(_)) => false,
-            };
-            if !matches {
-                return Err(reader.fail(DocumentFault::TypeMismatch));
-            }
-            has_type = true;
-        } else if reader.is(&key, "artifact_provides") {
-            reader.expect(Token::ObjectStart, Key::Provides)?;
-            while let Some(key) = reader.key()? {
-                if reader.is(&key, "artifact_name")
-                    || (reader.is(&key, "artifact_group") && header_info.first(Tag::ArtifactGroup).is_some())
-                {
-                    return Err(reader.fail(DocumentFault::Conflict));
+impl Reader<'_> {
+    fn walk(
+        &mut self,
+        rules: &'static [Rule],
+        header_info: Records<'_>,
+        most_device_types: u16,
+    ) -> Result<(), Refused> {
+        let mut place = Place::Document;
+        let mut keyed = None;
+        // Bit by bit the rules whose value has come.
+        let mut seen = 0_u32;
+        let mut device_types = 0_u32;
+        self.token()?;
+        loop {
+            let token = self.token()?;
+            let span = self.tokens.span;
+            let (at, rule) = match token {
+                Token::Key => {
+                    let found = match find(rules, place, self.text, Some(span)) {
+                        Some(found) => found,
+                        None => return Err(self.json(JsonFault::UnknownKey, span.start)),
+                    };
+                    let (_, rule) = found;
+                    let start = match rule.keep_key {
+                        Some(tag) => self.store(tag, span)?,
+                        None => 0,
+                    };
+                    let key = self.text.get(start..self.stored).unwrap_or(&[]);
+                    if let Some(tag) = rule.clashes
+                        && header_info.any(tag, |text| !rule.key.is_empty() || text.as_bytes() == key)
+                    {
+                        return Err(self.fail(Error::Contradiction(Contradiction::Key)));
+                    }
+                    keyed = Some(found);
+                    continue;
                 }
-                reader.store(Tag::ProvidesKey, &key)?;
-                let value = reader.string(Key::Provides)?;
-                reader.store(Tag::ProvidesValue, &value)?;
+                Token::ObjectEnd | Token::ListEnd | Token::End => {
+                    if self.tokens.depth == 0 {
+                        break;
+                    }
+                    if let Some((at, rule)) = find(rules, place, self.text, None)
+                        && rule.filled
+                        && seen & 1 << at == 0
+                    {
+                        return Err(self.value(rule, ValueFault::Empty));
+                    }
+                    let outer = rules.iter().find(|rule| rule.inner == place);
+                    place = outer.map_or(Place::Document, |rule| rule.place);
+                    continue;
+                }
+                Token::ObjectStart | Token::ListStart | Token::String | Token::Number | Token::Bool | Token::Null => {
+                    let element = find(rules, place, self.text, None);
+                    match keyed.take().or(element) {
+                        Some(found) => found,
+                        // No place without a key or an element lets a value begin.
+                        None => return Err(self.json(JsonFault::UnknownKey, span.start)),
+                    }
+                }
+            };
+            if rule.inner == Place::Payload && seen & 1 << at != 0 {
+                return Err(self.fail(Error::NotSupported(Feature::SeveralPayloads)));
             }
-        } else if reader.is(&key, "artifact_depends") {
-            type_info_depends(&mut reader, header_info)?;
-        } else if reader.is(&key, "clears_artifact_provides") {
-            reader.expect(Token::ListStart, Key::Clears)?;
-            reader.store_mark(Tag::Clears)?;
-            reader.store_items(Tag::ClearsPattern, Key::Clears)?;
-        } else {
-            // All real readers ignore unknown keys here.
-            reader.skip_value()?;
+            if rule.values & bit(token) == 0 {
+                return Err(self.value(rule, ValueFault::WrongType));
+            }
+            seen |= 1 << at;
+            if let Token::ObjectStart | Token::ListStart = token {
+                if rule.values == ANY {
+                    let depth = self.tokens.depth;
+                    while self.tokens.depth >= depth {
+                        self.token()?;
+                    }
+                    continue;
+                }
+                if let Some(Tag::Clears) = rule.keep {
+                    let at = self.tokens.at;
+                    self.store(Tag::Clears, Span { start: at, end: at })?;
+                }
+                place = rule.inner;
+                continue;
+            }
+            let is_string = token == Token::String;
+            if is_string && rule.filled && !rule.key.is_empty() && span.start == span.end {
+                return Err(self.value(rule, ValueFault::Empty));
+            }
+            if let (Some(tag), true) = (rule.keep, is_string) {
+                self.store(tag, span)?;
+                if tag == Tag::DeviceType {
+                    device_types += 1;
+                    let allowed = u32::from(most_device_types);
+                    if device_types > allowed {
+                        return Err(self.fail(Error::Limit {
+                            limit: Limit::DeviceTypes,
+                            allowed,
+                            needed: device_types,
+                        }));
+                    }
+                }
+            }
+            match rule.named {
+                Key::Type if self.document == Document::TypeInfo => {
+                    let before = self.stored;
+                    let own = if is_string {
+                        let start = self.store(Tag::PayloadType, span)?;
+                        self.text.get(start..self.stored)
+                    } else {
+                        None
+                    };
+                    if own != header_info.first(Tag::PayloadType).map(str::as_bytes) {
+                        return Err(self.fail(Error::Contradiction(Contradiction::Type)));
+                    }
+                    self.stored = before;
+                }
+                Key::Format if !json::is(self.text, span, b"mender") => {
+                    return Err(self.value(rule, ValueFault::NotAllowed));
+                }
+                Key::Version => match number(self.text.get(span.start..span.end).unwrap_or(&[]), 10) {
+                    Some(3) => {}
+                    None | Some(u32::MAX) => return Err(self.value(rule, ValueFault::NotAllowed)),
+                    Some(version) => return Err(self.fail(Error::FormatVersion(version))),
+                },
+                Key::Type
+                | Key::Format
+                | Key::Payloads
+                | Key::Provides
+                | Key::ArtifactName
+                | Key::ArtifactGroup
+                | Key::Depends
+                | Key::DeviceType
+                | Key::Clears => {}
+            }
         }
-    }
-    if has_type {
-        Ok(reader.stored)
-    } else {
-        Err(reader.fail(DocumentFault::Missing(Key::Type)))
+        for (at, rule) in rules.iter().enumerate() {
+            if rule.required && seen & 1 << at == 0 {
+                return Err(self.value(rule, ValueFault::Missing));
+            }
+        }
+        Ok(())
     }
 }
 
-fn type_info_depends(reader: &mut Reader<'_>, header_info: Records<'_>) -> Result<(), Error> {
-    reader.expect(Token::ObjectStart, Key::Depends)?;
-    while let Some(key) = reader.key()? {
-        let conflict = reader.is(&key, "device_type") || { header_info }
-            .any(|(tag, text)| tag == Tag::DependsKey && reader.is(&key, text));
-        if conflict {
-            return Err(reader.fail(DocumentFault::Conflict));
-        }
-        reader.store(Tag::DependsKey, &key)?;
-        match reader.token()? {
-            Token::ListStart => {
-                reader.store_items(Tag::DependsValue, Key::Depends)?;
-            }
-            token => {
-                let value = reader.as_string(token, Key::Depends)?;
-                reader.store(Tag::DependsValue, &value)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Checks meta-data: any JSON object. It stays as it is.
-pub(super) fn meta_data(text: &[u8], limits: &Limits) -> Result<(), Error> {
-    json::check(text, limits.json_depth).map_err(|fault| json_error(Document::MetaData, fault, limits))
+/// The rule for a key, or for the elements of a list, and its number.
+fn find(rules: &'static [Rule], place: Place, text: &[u8], key: Option<Span>) -> Option<(usize, &'static Rule)> {
+    let is = |rule: &Rule| rule.key.is_empty() || key.is_some_and(|key| json::is(text, key, rule.key));
+    rules
+        .iter()
+        .enumerate()
+        .find(|(_, rule)| rule.place == place && is(rule))
 }

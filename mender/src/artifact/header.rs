@@ -4,15 +4,16 @@
 
 use core::fmt;
 
-use super::document::{Records, Tag};
+use super::message::{self, Part};
+use super::records::{Records, Tag};
 use crate::provides::{ARTIFACT_GROUP, ARTIFACT_NAME, Provides, ProvidesBuf, SetError};
+use crate::text::{self, Describe, Text};
 
 /// The verified header of an artifact. A view into the parser's work buffer; all strings have their JSON escapes
 /// decoded, except [`meta_data`](Header::meta_data).
 #[derive(Clone, Copy, Debug)]
 pub struct Header<'p> {
-    pub(super) header_info: Records<'p>,
-    pub(super) type_info: Records<'p>,
+    pub(super) records: Records<'p>,
     pub(super) meta_data: Option<&'p str>,
     pub(super) manifest_sha256: &'p [u8; 32],
     pub(super) signed: bool,
@@ -22,49 +23,44 @@ pub struct Header<'p> {
 impl<'p> Header<'p> {
     /// `artifact_name`: the name of the release. Never empty.
     pub fn artifact_name(&self) -> &'p str {
-        self.header_info.first(Tag::ArtifactName).unwrap_or("")
+        self.records.first(Tag::ArtifactName).unwrap_or("")
     }
 
     /// `artifact_group`, if the artifact provides one.
     pub fn artifact_group(&self) -> Option<&'p str> {
-        self.header_info.first(Tag::ArtifactGroup)
+        self.records.first(Tag::ArtifactGroup)
     }
 
     /// The payload type, which selects the update module; `None` for an empty payload (a bootstrap artifact), which
     /// has no files and only changes the provides.
     pub fn payload_type(&self) -> Option<&'p str> {
-        self.header_info.first(Tag::PayloadType)
+        self.records.first(Tag::PayloadType)
     }
 
     /// The device types that the artifact is for; at least one.
     pub fn device_types(&self) -> Texts<'p> {
         Texts {
-            records: self.header_info,
+            records: self.records,
             tag: Tag::DeviceType,
         }
     }
 
     /// `artifact_depends` of header-info, without the device types, then of type-info. No key comes twice.
     pub fn depends(&self) -> Depends<'p> {
-        Depends {
-            now: self.header_info,
-            then: self.type_info,
-        }
+        Depends { records: self.records }
     }
 
     /// `artifact_provides` of type-info. Artifact name and group are not among them, unless the group is in type-info
     /// alone.
     pub fn provides(&self) -> Pairs<'p> {
-        Pairs {
-            records: self.type_info,
-        }
+        Pairs { records: self.records }
     }
 
     /// The patterns of `clears_artifact_provides`; `None` if the artifact has no such list, which is something else
     /// than an empty one (see [`update_provides`](Header::update_provides)).
     pub fn clears_provides(&self) -> Option<Texts<'p>> {
-        self.type_info.first(Tag::Clears).map(|_| Texts {
-            records: self.type_info,
+        self.records.first(Tag::Clears).map(|_| Texts {
+            records: self.records,
             tag: Tag::ClearsPattern,
         })
     }
@@ -163,13 +159,31 @@ pub enum Misfit<'h> {
     },
 }
 
+impl Misfit<'_> {
+    /// The code of the cause: see [`CODES`](super::CODES).
+    pub fn code(&self) -> u16 {
+        match self {
+            Misfit::DeviceType => 206,
+            Misfit::NotProvided { .. } => 207,
+            Misfit::OtherValue { .. } => 208,
+        }
+    }
+}
+
+impl Describe for Misfit<'_> {
+    fn describe(&self, out: &mut Text<'_>) {
+        match self {
+            Misfit::DeviceType => message::write(self.code(), &[], out),
+            Misfit::NotProvided { key } | Misfit::OtherValue { key } => {
+                message::write(self.code(), &[Part::Text(key)], out);
+            }
+        }
+    }
+}
+
 impl fmt::Display for Misfit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Misfit::DeviceType => f.write_str("the artifact is for other device types"),
-            Misfit::NotProvided { key } => write!(f, "the artifact depends on \"{key}\", which is not provided"),
-            Misfit::OtherValue { key } => write!(f, "the artifact depends on another value of \"{key}\""),
-        }
+        text::display(self, f)
     }
 }
 
@@ -186,8 +200,7 @@ impl<'p> Iterator for Texts<'p> {
     type Item = &'p str;
 
     fn next(&mut self) -> Option<&'p str> {
-        let tag = self.tag;
-        self.records.find(|(found, _)| *found == tag).map(|(_, text)| text)
+        self.records.find(self.tag)
     }
 }
 
@@ -201,8 +214,8 @@ impl<'p> Iterator for Pairs<'p> {
     type Item = (&'p str, &'p str);
 
     fn next(&mut self) -> Option<(&'p str, &'p str)> {
-        let (_, key) = self.records.find(|(tag, _)| *tag == Tag::ProvidesKey)?;
-        let (_, value) = self.records.next()?;
+        let key = self.records.find(Tag::ProvidesKey)?;
+        let value = self.records.next_if(Tag::ProvidesValue)?;
         Some((key, value))
     }
 }
@@ -210,24 +223,18 @@ impl<'p> Iterator for Pairs<'p> {
 /// Iterator over dependencies.
 #[derive(Clone, Debug)]
 pub struct Depends<'p> {
-    now: Records<'p>,
-    then: Records<'p>,
+    records: Records<'p>,
 }
 
 impl<'p> Iterator for Depends<'p> {
     type Item = Depend<'p>;
 
     fn next(&mut self) -> Option<Depend<'p>> {
-        let mut find = || self.now.find(|(tag, _)| *tag == Tag::DependsKey);
-        let found = find();
-        let (_, key) = match found {
-            Some(found) => found,
-            None => {
-                self.now = core::mem::replace(&mut self.then, Records(&[]));
-                self.now.find(|(tag, _)| *tag == Tag::DependsKey)?
-            }
-        };
-        Some(Depend { key, records: self.now })
+        let key = self.records.find(Tag::DependsKey)?;
+        Some(Depend {
+            key,
+            records: self.records,
+        })
     }
 }
 
@@ -242,9 +249,8 @@ pub struct Depend<'p> {
 impl<'p> Depend<'p> {
     /// The values of which the device must provide one.
     pub fn values(&self) -> impl Iterator<Item = &'p str> + use<'p> {
-        self.records
-            .take_while(|(tag, _)| *tag == Tag::DependsValue)
-            .map(|(_, text)| text)
+        let mut records = self.records;
+        core::iter::from_fn(move || records.next_if(Tag::DependsValue))
     }
 
     /// Whether `value` is one of the values.

@@ -1,19 +1,18 @@
 //! How large an artifact's parts may be, and the work buffer that follows from it.
 
-use core::fmt;
-
 use super::tar;
 
 /// Upper bounds for everything in an artifact that takes memory or time. Exceeding one is
 /// [`Error::Limit`](super::Error::Limit), which names the limit and the value it has.
 ///
-/// The sizes of `header.tar`, of `data/0000.tar` and of payload files are not limited: they take no memory.
+/// The sizes of `header.tar`, of `data/0000.tar` and of payload files are not limited, as they take no memory; only the
+/// artifact as a whole must be smaller than 4 GiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Limits {
     /// Bytes of the file `version` (31 from the real writer).
     pub version_len: u32,
-    /// Bytes of `manifest`: 67 per line plus the name.
+    /// Bytes of `manifest`: 77 per payload file plus its name, and 151.
     pub manifest_len: u32,
     /// Files in the payload.
     pub files: u16,
@@ -21,11 +20,11 @@ pub struct Limits {
     pub name_len: u8,
     /// Bytes of `manifest.sig`, which is base64 text (512 for RSA with 3072 bits, 684 with 4096).
     pub signature_len: u32,
-    /// Bytes of `header-info`.
+    /// Bytes of `header-info`. More than 65535 count as 65535.
     pub header_info_len: u32,
     /// Device types in `header-info`.
     pub device_types: u16,
-    /// Bytes of `type-info`.
+    /// Bytes of `type-info`. More than 65535 count as 65535.
     pub type_info_len: u32,
     /// Bytes of `meta-data`.
     pub meta_data_len: u32,
@@ -36,20 +35,23 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// For microcontrollers: a work buffer of 1536 bytes is always enough.
+    /// For microcontrollers: five payload files with names of any allowed length, or eight with shorter ones; meta-data of
+    /// 1 KiB; twelve device types of 40 bytes, or more shorter ones; a handful of provides; the state scripts, signatures and
+    /// PAX headers of the real writer.
     ///
-    /// Room for about four files, a handful of device types and provides, and the state scripts, signatures and PAX
-    /// headers of the real writer. Raise [`meta_data_len`](Limits::meta_data_len) for configuration deployments.
+    /// Few artifacts use more than one of these limits, so [`work_len`](Limits::work_len) is rarely needed in full: a work
+    /// buffer of 1,850 bytes takes each of these beside an otherwise usual artifact. What an artifact needs is what
+    /// `artifact-info` says.
     pub const DEFAULT: Limits = Limits {
         version_len: 64,
-        manifest_len: 512,
+        manifest_len: 1040,
         files: 8,
         name_len: 100,
         signature_len: 684,
-        header_info_len: 384,
-        device_types: 16,
-        type_info_len: 384,
-        meta_data_len: 256,
+        header_info_len: 1024,
+        device_types: 24,
+        type_info_len: 512,
+        meta_data_len: 1024,
         json_depth: 16,
         extension_len: 304,
     };
@@ -79,7 +81,7 @@ impl Limits {
     /// ```
     /// use mender::artifact::Limits;
     /// let mut work = [0; Limits::DEFAULT.work_len()];
-    /// assert_eq!(work.len(), 1536);
+    /// assert_eq!(work.len(), 3600);
     /// # work[0] = 1;
     /// ```
     pub const fn work_len(&self) -> usize {
@@ -91,12 +93,19 @@ impl Limits {
         // own), and `{"type":null}` of type-info.
         let header_info = (self.header_info_len as usize).saturating_sub(97);
         let type_info = (self.type_info_len as usize).saturating_sub(13);
-        let entry = max(tar::KEPT_LEN, self.extension_len as usize);
-        let start = max(self.manifest_len as usize, max(self.version_len as usize, entry));
+        let start = max(
+            self.manifest_len as usize,
+            max(self.version_len as usize, self.entry_len()),
+        );
         let signature = files + self.signature_len as usize;
         let header = files + max(self.header_info_len as usize, header_info + self.type_info_len as usize);
-        let payload = files + header_info + type_info + self.meta_data_len as usize + entry;
+        let payload = files + header_info + type_info + self.meta_data_len as usize + self.entry_len();
         max(max(start, signature), max(header, payload))
+    }
+
+    /// What the header of an entry takes of the work buffer, with its extensions.
+    pub(super) const fn entry_len(&self) -> usize {
+        max(tar::KEPT_LEN, self.extension_len as usize)
     }
 }
 
@@ -110,51 +119,35 @@ impl Default for Limits {
     }
 }
 
-/// Which of the [`Limits`] was exceeded.
+/// Which limit was exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u8)]
 pub enum Limit {
     /// [`Limits::version_len`].
-    Version,
+    Version = 110,
     /// [`Limits::manifest_len`].
-    Manifest,
+    Manifest = 111,
     /// [`Limits::files`].
-    Files,
+    Files = 112,
     /// [`Limits::name_len`].
-    Name,
+    Name = 113,
     /// [`Limits::signature_len`].
-    Signature,
+    Signature = 114,
     /// [`Limits::header_info_len`].
-    HeaderInfo,
+    HeaderInfo = 115,
     /// [`Limits::device_types`].
-    DeviceTypes,
+    DeviceTypes = 116,
     /// [`Limits::type_info_len`].
-    TypeInfo,
+    TypeInfo = 117,
     /// [`Limits::meta_data_len`].
-    MetaData,
+    MetaData = 118,
     /// [`Limits::json_depth`].
-    JsonDepth,
+    JsonDepth = 119,
     /// [`Limits::extension_len`].
-    Extension,
+    Extension = 120,
     /// The length of the work buffer; [`Limits::work_len`] is always enough.
-    Work,
-}
-
-impl fmt::Display for Limit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Limit::Version => "bytes of version (version_len)",
-            Limit::Manifest => "bytes of manifest (manifest_len)",
-            Limit::Files => "payload files (files)",
-            Limit::Name => "bytes of a file name (name_len)",
-            Limit::Signature => "bytes of manifest.sig (signature_len)",
-            Limit::HeaderInfo => "bytes of header-info (header_info_len)",
-            Limit::DeviceTypes => "device types (device_types)",
-            Limit::TypeInfo => "bytes of type-info (type_info_len)",
-            Limit::MetaData => "bytes of meta-data (meta_data_len)",
-            Limit::JsonDepth => "levels of nested JSON (json_depth)",
-            Limit::Extension => "bytes of a PAX header or GNU long name (extension_len)",
-            Limit::Work => "bytes of the work buffer",
-        })
-    }
+    Work = 121,
+    /// 4 GiB for the whole artifact; a larger one is told as one byte less than that.
+    Artifact = 122,
 }

@@ -8,7 +8,8 @@
 //! +----------+--------------+-------------+------+
 //! ```
 
-use super::error::{Error, Feature, ManifestFault};
+use super::error::Error;
+use super::fault::{Feature, ManifestFault};
 use super::limits::{Limit, Limits};
 
 const HEADER_LEN: usize = 34;
@@ -18,116 +19,167 @@ const FILE_PREFIX: &[u8] = b"data/0000/";
 pub(super) type Sha256Sum = [u8; 32];
 
 /// What a manifest says apart from the payload files.
-pub(super) struct Manifest {
-    /// Length of the stored list of files.
-    pub(super) files_len: usize,
+#[derive(Debug, Default)]
+pub(super) struct Sums {
     pub(super) version: Sha256Sum,
     pub(super) header: Sha256Sum,
 }
 
-/// Checks the manifest in `text` and replaces it by the stored list of its files.
-pub(super) fn compact(text: &mut [u8], limits: &Limits) -> Result<Manifest, Error> {
-    let mut version = None;
-    let mut header = None;
-    let mut compression = None;
-    let mut read_at = 0;
-    let mut files_len = 0;
-    let mut files = 0_u16;
-    let mut number = 0_u16;
-    while read_at < text.len() {
-        number = number.saturating_add(1);
-        let fail = |fault| Error::Manifest { line: number, fault };
-        let rest = text.get(read_at..).unwrap_or(&[]);
-        let len = rest
-            .iter()
-            .position(|&byte| byte == b'\n')
-            .ok_or(fail(ManifestFault::Unterminated))?;
-        let line = rest.get(..len).unwrap_or(&[]);
-        let digest = line
-            .get(..DIGEST_LEN)
-            .and_then(hex)
-            .ok_or(fail(ManifestFault::Digest))?;
-        let name = match line.get(DIGEST_LEN..) {
-            Some([b' ', b' ', name @ ..]) if name.first() != Some(&b' ') => name,
+/// Why a line is refused.
+enum Refusal {
+    Fault(ManifestFault),
+    /// The limit was exceeded by a value of this size.
+    Limit(Limit, usize),
+}
+
+/// A manifest that is being read, and overwritten by the list of its files from the beginning on.
+struct Reader<'t> {
+    text: &'t mut [u8],
+    /// Where the next line begins.
+    at: usize,
+    /// Length of the list.
+    files_len: usize,
+    files: u16,
+    has_version: bool,
+    has_header: bool,
+    packed: Packed,
+}
+
+/// Checks the manifest in `text` and replaces it by the stored list of its files, whose length is returned.
+pub(super) fn compact(text: &mut [u8], limits: &Limits, sums: &mut Sums) -> Result<usize, Error> {
+    let mut reader = Reader {
+        text,
+        at: 0,
+        files_len: 0,
+        files: 0,
+        has_version: false,
+        has_header: false,
+        packed: Packed::No,
+    };
+    let mut line = 0_u16;
+    while reader.at < reader.text.len() {
+        line = line.saturating_add(1);
+        reader.line(limits, sums).map_err(|refusal| match refusal {
+            Refusal::Fault(fault) => Error::Manifest { line, fault },
+            Refusal::Limit(limit, needed) => Error::Limit {
+                limit,
+                allowed: u32::from(if limit == Limit::Name {
+                    u16::from(limits.name_len)
+                } else {
+                    limits.files
+                }),
+                needed: u32::try_from(needed).unwrap_or(u32::MAX),
+            },
+        })?;
+    }
+    let fault = if !reader.has_version {
+        ManifestFault::NoVersion
+    } else if !reader.has_header {
+        ManifestFault::NoHeader
+    } else if let Packed::With(feature) = reader.packed {
+        return Err(Error::NotSupported(feature));
+    } else {
+        return Ok(reader.files_len);
+    };
+    Err(Error::Manifest { line: 0, fault })
+}
+
+impl Reader<'_> {
+    fn line(&mut self, limits: &Limits, sums: &mut Sums) -> Result<(), Refusal> {
+        let fail = |fault| Err(Refusal::Fault(fault));
+        let start = self.at;
+        let (list, rest) = self.text.split_at_mut(start.min(self.text.len()));
+        let Some(len) = rest.iter().position(|&byte| byte == b'\n') else {
+            return fail(ManifestFault::Unterminated);
+        };
+        self.at += len + 1;
+        let line = rest.get_mut(..len).unwrap_or(&mut []);
+        let (Some(digest), Some(after)) = (unhex(line), line.get(DIGEST_LEN..)) else {
+            return fail(ManifestFault::Digest);
+        };
+        let name = match after {
+            [b' ', b' ', name @ ..] if name.first() != Some(&b' ') => name,
             // One digit too many is a fault of the checksum, not of what separates it from the name.
-            Some([byte, ..]) if byte.is_ascii_alphanumeric() => return Err(fail(ManifestFault::Digest)),
-            Some(_) | None => return Err(fail(ManifestFault::Separator)),
+            [byte, ..] if byte.is_ascii_alphanumeric() => return fail(ManifestFault::Digest),
+            _ => return fail(ManifestFault::Separator),
         };
-        let header_compression = match name {
-            b"header.tar" => Some(None),
-            b"header.tar.gz" => Some(Some(Feature::Gzip)),
-            b"header.tar.xz" => Some(Some(Feature::Xz)),
-            b"header.tar.zst" => Some(Some(Feature::Zstd)),
-            _ => None,
-        };
-        if name == b"version" {
-            if version.replace(digest).is_some() {
-                return Err(fail(ManifestFault::NameTwice));
-            }
-        } else if let Some(feature) = header_compression {
-            if header.replace(digest).is_some() {
-                return Err(fail(ManifestFault::TwoHeaders));
-            }
-            compression = feature;
+        let (sum, there, fault) = if name == b"version" {
+            (&mut sums.version, &mut self.has_version, ManifestFault::NameTwice)
+        } else if let Some(packed) = name.strip_prefix(b"header.tar").and_then(Packed::of) {
+            self.packed = packed;
+            (&mut sums.header, &mut self.has_header, ManifestFault::TwoHeaders)
         } else {
-            let name = name
-                .strip_prefix(FILE_PREFIX)
-                .filter(|name| is_file_name(name))
-                .ok_or(fail(ManifestFault::Name))?;
-            let too_long = Error::Limit {
-                limit: Limit::Name,
-                allowed: u64::from(limits.name_len),
-                needed: name.len() as u64,
+            let Some(name) = name.strip_prefix(FILE_PREFIX).filter(|name| is_file_name(name)) else {
+                return fail(ManifestFault::Name);
             };
-            let name_len = u8::try_from(name.len()).map_err(|_| too_long)?;
-            if name_len > limits.name_len {
-                return Err(too_long);
+            let name_len = name.len();
+            if name_len > usize::from(limits.name_len) {
+                return Err(Refusal::Limit(Limit::Name, name_len));
             }
-            files = files.saturating_add(1);
-            if files > limits.files {
-                return Err(Error::Limit {
-                    limit: Limit::Files,
-                    allowed: u64::from(limits.files),
-                    needed: u64::from(files),
-                });
+            self.files = self.files.saturating_add(1);
+            if self.files > limits.files {
+                return Err(Refusal::Limit(Limit::Files, usize::from(self.files)));
             }
-            let stored = Files(text.get(..files_len).unwrap_or(&[]));
-            if stored.find(name).is_some() {
-                return Err(fail(ManifestFault::NameTwice));
+            let files_len = self.files_len;
+            if Files(list.get(..files_len).unwrap_or(&[])).find(name).is_some() {
+                return fail(ManifestFault::NameTwice);
             }
-            // The list never catches up with the text: a line has 77 bytes besides the name, an entry 34.
-            let name_at = read_at + DIGEST_LEN + 2 + FILE_PREFIX.len();
-            text.copy_within(name_at..name_at + usize::from(name_len), files_len + HEADER_LEN);
-            if let Some([seen, stored_len, stored_digest @ ..]) = text.get_mut(files_len..files_len + HEADER_LEN) {
+            // The list never catches up with the text: a line has 77 bytes besides the name, an entry 34. The name's length
+            // is not more than the limit, which is a `u8`.
+            let name_end = start + len;
+            self.text
+                .copy_within(name_end - name_len..name_end, files_len + HEADER_LEN);
+            if let Some([seen, stored_len, stored_digest @ ..]) = self.text.get_mut(files_len..files_len + HEADER_LEN) {
                 *seen = 0;
-                *stored_len = name_len;
+                *stored_len = name_len as u8;
                 stored_digest.copy_from_slice(&digest);
             }
-            files_len += HEADER_LEN + usize::from(name_len);
+            self.files_len = files_len + HEADER_LEN + name_len;
+            return Ok(());
+        };
+        if *there {
+            return fail(fault);
         }
-        read_at += len + 1;
-    }
-    let fail = |fault| Error::Manifest { line: 0, fault };
-    let version = version.ok_or(fail(ManifestFault::NoVersion))?;
-    let header = header.ok_or(fail(ManifestFault::NoHeader))?;
-    match compression {
-        Some(feature) => Err(Error::NotSupported(feature)),
-        None => Ok(Manifest {
-            files_len,
-            version,
-            header,
-        }),
+        *there = true;
+        *sum = digest;
+        Ok(())
     }
 }
 
-/// 64 lower-case hex digits: sums are compared as text by the reference reader, upper case never matches there.
-fn hex(digits: &[u8]) -> Option<Sha256Sum> {
+/// What the suffix of an inner archive's name says.
+#[derive(Clone, Copy)]
+pub(super) enum Packed {
+    No,
+    With(Feature),
+}
+
+impl Packed {
+    /// `None` for a suffix that the format does not know.
+    pub(super) fn of(suffix: &[u8]) -> Option<Packed> {
+        Some(match suffix {
+            b"" => Packed::No,
+            b".gz" => Packed::With(Feature::Gzip),
+            b".xz" => Packed::With(Feature::Xz),
+            b".zst" => Packed::With(Feature::Zstd),
+            _ => return None,
+        })
+    }
+
+    pub(super) fn feature(self) -> Option<Feature> {
+        match self {
+            Packed::No => None,
+            Packed::With(feature) => Some(feature),
+        }
+    }
+}
+
+/// The 64 lower-case hex digits at the beginning of `line`: sums are compared as text by the reference reader, upper case never
+/// matches there.
+fn unhex(line: &[u8]) -> Option<Sha256Sum> {
     let mut sum = [0; 32];
-    let (pairs, []) = digits.as_chunks::<2>() else {
-        return None;
-    };
-    for (byte, &[high, low]) in sum.iter_mut().zip(pairs) {
-        *byte = digit(high)? << 4 | digit(low)?;
+    for (at, byte) in line.get(..DIGEST_LEN)?.iter().enumerate() {
+        let place = sum.get_mut(at / 2)?;
+        *place = *place << 4 | digit(*byte)?;
     }
     Some(sum)
 }
@@ -142,12 +194,15 @@ fn digit(byte: u8) -> Option<u8> {
 
 /// Whether a name can be a payload file's. The real writer's rule, `^[\w\-.,]+$`, lets `.` and `..` through.
 pub(super) fn is_file_name(name: &[u8]) -> bool {
-    !name.is_empty()
-        && name != b"."
-        && name != b".."
+    is_plain(name)
         && name
             .iter()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b','))
+}
+
+/// Whether a name is one, and not that of a directory.
+pub(super) fn is_plain(name: &[u8]) -> bool {
+    !matches!(name, b"" | b"." | b"..")
 }
 
 /// The stored list of files.
@@ -181,12 +236,25 @@ impl<'w> Files<'w> {
         })
     }
 
-    pub(super) fn iter(self) -> impl Iterator<Item = ListedFile<'w>> {
-        core::iter::successors(self.get(0), move |file| self.get(file.end))
+    /// The first file that is as asked.
+    fn search(self, is: impl Fn(&ListedFile<'w>) -> bool) -> Option<ListedFile<'w>> {
+        let mut at = 0;
+        loop {
+            let file = self.get(at)?;
+            if is(&file) {
+                return Some(file);
+            }
+            at = file.end;
+        }
     }
 
     pub(super) fn find(self, name: &[u8]) -> Option<ListedFile<'w>> {
-        self.iter().find(|file| file.name == name)
+        self.search(|file| file.name == name)
+    }
+
+    /// A file that has not begun.
+    pub(super) fn missing(self) -> Option<ListedFile<'w>> {
+        self.search(|file| !file.seen)
     }
 }
 

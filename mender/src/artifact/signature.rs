@@ -5,7 +5,7 @@
 //! manifest's bytes is known, and nothing of the header has been read. An artifact without a signature is noticed
 //! where `header.tar` begins.
 
-use super::error::SignatureFault;
+use super::fault::SignatureFault;
 
 /// Length of the shortest signature that any signer makes: r and s of ECDSA P-256.
 const MIN_LEN: usize = 64;

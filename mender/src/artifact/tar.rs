@@ -4,52 +4,39 @@
 
 use core::ops::Range;
 
-use super::error::TarFault;
+use super::fault::TarFault;
+use super::number::number;
 
 /// Length of a tar block.
-pub(super) const BLOCK_LEN: u64 = 512;
+pub(super) const BLOCK_LEN: u32 = 512;
 
 /// What is kept of a header block, in this order: prefix, a slash, name, size, checksum, type flag, magic.
-pub(super) const KEPT_LEN: usize = 285;
+///
+/// Of the prefix only the beginning: no name that the format knows has a longer one.
+pub(super) const KEPT_LEN: usize = 143;
 
-const PREFIX: Range<usize> = 0..155;
-const SLASH: usize = 155;
-const NAME: Range<usize> = 156..256;
-const SIZE: Range<usize> = 256..268;
-const CHECKSUM: Range<usize> = 268..276;
-const TYPE: usize = 276;
-const MAGIC: Range<usize> = 277..285;
+const PREFIX: Range<usize> = 0..13;
+const SLASH: usize = 13;
+const NAME: Range<usize> = 14..114;
+const SIZE: Range<usize> = 114..126;
+const CHECKSUM: Range<usize> = 126..134;
+const TYPE: usize = 134;
+const MAGIC: Range<usize> = 135..143;
 
-/// Where the fields are in a block, and where they are kept.
-const FIELDS: [(Range<usize>, usize); 5] = [
-    (0..100, NAME.start),
-    (124..136, SIZE.start),
-    (148..157, CHECKSUM.start),
-    (257..265, MAGIC.start),
-    (345..500, PREFIX.start),
+/// Where the fields are in a block, their lengths, and where they are kept.
+const FIELDS: [(u16, u8, u8); 5] = [
+    (0, 100, NAME.start as u8),
+    (124, 12, SIZE.start as u8),
+    // Checksum and type flag.
+    (148, 9, CHECKSUM.start as u8),
+    (257, 8, MAGIC.start as u8),
+    (345, 13, PREFIX.start as u8),
 ];
-
-/// A header block of which some bytes have come.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct BlockReader {
-    filled: u16,
-    /// Sum of all bytes, the checksum field's counted as blanks.
-    sum: u32,
-    all_zero: bool,
-}
-
-/// A complete header block.
-pub(super) enum Block {
-    /// 512 zeros.
-    Zero,
-    /// The header of an entry.
-    Header(Header),
-}
 
 /// What a header block says, apart from the name.
 pub(super) struct Header {
     pub(super) kind: Kind,
-    pub(super) size: u64,
+    pub(super) size: u32,
     /// Where the full name is in the kept bytes.
     pub(super) path: Range<usize>,
 }
@@ -58,103 +45,96 @@ pub(super) enum Kind {
     File,
     Pax,
     GnuLongName,
+    Other(u8),
 }
 
-impl BlockReader {
-    pub(super) const fn new() -> BlockReader {
-        BlockReader {
-            filled: 0,
-            sum: 0,
-            all_zero: true,
-        }
-    }
-
-    /// How many bytes are missing.
-    pub(super) fn missing(&self) -> u64 {
-        BLOCK_LEN.saturating_sub(u64::from(self.filled))
-    }
-
-    /// Takes the next bytes of the block, at most [`missing`](BlockReader::missing). `kept` has [`KEPT_LEN`] bytes.
-    pub(super) fn push(&mut self, bytes: &[u8], kept: &mut [u8]) {
-        let start = usize::from(self.filled);
-        let end = start + bytes.len();
-        self.all_zero &= bytes.iter().all(|&byte| byte == 0);
-        for (at, &byte) in (start..).zip(bytes) {
-            let counted = if (148..156).contains(&at) { b' ' } else { byte };
-            self.sum += u32::from(counted);
-        }
-        for (field, kept_at) in FIELDS {
-            let from = field.start.max(start);
-            let to = field.end.min(end);
-            if from < to
-                && let Some(source) = bytes.get(from - start..to - start)
-                && let Some(target) = kept.get_mut(kept_at + from - field.start..kept_at + to - field.start)
+/// Takes bytes of a block, of which the first is at `position`, into the [`KEPT_LEN`] bytes `kept`. Returns their sum, the
+/// checksum field's counted as blanks.
+pub(super) fn keep(position: u32, bytes: &[u8], kept: &mut [u8]) -> u32 {
+    let mut sum = 0;
+    for (at, &byte) in (position..).zip(bytes) {
+        sum += u32::from(if (148..156).contains(&at) { b' ' } else { byte });
+        for (start, len, kept_at) in FIELDS {
+            let inside = at.wrapping_sub(u32::from(start));
+            if inside < u32::from(len)
+                && let Some(place) = kept.get_mut(usize::from(kept_at) + inside as usize)
             {
-                target.copy_from_slice(source);
+                *place = byte;
             }
         }
-        self.filled = u16::try_from(end).unwrap_or(u16::MAX);
     }
+    sum
+}
 
-    /// Reads a block of which nothing is missing.
-    pub(super) fn finish(&self, kept: &mut [u8]) -> Result<Block, TarFault> {
-        if self.all_zero {
-            return Ok(Block::Zero);
-        }
-        let field = |range: Range<usize>| kept.get(range).unwrap_or(&[]);
-        let gnu = match field(MAGIC) {
-            b"ustar\x0000" => false,
-            b"ustar  \0" => true,
-            _ => return Err(TarFault::Magic),
-        };
-        if octal(field(CHECKSUM)) != Some(u64::from(self.sum)) {
-            return Err(TarFault::HeaderChecksum);
-        }
-        let size = octal(field(SIZE)).ok_or(TarFault::Size)?;
-        let kind = match kept.get(TYPE) {
-            Some(b'0' | b'\0') => Kind::File,
-            Some(b'x') => Kind::Pax,
-            Some(b'L') => Kind::GnuLongName,
-            other => return Err(TarFault::EntryType(other.copied().unwrap_or(0))),
-        };
-        let name_end = NAME.start + text_len(field(NAME));
-        // GNU tar keeps times in the place of the prefix.
-        let prefix_len = if gnu { 0 } else { text_len(field(PREFIX)) };
-        let path = if prefix_len == 0 {
-            NAME.start..name_end
-        } else {
-            let start = SLASH.saturating_sub(prefix_len);
-            kept.copy_within(..prefix_len, start);
-            if let Some(slash) = kept.get_mut(SLASH) {
-                *slash = b'/';
-            }
-            start..name_end
-        };
-        Ok(Block::Header(Header { kind, size, path }))
+/// Reads the kept bytes of a block that has the sum `sum`; `None` if all of it are zeros.
+pub(super) fn read(kept: &mut [u8], sum: u32) -> Result<Option<Header>, TarFault> {
+    let field = |range: Range<usize>| kept.get(range).unwrap_or(&[]);
+    let checksum = field(CHECKSUM);
+    // Eight blanks were counted for the checksum.
+    if sum == 8 * 32 && is_zero(checksum) {
+        return Ok(None);
     }
+    let magic = field(MAGIC);
+    let gnu = magic == b"ustar  \0";
+    if !gnu && magic != b"ustar\x0000" {
+        return Err(TarFault::Magic);
+    }
+    if octal(checksum) != Some(sum) {
+        return Err(TarFault::HeaderChecksum);
+    }
+    let size = octal(field(SIZE)).ok_or(TarFault::Size)?;
+    let kind = match kept.get(TYPE).copied().unwrap_or(0) {
+        b'0' | b'\0' => Kind::File,
+        b'x' => Kind::Pax,
+        b'L' => Kind::GnuLongName,
+        flag => Kind::Other(flag),
+    };
+    let end = NAME.start + text_len(field(NAME));
+    // GNU tar keeps times in the place of the prefix.
+    let prefix_len = if gnu { 0 } else { text_len(field(PREFIX)) };
+    let mut start = NAME.start;
+    if prefix_len > 0 {
+        start = SLASH.saturating_sub(prefix_len);
+        kept.copy_within(..prefix_len, start);
+        if let Some(slash) = kept.get_mut(SLASH) {
+            *slash = b'/';
+        }
+    }
+    Ok(Some(Header {
+        kind,
+        size,
+        path: start..end,
+    }))
+}
+
+pub(super) fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().all(|&byte| byte == 0)
+}
+
+/// Where the first byte is that is the one looked for.
+fn position(bytes: &[u8], wanted: u8) -> Option<usize> {
+    bytes.iter().position(|&byte| byte == wanted)
 }
 
 /// Length of a text field: up to the first NUL, or all of it.
 fn text_len(field: &[u8]) -> usize {
-    field.iter().position(|&byte| byte == 0).unwrap_or(field.len())
+    position(field, 0).unwrap_or(field.len())
 }
 
 /// A number field: octal digits, then nothing but blanks and NUL bytes, at least one.
-fn octal(field: &[u8]) -> Option<u64> {
-    let end = field.iter().position(|byte| !(b'0'..=b'7').contains(byte))?;
+fn octal(field: &[u8]) -> Option<u32> {
+    let end = field.iter().position(|byte| matches!(byte, b' ' | b'\0'))?;
     let (digits, terminator) = field.split_at_checked(end)?;
-    if digits.is_empty() || terminator.iter().any(|byte| !matches!(byte, b' ' | b'\0')) {
+    if terminator.iter().any(|byte| !matches!(byte, b' ' | b'\0')) {
         return None;
     }
-    digits.iter().try_fold(0_u64, |number, digit| {
-        number.checked_mul(8)?.checked_add(u64::from(digit - b'0'))
-    })
+    number(digits, 8)
 }
 
 /// What PAX headers and long names say about the entry that follows.
 pub(super) struct Pax<'t> {
     pub(super) path: Option<&'t [u8]>,
-    pub(super) size: Option<u64>,
+    pub(super) size: Option<u32>,
 }
 
 /// Reads the records `LEN KEY=VALUE\n` of a PAX header.
@@ -163,53 +143,42 @@ pub(super) fn pax(mut rest: &[u8]) -> Result<Pax<'_>, TarFault> {
     while !rest.is_empty() {
         let (key, value, after) = pax_record(rest).ok_or(TarFault::PaxRecord)?;
         rest = after;
-        match key {
+        let twice = match key {
             b"path" => {
                 if value.is_empty() {
                     return Err(TarFault::PaxRecord);
                 }
-                if found.path.replace(value).is_some() {
-                    return Err(TarFault::ExtensionTwice);
-                }
+                found.path.replace(value).is_some()
             }
             b"size" => {
-                let size = decimal(value).ok_or(TarFault::PaxRecord)?;
-                if found.size.replace(size).is_some() {
-                    return Err(TarFault::ExtensionTwice);
-                }
+                let size = number(value, 10).ok_or(TarFault::PaxRecord)?;
+                found.size.replace(size).is_some()
             }
             // Owner, times, comments: nothing that a client uses.
             key if key.starts_with(b"GNU.sparse.") => return Err(TarFault::Sparse),
-            _ => {}
+            _ => false,
+        };
+        if twice {
+            return Err(TarFault::ExtensionTwice);
         }
     }
     Ok(found)
 }
 
 fn pax_record(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let blank = text.iter().position(|&byte| byte == b' ')?;
-    let len = usize::try_from(decimal(text.get(..blank)?)?).ok()?;
+    let blank = position(text, b' ')?;
+    let len = usize::try_from(number(text.get(..blank)?, 10)?).ok()?;
     let (record, after) = text.split_at_checked(len)?;
     let body = record.get(blank + 1..)?.strip_suffix(b"\n")?;
-    let equals = body.iter().position(|&byte| byte == b'=')?;
+    let equals = position(body, b'=')?;
     let (key, value) = (body.get(..equals)?, body.get(equals + 1..)?);
-    (!key.is_empty() && !key.contains(&0) && !value.contains(&0)).then_some((key, value, after))
-}
-
-fn decimal(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0_u64, |number, byte| {
-        byte.is_ascii_digit()
-            .then(|| number.checked_mul(10)?.checked_add(u64::from(byte - b'0')))?
-    })
+    (equals > 0 && position(body, 0).is_none()).then_some((key, value, after))
 }
 
 /// The name in the data of a GNU long name entry: NUL at the end, none inside.
 pub(super) fn long_name(data: &[u8]) -> Result<&[u8], TarFault> {
     match data.strip_suffix(b"\0") {
-        Some(name) if !name.is_empty() && !name.contains(&0) => Ok(name),
+        Some(name) if !name.is_empty() && position(name, 0).is_none() => Ok(name),
         Some(_) | None => Err(TarFault::LongName),
     }
 }
@@ -222,7 +191,8 @@ mod tests {
     fn numbers_are_octal_digits_and_a_terminator() {
         for (field, expected) in [
             (&b"00000000037\0"[..], Some(31)),
-            (b"77777777777\0", Some(0o77777777777)),
+            (b"37777777777\0", Some(u32::MAX)),
+            (b"77777777777\0", Some(u32::MAX)),
             (b"37          ", Some(31)),
             (b"0000000 \0\0\0\0", Some(0)),
             (b"777777777777", None),

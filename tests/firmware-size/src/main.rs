@@ -8,5 +8,7 @@ fn main() {
     println!("built for a host: .ci/size builds it for Cortex-M4 and measures it");
 }
 
-#[cfg(target_os = "none")]
+#[cfg(all(target_os = "none", not(feature = "parser")))]
 mod firmware;
+#[cfg(all(target_os = "none", feature = "parser"))]
+mod parser;

@@ -126,7 +126,7 @@ fn every_truncation_of_every_valid_artifact_is_refused() {
         for at in 0..=bytes.len() {
             let finished = parser.finish();
             if at < complete {
-                let expected = Error::Truncated { offset: at as u64 };
+                let expected = Error::Truncated { offset: at as u32 };
                 assert_eq!(finished, Err(expected), "{} cut at {at}", vector.file);
             } else {
                 assert_eq!(finished, Ok(()), "{} cut at {at}", vector.file);

@@ -2,7 +2,7 @@
 
 use mender::artifact::{Error, Limit, Limits};
 
-use crate::builder::Parts;
+use crate::builder::{self, Parts};
 use crate::run::{Outcome, parse, parse_with};
 use crate::vectors;
 
@@ -49,7 +49,7 @@ fn any_work_buffer_will_do_or_is_named() {
             let (outcome, _) = parse_with(&bytes, &[512], Limits::DEFAULT, work_len);
             match outcome.result {
                 Err(Error::Limit { limit, allowed, needed }) => {
-                    assert_eq!((limit, allowed), (Limit::Work, work_len as u64));
+                    assert_eq!((limit, allowed), (Limit::Work, work_len as u32));
                     assert!(needed > allowed && !enough);
                 }
                 _ => {
@@ -144,22 +144,22 @@ fn one_more_than_a_limit_is_refused_by_its_name() {
         (Limits { name_len: 99, ..d }, Limit::Name, 99, 100),
         (
             Limits {
-                header_info_len: 383,
+                header_info_len: 1023,
                 ..d
             },
             Limit::HeaderInfo,
-            383,
-            384,
+            1023,
+            1024,
         ),
         (Limits { device_types: 1, ..d }, Limit::DeviceTypes, 1, 2),
         (
             Limits {
-                type_info_len: 383,
+                type_info_len: 511,
                 ..d
             },
             Limit::TypeInfo,
-            383,
-            384,
+            511,
+            512,
         ),
         (Limits { meta_data_len: 10, ..d }, Limit::MetaData, 10, 11),
         (Limits { json_depth: 2, ..d }, Limit::JsonDepth, 2, 3),
@@ -204,4 +204,89 @@ fn one_more_than_a_limit_is_refused_by_its_name() {
             ..
         })
     ));
+}
+
+/// What a client lends: 2 KiB, of which it uses 150 bytes for the provides.
+const CLIENT_WORK_LEN: usize = 1850;
+
+fn tells(parts: &Parts) -> Outcome {
+    let bytes = parts.build();
+    let outcome = parse_with(&bytes, &[512], Limits::DEFAULT, CLIENT_WORK_LEN).0;
+    assert_eq!(outcome, parse(&bytes, &[512]));
+    assert_eq!(outcome.result, Ok(()));
+    outcome
+}
+
+/// Documents as the real writer makes them for the bundled modules, with a name and a version of 40 bytes.
+fn usual(device_types: &[String]) -> Parts {
+    let (name, list) = (long(40), device_types.join("\",\""));
+    Parts {
+        header_info: format!(
+            r#"{{"payloads":[{{"type":"single-file"}}],"artifact_provides":{{"artifact_name":"{name}"}},"artifact_depends":{{"device_type":["{list}"]}}}}"#
+        )
+        .into_bytes(),
+        type_info: format!(
+            r#"{{"type":"single-file","artifact_provides":{{"rootfs-image.single-file.version":"{name}"}},"clears_artifact_provides":["rootfs-image.single-file.*"]}}"#
+        )
+        .into_bytes(),
+        ..Parts::default()
+    }
+}
+
+fn files(names: &[&str]) -> Vec<(String, Vec<u8>)> {
+    names
+        .iter()
+        .map(|name| ((*name).to_owned(), b"data".to_vec()))
+        .collect()
+}
+
+#[test]
+fn what_the_bundled_modules_take_fits_by_default_in_a_client() {
+    let board = [long(40)];
+    let single_file = Parts {
+        files: files(&["dest_dir", "filename", "permissions", "existing_files", &long(40)]),
+        ..usual(&board)
+    };
+    assert_eq!(tells(&single_file).files.len(), 5);
+    let five_files = Parts {
+        files: (0..5).map(|n| (n.to_string() + &long(99), b"data".to_vec())).collect(),
+        ..usual(&board)
+    };
+    assert_eq!(tells(&five_files).files.len(), 5);
+    let meta_data = Parts {
+        meta_data: Some(format!(r#"{{"k":"{}"}}"#, long(1024 - 8)).into_bytes()),
+        ..usual(&board)
+    };
+    assert_eq!(tells(&meta_data).header.unwrap().meta_data.unwrap().len(), 1024);
+    let twelve: Vec<String> = (10..22).map(|n| n.to_string() + &long(38)).collect();
+    assert_eq!(tells(&usual(&twelve)).header.unwrap().device_types, twelve);
+    let eight_files = Parts {
+        files: (0..8).map(|n| (n.to_string() + &long(30), b"data".to_vec())).collect(),
+        ..usual(&board)
+    };
+    assert_eq!(tells(&eight_files).files.len(), 8);
+}
+
+/// Lengths are counted in 32 bits.
+#[test]
+fn artifacts_of_4_gib_are_refused_by_name() {
+    let parts = Parts::default();
+    let good = parts.build();
+    let payload_at = good.len() - 1024 - parts.payload_tar().len() - 512;
+    for size in [u32::MAX as usize - 511, 1 << 32, (1 << 33) - 512] {
+        let mut bytes = good[..payload_at].to_vec();
+        bytes.extend(builder::block("data/0000.tar", size, b'0'));
+        bytes.extend(parts.payload_tar());
+        let outcome = parse(&bytes, &[512]);
+        let Err(Error::Limit { limit, allowed, needed }) = outcome.result else {
+            panic!("{size}: {:?}", outcome.result);
+        };
+        assert_eq!(limit, Limit::Artifact);
+        assert!(needed > allowed);
+        assert_eq!(outcome.header, None);
+    }
+    let mut bytes = good[..payload_at].to_vec();
+    bytes.extend(builder::block("data/0000.tar", 3 << 30, b'0'));
+    bytes.extend(parts.payload_tar());
+    assert_ne!(parse(&bytes, &[512]).header, None, "3 GiB are allowed");
 }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod builder;
+mod codes;
 mod documents;
 mod fit;
 mod limits;
@@ -9,4 +10,5 @@ mod random;
 mod reasons;
 mod reject;
 mod run;
+mod spare;
 mod vectors;

@@ -1,0 +1,558 @@
+//! What the entries of an artifact mean: which one may come where, what is checked when it begins, and what when it has ended.
+//!
+//! Rules: spec of the artifact format, section 13.
+
+use sha2::{Digest, Sha256};
+
+use super::document;
+use super::entry::{self, Name};
+use super::error::Error;
+use super::event::Event;
+use super::fault::{Archive, Checked, Contradiction, Document, Entry, FileFault, TarFault};
+use super::limits::{Limit, Limits};
+use super::manifest::{self, Files, Sha256Sum, Sums};
+use super::records::{Records, Tag};
+use super::signature;
+use super::stage::Stage;
+use super::tar::{self, BLOCK_LEN, Kind};
+
+/// What the bytes up to the end of the step are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A header block.
+    Block,
+    /// An entry that is collected in the work buffer.
+    Text(Text),
+    /// A payload file, hashed and handed over.
+    File,
+    /// Bytes up to the next block: a script, or padding, of any value, as all real readers ignore it.
+    Skip,
+    /// The second of the two end blocks.
+    EndBlock,
+    /// Zeros behind the end blocks, up to the end of the archive.
+    Zeros,
+    /// Nothing: the artifact was refused.
+    Failed,
+}
+
+/// An entry that is collected in the work buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Text {
+    Version,
+    Manifest,
+    Signature,
+    HeaderInfo,
+    TypeInfo,
+    MetaData,
+    Pax,
+    LongName,
+}
+
+/// What PAX headers and long names said about the entry that must follow.
+#[derive(Clone, Copy, Debug, Default)]
+struct Extension {
+    pax: bool,
+    name: Option<Name>,
+    size: Option<u32>,
+}
+
+/// Where the parts of the work buffer that are kept end; they lie one behind the other. What is behind the last is
+/// used for whatever is being collected.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kept {
+    /// The list of files.
+    files: usize,
+    /// The records of header-info and type-info.
+    records: usize,
+    /// Meta-data.
+    end: usize,
+}
+
+/// The artifact was refused; the reason is in [`Entries::error`].
+pub(super) struct Refused;
+
+/// What is known of an artifact, and where in it the stream is. Positions are bytes from the artifact's beginning.
+#[derive(Debug)]
+pub(super) struct Entries<'w> {
+    limits: Limits,
+    work: &'w mut [u8],
+    kept: Kept,
+    pub(super) offset: u32,
+    /// Where the step began.
+    start: u32,
+    /// Where it ends.
+    pub(super) end: u32,
+    /// Where the archive ends; nobody knows it of the artifact itself.
+    archive_end: u32,
+    pub(super) step: Step,
+    pub(super) stage: Stage,
+    pub(super) archive: Archive,
+    /// Why the artifact was refused, once it was.
+    pub(super) error: Error,
+    /// Of the header block's bytes.
+    block_sum: u32,
+    extension: Extension,
+    /// Of `header.tar`, then of each file.
+    pub(super) hash: Sha256,
+    /// What the sums of `version` and `header.tar` must be; that of `version` as it was, until the manifest has come.
+    sums: Sums,
+    manifest_sha256: Sha256Sum,
+    signed: bool,
+    scripts: u16,
+    pub(super) header_ready: bool,
+    /// The file that began last: where it is in the list of files.
+    file: Option<usize>,
+}
+
+impl<'w> Entries<'w> {
+    pub(super) fn new(limits: Limits, work: &'w mut [u8]) -> Entries<'w> {
+        Entries {
+            limits,
+            work,
+            kept: Kept::default(),
+            offset: 0,
+            start: 0,
+            end: BLOCK_LEN,
+            archive_end: u32::MAX,
+            step: Step::Block,
+            stage: Stage::Version,
+            archive: Archive::Artifact,
+            error: Error::Truncated { offset: 0 },
+            block_sum: 0,
+            extension: Extension::default(),
+            hash: Sha256::new(),
+            sums: Sums::default(),
+            manifest_sha256: [0; 32],
+            signed: false,
+            scripts: 0,
+            header_ready: false,
+            file: None,
+        }
+    }
+
+    /// The records of header-info and type-info.
+    pub(super) fn records(&self) -> Records<'_> {
+        Records(self.work.get(self.kept.files..self.kept.records).unwrap_or(&[]))
+    }
+
+    pub(super) fn meta_data(&self) -> Option<&str> {
+        let text = self.work.get(self.kept.records..self.kept.end).unwrap_or(&[]);
+        core::str::from_utf8(text).ok().filter(|text| !text.is_empty())
+    }
+
+    pub(super) fn manifest_sha256(&self) -> &Sha256Sum {
+        &self.manifest_sha256
+    }
+
+    pub(super) fn is_signed(&self) -> bool {
+        self.signed
+    }
+
+    pub(super) fn scripts(&self) -> u16 {
+        self.scripts
+    }
+
+    /// The file that began last.
+    pub(super) fn file(&self) -> Option<manifest::ListedFile<'_>> {
+        self.files().get(self.file?)
+    }
+
+    fn files(&self) -> Files<'_> {
+        Files(self.work.get(..self.kept.files).unwrap_or(&[]))
+    }
+
+    /// Detaches what no header of an entry will need any more.
+    pub(super) fn take_spare(&mut self) -> &'w mut [u8] {
+        if !self.header_ready {
+            return &mut [];
+        }
+        let needed = self.kept.end + self.limits.entry_len();
+        let work = core::mem::take(&mut self.work);
+        let (own, spare) = work.split_at_mut(needed.min(work.len()));
+        self.work = own;
+        spare
+    }
+
+    #[inline(never)]
+    pub(super) fn fail(&mut self, error: Error) -> Refused {
+        self.error = error;
+        self.step = Step::Failed;
+        self.end = self.offset;
+        Refused
+    }
+
+    #[inline(never)]
+    pub(super) fn tar_fault(&mut self, fault: TarFault) -> Refused {
+        self.fail(Error::Tar {
+            archive: self.archive,
+            fault,
+        })
+    }
+
+    /// Checks that `len` more bytes fit into the archive.
+    fn fits(&mut self, len: u32, fault: TarFault) -> Result<(), Refused> {
+        if len <= self.archive_end - self.offset {
+            return Ok(());
+        }
+        if self.archive_end < u32::MAX {
+            return Err(self.tar_fault(fault));
+        }
+        Err(self.fail(Error::Limit {
+            limit: Limit::Artifact,
+            allowed: u32::MAX - 1,
+            needed: u32::MAX,
+        }))
+    }
+
+    /// Checks that `len` bytes fit behind what is kept.
+    fn need_work(&mut self, len: u32) -> Result<(), Refused> {
+        let needed = self.kept.end.saturating_add(len as usize);
+        if needed <= self.work.len() {
+            return Ok(());
+        }
+        let number = |len| u32::try_from(len).unwrap_or(u32::MAX);
+        Err(self.fail(Error::Limit {
+            limit: Limit::Work,
+            allowed: number(self.work.len()),
+            needed: number(needed),
+        }))
+    }
+
+    fn begin(&mut self, step: Step, len: u32) {
+        self.step = step;
+        self.start = self.offset;
+        self.end = self.offset + len;
+    }
+
+    /// Goes on to the next block, over padding if there is some.
+    fn pad(&mut self) {
+        self.begin(Step::Skip, self.offset.wrapping_neg() % BLOCK_LEN);
+    }
+
+    /// Bytes of a step have come, which are not a payload file's.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<(), Refused> {
+        let position = self.offset - bytes.len() as u32 - self.start;
+        match self.step {
+            Step::Block => {
+                self.need_work(tar::KEPT_LEN as u32)?;
+                let kept = self.work.get_mut(self.kept.end..).unwrap_or(&mut []);
+                self.block_sum += tar::keep(position, bytes, kept);
+            }
+            Step::Text(_) => {
+                let at = self.kept.end + position as usize;
+                // There is room for the whole text, or it would not have begun.
+                if let Some(place) = self.work.get_mut(at..at + bytes.len()) {
+                    place.copy_from_slice(bytes);
+                }
+            }
+            Step::EndBlock if !tar::is_zero(bytes) => return Err(self.tar_fault(TarFault::SingleZeroBlock)),
+            Step::Zeros if !tar::is_zero(bytes) => return Err(self.tar_fault(TarFault::BytesAfterEnd)),
+            Step::File | Step::Skip | Step::EndBlock | Step::Zeros | Step::Failed => {}
+        }
+        Ok(())
+    }
+
+    /// All bytes of a step have come.
+    pub(super) fn end_step(&mut self) -> Result<Option<Event<'static>>, Refused> {
+        match self.step {
+            Step::Block => return self.end_block(),
+            Step::Text(text) => {
+                let len = (self.end - self.start) as usize;
+                self.pad();
+                let work = core::mem::take(&mut self.work);
+                let result = self.end_text(text, work, len);
+                self.work = work;
+                result?;
+            }
+            Step::File => {
+                self.pad();
+                let mut actual = [0; 32];
+                finish(&mut self.hash, &mut actual);
+                if self.file().is_none_or(|file| file.digest != actual) {
+                    return Err(self.fail(Error::Checksum(Checked::File)));
+                }
+                return Ok(Some(Event::FileEnd));
+            }
+            Step::Skip => self.begin_block()?,
+            Step::EndBlock => {
+                self.begin(Step::Zeros, self.archive_end - self.offset);
+                if let Stage::Payload | Stage::AfterPayload = self.stage {
+                    self.stage = Stage::Ended;
+                }
+            }
+            Step::Zeros => self.end_archive()?,
+            Step::Failed => return Err(Refused),
+        }
+        Ok(None)
+    }
+
+    fn begin_block(&mut self) -> Result<(), Refused> {
+        self.fits(BLOCK_LEN, TarFault::NoEndBlocks)?;
+        self.begin(Step::Block, BLOCK_LEN);
+        self.block_sum = 0;
+        Ok(())
+    }
+
+    /// A header block has come.
+    fn end_block(&mut self) -> Result<Option<Event<'static>>, Refused> {
+        let kept = self.work.get_mut(self.kept.end..).unwrap_or(&mut []);
+        let header = match tar::read(kept, self.block_sum) {
+            Ok(Some(header)) => header,
+            Ok(None) => return self.end_entries(),
+            Err(fault) => return Err(self.tar_fault(fault)),
+        };
+        let text = match header.kind {
+            Kind::File => None,
+            Kind::Pax if self.extension.pax => return Err(self.tar_fault(TarFault::ExtensionTwice)),
+            Kind::Pax => Some(Text::Pax),
+            Kind::GnuLongName => Some(Text::LongName),
+            Kind::Other(flag) => {
+                return Err(self.fail(Error::EntryType {
+                    archive: self.archive,
+                    flag,
+                }));
+            }
+        };
+        let mut size = header.size;
+        let mut name = Name {
+            entry: Entry::End,
+            at: 0,
+        };
+        if text.is_none() {
+            let extension = core::mem::take(&mut self.extension);
+            let path = header.path.start + self.kept.end..header.path.end + self.kept.end;
+            name = match extension.name {
+                Some(name) => name,
+                None => self.resolve(path)?,
+            };
+            if let Some(other) = extension.size {
+                // A writer leaves the field at 0 when it is too small for the number; such a file is too large here.
+                if other != size && (size != 0 || other != u32::MAX) {
+                    return Err(self.tar_fault(TarFault::SizeContradiction));
+                }
+                size = other;
+            }
+        }
+        let padded = size.checked_next_multiple_of(BLOCK_LEN).unwrap_or(u32::MAX);
+        self.fits(padded, TarFault::TooLong)?;
+        match text {
+            Some(text) => self.begin_text(text, size)?,
+            None => return self.begin_entry(name, size),
+        }
+        Ok(None)
+    }
+
+    fn resolve(&mut self, path: core::ops::Range<usize>) -> Result<Name, Refused> {
+        let path = self.work.get(path).unwrap_or(&[]);
+        entry::resolve(self.archive, path, self.files()).map_err(|error| self.fail(error))
+    }
+
+    /// An entry with a known name begins: only the right one at this place gets through.
+    fn begin_entry(&mut self, name: Name, size: u32) -> Result<Option<Event<'static>>, Refused> {
+        let required = self.stage.required();
+        if name.entry != required && Some(name.entry) != self.stage.optional() {
+            return Err(self.fail(Error::Order {
+                expected: required,
+                found: name.entry,
+            }));
+        }
+        let text = match name.entry {
+            Entry::Version => Text::Version,
+            Entry::Manifest => Text::Manifest,
+            Entry::Signature => Text::Signature,
+            Entry::HeaderInfo => Text::HeaderInfo,
+            Entry::TypeInfo => Text::TypeInfo,
+            Entry::MetaData => Text::MetaData,
+            Entry::Script => {
+                self.scripts = self.scripts.saturating_add(1);
+                // With the padding; that it fits has been checked.
+                self.begin(Step::Skip, size.next_multiple_of(BLOCK_LEN));
+                return Ok(None);
+            }
+            Entry::Header => {
+                self.begin_archive(Archive::Header, Stage::HeaderInfo, size)?;
+                return Ok(None);
+            }
+            Entry::Payload => {
+                self.begin_archive(Archive::Payload, Stage::Files, size)?;
+                self.header_ready = true;
+                return Ok(Some(Event::Header));
+            }
+            Entry::File => {
+                if self.files().get(name.at).is_some_and(|file| file.seen) {
+                    return Err(self.fail(Error::File(FileFault::Twice)));
+                }
+                manifest::mark_seen(self.work, name.at);
+                self.file = Some(name.at);
+                self.begin(Step::File, size);
+                return Ok(Some(Event::File { len: u64::from(size) }));
+            }
+            // No name is that of the end.
+            Entry::End => return Ok(None),
+        };
+        self.begin_text(text, size)?;
+        Ok(None)
+    }
+
+    fn begin_text(&mut self, text: Text, size: u32) -> Result<(), Refused> {
+        let limits = &self.limits;
+        let (limit, allowed) = match text {
+            Text::Version => (Limit::Version, limits.version_len),
+            Text::Manifest => (Limit::Manifest, limits.manifest_len),
+            Text::Signature => (Limit::Signature, limits.signature_len),
+            // The lengths of records are 16 bits wide.
+            Text::HeaderInfo => (Limit::HeaderInfo, limits.header_info_len.min(0xffff)),
+            Text::TypeInfo => (Limit::TypeInfo, limits.type_info_len.min(0xffff)),
+            Text::MetaData => (Limit::MetaData, limits.meta_data_len),
+            Text::Pax | Text::LongName => (Limit::Extension, limits.extension_len),
+        };
+        if size > allowed {
+            return Err(self.fail(Error::Limit {
+                limit,
+                allowed,
+                needed: size,
+            }));
+        }
+        self.need_work(size)?;
+        self.begin(Step::Text(text), size);
+        Ok(())
+    }
+
+    /// An inner archive begins.
+    fn begin_archive(&mut self, archive: Archive, stage: Stage, size: u32) -> Result<(), Refused> {
+        self.archive = archive;
+        self.stage = stage;
+        if !size.is_multiple_of(BLOCK_LEN) {
+            return Err(self.tar_fault(TarFault::PartialBlock));
+        }
+        self.archive_end = self.offset + size;
+        self.begin_block()
+    }
+
+    /// An entry of `len` bytes is complete in the work buffer, which is `work` meanwhile.
+    fn end_text(&mut self, text: Text, work: &mut [u8], len: usize) -> Result<(), Refused> {
+        let limits = &self.limits;
+        let (kept, rest) = work.split_at_mut(self.kept.end.min(work.len()));
+        let data = rest.get_mut(..len).unwrap_or(&mut []);
+        match text {
+            Text::Version => {
+                self.hash.update(&*data);
+                finish(&mut self.hash, &mut self.sums.version);
+                document::read(Document::Version, data, Records(&[]), limits).map_err(|error| self.fail(error))?;
+                self.stage = Stage::Manifest;
+            }
+            Text::Manifest => {
+                self.hash.update(&*data);
+                finish(&mut self.hash, &mut self.manifest_sha256);
+                let version = self.sums.version;
+                let files_len = manifest::compact(data, limits, &mut self.sums).map_err(|error| self.fail(error))?;
+                if self.sums.version != version {
+                    return Err(self.fail(Error::Checksum(Checked::Version)));
+                }
+                self.kept.files = files_len;
+                self.kept.records = files_len;
+                self.kept.end = files_len;
+                self.stage = Stage::SignatureOrHeader;
+            }
+            Text::Signature => {
+                signature::check(data).map_err(|fault| self.fail(Error::Signature(fault)))?;
+                self.signed = true;
+                self.stage = Stage::Header;
+            }
+            Text::HeaderInfo | Text::TypeInfo => {
+                let (document, stage) = if text == Text::HeaderInfo {
+                    (Document::HeaderInfo, Stage::ScriptOrTypeInfo)
+                } else {
+                    (Document::TypeInfo, Stage::MetaDataOrEnd)
+                };
+                let header_info = Records(kept.get(self.kept.files..).unwrap_or(&[]));
+                let stored = document::read(document, data, header_info, limits);
+                self.kept.end += stored.map_err(|error| self.fail(error))?;
+                self.kept.records = self.kept.end;
+                self.stage = stage;
+            }
+            Text::MetaData => {
+                if len > 0 {
+                    document::check(Document::MetaData, data, limits).map_err(|error| self.fail(error))?;
+                }
+                self.kept.end += len;
+                self.stage = Stage::HeaderEnd;
+            }
+            Text::Pax | Text::LongName => {
+                let mut twice = false;
+                let path = if text == Text::Pax {
+                    let pax = tar::pax(data).map_err(|fault| self.tar_fault(fault))?;
+                    self.extension.pax = true;
+                    self.extension.size = pax.size;
+                    pax.path
+                } else {
+                    Some(tar::long_name(data).map_err(|fault| self.tar_fault(fault))?)
+                };
+                if let Some(path) = path {
+                    let files = Files(kept.get(..self.kept.files).unwrap_or(&[]));
+                    let name = entry::resolve(self.archive, path, files).map_err(|error| self.fail(error))?;
+                    twice = self.extension.name.replace(name).is_some();
+                }
+                if twice {
+                    return Err(self.tar_fault(TarFault::ExtensionTwice));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first end block of an archive has come.
+    fn end_entries(&mut self) -> Result<Option<Event<'static>>, Refused> {
+        if self.extension.pax || self.extension.name.is_some() {
+            return Err(self.tar_fault(TarFault::ExtensionAlone));
+        }
+        // The format lets data/0000.tar be missing when there is nothing to put into it.
+        let no_payload = self.stage == Stage::Payload && self.kept.files == 0;
+        if self.stage == Stage::Files {
+            if self.files().missing().is_some() {
+                return Err(self.fail(Error::File(FileFault::Missing)));
+            }
+        } else if !no_payload && self.stage.required() != Entry::End {
+            return Err(self.fail(Error::Order {
+                expected: self.stage.required(),
+                found: Entry::End,
+            }));
+        }
+        self.fits(BLOCK_LEN, TarFault::SingleZeroBlock)?;
+        self.begin(Step::EndBlock, BLOCK_LEN);
+        self.header_ready |= no_payload;
+        Ok(no_payload.then_some(Event::Header))
+    }
+
+    /// An archive has ended, with the zeros behind its end blocks.
+    fn end_archive(&mut self) -> Result<(), Refused> {
+        let header = self.archive == Archive::Header;
+        // Of the artifact itself there is no end but the largest length.
+        self.fits(u32::from(self.archive == Archive::Artifact), TarFault::TooLong)?;
+        if header {
+            let mut actual = [0; 32];
+            finish(&mut self.hash, &mut actual);
+            if actual != self.sums.header {
+                return Err(self.fail(Error::Checksum(Checked::Header)));
+            }
+            if self.records().first(Tag::PayloadType).is_none() {
+                if self.kept.end > self.kept.records {
+                    return Err(self.fail(Error::Contradiction(Contradiction::MetaData)));
+                }
+                if self.kept.files > 0 {
+                    return Err(self.fail(Error::Contradiction(Contradiction::Files)));
+                }
+            }
+        }
+        self.stage = if header { Stage::Payload } else { Stage::AfterPayload };
+        self.archive = Archive::Artifact;
+        self.archive_end = u32::MAX;
+        self.begin_block()
+    }
+}
+
+/// The SHA-256 of what was hashed; the next one begins.
+#[inline(never)]
+fn finish(hash: &mut Sha256, sum: &mut Sha256Sum) {
+    hash.finalize_into_reset(sum.into());
+}
