@@ -10,16 +10,29 @@
 //!
 //! A code never gets another meaning.
 
+use crate::agent::{config, deployment, download, io, session};
 use crate::api;
+use crate::deployment::record;
+use crate::net::{http, url};
 use crate::text::Coded;
 
 /// Every code with its text, group by group.
 pub const ALL: &[&[Coded]] = &[
+    http::CODES,
+    session::CODES,
+    url::CODES,
     api::auth::CODES,
     api::inventory::CODES,
     api::next::CODES,
     api::CODES,
     api::key::CODES,
+    config::CODES,
+    download::CODES,
+    deployment::CODES,
+    deployment::module::CODES,
+    deployment::outcome::CODES,
+    record::CODES,
+    io::CODES,
     crate::artifact::CODES,
     crate::provides::CODES,
 ];

@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod agent;
 pub mod api;
 pub mod artifact;
 pub mod client;

@@ -69,6 +69,13 @@ impl<'b> Text<'b> {
         self.cause(code, text);
     }
 
+    /// Appends a blank behind a code. Texts bring what separates them from what follows.
+    pub fn gap(&mut self) {
+        if cfg!(feature = "terse") {
+            self.push(" ");
+        }
+    }
+
     /// Appends the status of an HTTP answer.
     pub fn status(&mut self, status: u16) {
         self.push(" (status ");
@@ -137,6 +144,16 @@ pub fn display(what: &(impl Describe + ?Sized), f: &mut fmt::Formatter<'_>) -> f
     let mut text = Text::new(&mut buffer);
     what.describe(&mut text);
     f.write_str(text.as_str())
+}
+
+/// `Display` of something that describes itself, for log lines.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'d, D: ?Sized>(pub &'d D);
+
+impl<D: Describe + ?Sized> fmt::Display for Shown<'_, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        display(self.0, f)
+    }
 }
 
 #[cfg(test)]

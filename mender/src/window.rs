@@ -62,6 +62,11 @@ impl<'b> Window<'b> {
         self.at = self.at.min(len);
     }
 
+    /// Goes on behind what was written into the same memory before.
+    pub(crate) fn skip_to(&mut self, len: usize) {
+        self.at = len;
+    }
+
     /// Bytes that the window has room for.
     pub(crate) fn room(&self) -> usize {
         self.out.len()
@@ -70,6 +75,11 @@ impl<'b> Window<'b> {
     /// Bytes that were kept.
     pub(crate) fn kept(&self) -> usize {
         self.at.saturating_sub(self.from).min(self.out.len())
+    }
+
+    /// The memory that was lent.
+    pub(crate) fn into_buffer(self) -> &'b mut [u8] {
+        self.out
     }
 
     /// All that was kept.

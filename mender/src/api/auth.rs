@@ -154,6 +154,12 @@ pub enum AuthRefused {
     },
     /// Success, but the body is no token (empty, or with characters that cannot be in one): repeat with backoff.
     BadToken,
+    /// Success, but the token is longer than the memory for it: raise `TOKEN` of the client's
+    /// [`Resources`](crate::client::Resources).
+    TokenTooLong {
+        /// Its length in bytes.
+        needed: u16,
+    },
 }
 
 impl Describe for AuthRefused {
@@ -165,6 +171,11 @@ impl Describe for AuthRefused {
             AuthRefused::RetryLater { status } => (RETRY_LATER, Some(*status)),
             AuthRefused::Refused { status } => (REFUSED, Some(*status)),
             AuthRefused::BadToken => (BAD_TOKEN, None),
+            AuthRefused::TokenTooLong { needed } => {
+                out.coded(TOKEN_TOO_LONG);
+                out.push(": ");
+                return out.number(u32::from(*needed));
+            }
         };
         out.coded(code);
         if let Some(status) = status {
@@ -189,8 +200,14 @@ const BAD_TOKEN: Coded = (
     "the server answered the authentication with something that is no token",
 );
 
+const TOKEN_TOO_LONG: Coded = (
+    29,
+    "the token is too long: raise TOKEN of the client's Resources to its bytes",
+);
+
 /// Their codes.
 pub(crate) const CODES: &[Coded] = &[
+    TOKEN_TOO_LONG,
     NOT_ACCEPTED,
     SIGNATURE_REFUSED,
     RATE_LIMITED,

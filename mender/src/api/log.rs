@@ -79,7 +79,7 @@ pub enum LogTime {
 }
 
 impl LogTime {
-    fn millis(self) -> u64 {
+    pub(crate) fn millis(self) -> u64 {
         match self {
             LogTime::Unix { millis } => millis,
             LogTime::Uptime(uptime) => u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX),
@@ -147,6 +147,26 @@ fn date_of(days: u32) -> (u32, u32, u32) {
     (year, month, day)
 }
 
+/// A log that is being written, without its buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LogState {
+    len: usize,
+    count: usize,
+    left_out: usize,
+    last: LogTime,
+}
+
+impl LogState {
+    pub(crate) const fn new() -> LogState {
+        LogState {
+            len: 0,
+            count: 0,
+            left_out: 0,
+            last: LogTime::Uptime(Duration::ZERO),
+        }
+    }
+}
+
 /// Writes a log, entry by entry, until the buffer is full.
 pub struct LogWriter<'b> {
     json: Window<'b>,
@@ -183,6 +203,28 @@ impl<'b> LogWriter<'b> {
             left_out: 0,
             last: LogTime::Uptime(Duration::ZERO),
         })
+    }
+
+    /// Goes on with a log in the buffer where it was begun. `None` if the buffer is too short for any.
+    pub(crate) fn resume(out: &'b mut [u8], state: LogState) -> Option<LogWriter<'b>> {
+        let mut writer = LogWriter::new(out).ok()?;
+        if state.len > 0 {
+            writer.json.skip_to(state.len);
+            writer.count = state.count;
+            writer.left_out = state.left_out;
+            writer.last = state.last;
+        }
+        Some(writer)
+    }
+
+    /// The log without its buffer, to go on later.
+    pub(crate) fn suspend(self) -> LogState {
+        LogState {
+            len: self.json.total(),
+            count: self.count,
+            left_out: self.left_out,
+            last: self.last,
+        }
     }
 
     /// Adds an entry if it still fits, and tells whether it did.

@@ -1,9 +1,17 @@
 //! What other tasks may ask of a running client.
 
+use core::cell::Cell;
+
+use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::signal::Signal;
 
+use crate::agent::Requests;
+
 /// The way to a running client from other tasks: a `static`, given to [`Client::run_with`](super::Client::run_with).
+///
+/// Each request is remembered until it is served; several of a kind are one. They are heard in every pause and between two
+/// blocks of a download; an update module's callback delays them by its length.
 ///
 /// ```
 /// static MENDER: mender::client::Handle = mender::client::Handle::new();
@@ -12,39 +20,20 @@ use embassy_sync::signal::Signal;
 ///     MENDER.check_for_update();
 /// }
 /// ```
-#[derive(Debug, Default)]
 pub struct Handle {
-    pub(super) update: Requests,
-    pub(super) inventory: Requests,
-    pub(super) stop: Requests,
+    requests: Mutex<CriticalSectionRawMutex, Cell<Requests>>,
+    woken: Signal<CriticalSectionRawMutex, ()>,
 }
 
-/// A request that is remembered until it is served; several are one.
-pub(super) struct Requests(Signal<CriticalSectionRawMutex, ()>);
-
-impl Requests {
-    const fn new() -> Requests {
-        Requests(Signal::new())
-    }
-
-    pub(super) fn signal(&self) {
-        self.0.signal(());
-    }
-
-    pub(super) async fn wait(&self) {
-        self.0.wait().await;
-    }
-}
-
-impl Default for Requests {
-    fn default() -> Requests {
-        Requests::new()
-    }
-}
-
-impl core::fmt::Debug for Requests {
+impl core::fmt::Debug for Handle {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Requests").field("waiting", &self.0.signaled()).finish()
+        f.debug_tuple("Handle").field(&self.requests.lock(Cell::get)).finish()
+    }
+}
+
+impl Default for Handle {
+    fn default() -> Handle {
+        Handle::new()
     }
 }
 
@@ -52,26 +41,46 @@ impl Handle {
     /// A handle that no client has yet.
     pub const fn new() -> Handle {
         Handle {
-            update: Requests::new(),
-            inventory: Requests::new(),
-            stop: Requests::new(),
+            requests: Mutex::new(Cell::new(Requests::NONE)),
+            woken: Signal::new(),
         }
     }
 
-    /// Ask the server for an update now rather than after the interval. Ends a pause between retries too, also the one
-    /// before the outcome of a deployment is delivered again.
+    /// Ask the server for an update now rather than after the interval. Ends a pause between retries too, also within a
+    /// deployment: of a download, at the commit gate, before its outcome is delivered again.
     pub fn check_for_update(&self) {
-        self.update.signal();
+        self.ask(|requests| requests.update = true);
     }
 
     /// Send the inventory now.
     pub fn send_inventory(&self) {
-        self.inventory.signal();
+        self.ask(|requests| requests.inventory = true);
     }
 
-    /// Let [`Client::run_with`](super::Client::run_with) return, between two pieces of work: a deployment under way goes on to its
-    /// end first. An outcome that the server could not be told yet stays in storage for the next run.
+    /// Let [`Client::run_with`](super::Client::run_with) return, in the next pause: a deployment under way goes on until it is over,
+    /// or until it waits for something. An outcome that the server could not be told yet stays in storage for the next run; new
+    /// software that cannot reach the server for its commit is looked at again then; a download that waits for its next try
+    /// begins anew.
     pub fn stop(&self) {
-        self.stop.signal();
+        self.ask(|requests| requests.stop = true);
+    }
+
+    fn ask(&self, change: impl FnOnce(&mut Requests)) {
+        self.requests.lock(|cell| {
+            let mut requests = cell.get();
+            change(&mut requests);
+            cell.set(requests);
+        });
+        self.woken.signal(());
+    }
+
+    /// What was asked since the last time.
+    pub(super) fn take(&self) -> Requests {
+        self.requests.lock(|cell| cell.replace(Requests::NONE))
+    }
+
+    /// Ends when something is asked.
+    pub(super) async fn asked(&self) {
+        self.woken.wait().await;
     }
 }

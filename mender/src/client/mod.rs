@@ -1,55 +1,44 @@
-//! The client: the async driver, the only place where everything meets.
+//! The client: what the user sees, and the driver, which does what the [agent](crate::agent) decides.
 //!
 //! | file | job |
 //! |---|---|
-//! | `config.rs`, `device.rs`, `signer.rs`, `handle.rs`, `resources.rs` | what the user sees: settings, device and clock, its key, requests from other tasks, memory |
-//! | `updates.rs` | the update loop: boot, poll, pause |
-//! | `deployment/` | one deployment: the state machine's actions, performed |
-//! | `download.rs` | network and module side by side |
-//! | `inventory.rs` | the inventory loop |
-//! | `session.rs`, `calls.rs` | the shared connection: login, retries; the calls of the device API |
-//! | `journal.rs` | the deployment log in storage |
-//! | `backoff.rs` | pauses (pure) |
+//! | `device.rs`, `signer.rs`, `handle.rs`, `resources.rs` | what the user brings and gets: device and clock, its key, requests from other tasks, memory |
+//! | `keys.rs` | the device's key |
+//! | `driver.rs` | does what the agent asks for: the only place that awaits network, storage and time |
+//! | `artifact.rs`, `blocks.rs` | the download: the driver fills one block while a module writes the other |
 //!
 //! May depend on everything else in this crate; nothing else depends on it.
 
-mod backoff;
-mod calls;
-mod config;
-mod deployment;
+mod artifact;
+mod blocks;
 mod device;
-mod download;
+mod driver;
 mod handle;
-mod inventory;
-mod journal;
+mod keys;
 mod resources;
-mod session;
 mod signer;
-mod updates;
 
 use core::fmt;
+use core::ops::ControlFlow;
 
-use embassy_futures::select::{Either, select};
-use embassy_sync::mutex::Mutex;
 use rand_core::CryptoRng;
 
-pub use config::{Config, ConfigError};
-pub use device::{Clock, Device, Event, Inventory, NetworkDown};
+pub use crate::agent::config::{Config, ConfigError};
+pub use crate::agent::event::Event;
+pub use device::{Clock, Device, Inventory, NetworkDown};
 pub use handle::Handle;
 pub use resources::Resources;
 pub use signer::Signer;
 
-use crate::api::key::{DeviceKey, KeyError, PRIVATE_KEY_LEN, PublicKeyPem};
-use crate::deployment::record::InstalledRecord;
-use crate::fmt::{error, info};
+use crate::agent::{Agent, Done, Memory, Setup};
+use crate::api::key::KeyError;
+use crate::fmt::info;
 use crate::net::{Connector, Url};
-use crate::provides::{ARTIFACT_NAME, ProvidesBuf};
-use crate::storage::{ReadError, RecordKey, Storage, WriteError};
+use crate::storage::{ReadError, Storage, WriteError};
 use crate::update_module::ModuleSet;
-use inventory::News;
+use driver::{Beside, Driver, Turn};
+use keys::Keys;
 use resources::Lent;
-use session::{Session, Users};
-use updates::Updates;
 
 /// The Mender client of one device.
 ///
@@ -119,15 +108,7 @@ where
         clippy::too_many_arguments,
         reason = "each is one thing that only the user has; a builder would hide which are needed"
     )]
-    pub fn new<
-        const TOKEN: usize,
-        const BODY: usize,
-        const LINK: usize,
-        const HEAD: usize,
-        const BLOCK: usize,
-        const ARTIFACT: usize,
-        const RECORD: usize,
-    >(
+    pub fn new<const TOKEN: usize, const LINK: usize, const BLOCK: usize, const ARTIFACT: usize>(
         config: Config<'r>,
         device: D,
         connector: C,
@@ -135,9 +116,12 @@ where
         clock: K,
         rng: R,
         modules: M,
-        resources: &'r mut Resources<TOKEN, BODY, LINK, HEAD, BLOCK, ARTIFACT, RECORD>,
+        resources: &'r mut Resources<TOKEN, LINK, BLOCK, ARTIFACT>,
     ) -> Result<Self, ConfigError> {
         config.check()?;
+        if device.identity().is_empty() {
+            return Err(ConfigError::NoIdentity);
+        }
         Ok(Client {
             config,
             device,
@@ -162,8 +146,9 @@ where
     /// # Power loss and cancellation
     ///
     /// Either key is stored, never half of one.
+    #[cfg(feature = "key")]
     pub async fn renew_key(&mut self) -> Result<(), RunError<S::Error>> {
-        new_key(&mut self.storage, &mut self.rng).await.map(drop)
+        keys::new_key(&mut self.storage, &mut self.rng).await.map(drop)
     }
 
     /// Runs the client: updates and inventory, for ever.
@@ -191,170 +176,65 @@ where
     pub async fn run_with(&mut self, handle: &Handle) -> Result<(), RunError<S::Error>> {
         let Lent {
             token,
-            body,
             link,
-            head,
-            download_head,
-            block_a,
-            block_b,
+            window,
+            block,
+            other_block,
             artifact,
-            installed,
-            next,
-            scratch,
         } = &mut self.lent;
-        let (key, pem) = keys(&self.device, &mut self.storage, &mut self.rng, scratch).await?;
-        let committed = load_installed(&mut self.storage, self.config.artifact_name, installed, scratch).await;
+        let keys = Keys::load(&self.device, &mut self.storage, &mut self.rng, block).await?;
         // The configuration was checked.
         let Ok(url) = Url::parse(self.config.server_url) else {
             return Ok(());
         };
-        let session = Mutex::new(Session {
+        let mut agent = Agent::new(Setup {
             config: &self.config,
-            device: &self.device,
-            connector: &self.connector,
-            clock: &self.clock,
-            rng: &mut self.rng,
             url,
-            key,
-            pem,
-            connection: None,
-            users: Users::default(),
-            token,
-            token_len: 0,
-            head,
-            body,
-            installed,
-            installed_len: committed.len,
+            identity: self.device.identity(),
+            point: &keys.point,
+            modules: M::DESCRIPTORS,
+            seed: self.rng.next_u32(),
+            report_len: artifact.len() / 2,
         });
-        let news = News::new();
-        let mut updates = Updates {
+        let mut memory = Memory {
+            token,
+            link,
+            link_len: 0,
+            window,
+            front: artifact,
+            installed_len: 0,
+            spare: &mut [],
+            block_len: block.len(),
+            block,
+        };
+        let mut driver = Driver {
             config: &self.config,
             device: &self.device,
             connector: &self.connector,
             storage: &mut self.storage,
             clock: &self.clock,
-            modules: &mut self.modules,
-            session: &session,
-            news: &news,
             handle,
-            link,
-            download_head,
-            block_a,
-            block_b,
-            artifact,
-            next,
-            scratch,
-            number: committed.by,
+            keys: &keys,
+            server: None,
+            artifact_host: None,
         };
         info!("mender client for {} starts", self.config.device_type);
-        let inventory = inventory::run(&self.config, &session, &self.clock, handle, &news);
-        match select(updates.run(), inventory).await {
-            Either::First(()) | Either::Second(()) => Ok(()),
-        }
-    }
-}
-
-/// The public key, and the private one unless the device has a signer.
-async fn keys<D: Device, S: Storage, R: CryptoRng>(
-    device: &D,
-    storage: &mut S,
-    rng: &mut R,
-    buffer: &mut [u8],
-) -> Result<(Option<DeviceKey>, PublicKeyPem), RunError<S::Error>> {
-    match device.signer() {
-        Some(signer) => {
-            let point = signer.public_point().await.map_err(|error| {
-                error!("the device's signer: {error:?}");
-                RunError::Key(KeyError::Signer)
-            })?;
-            Ok((None, PublicKeyPem::from_point(&point).map_err(RunError::Key)?))
-        }
-        None => {
-            let key = device_key(storage, rng, buffer).await?;
-            let pem = key.public_key();
-            Ok((Some(key), pem))
-        }
-    }
-}
-
-/// The stored key, or a new one.
-async fn device_key<S: Storage, R: CryptoRng>(
-    storage: &mut S,
-    rng: &mut R,
-    buffer: &mut [u8],
-) -> Result<DeviceKey, RunError<S::Error>> {
-    match storage.read(RecordKey::DeviceKey, buffer).await {
-        Ok(Some(len)) => {
-            let record = buffer.get_mut(..len).unwrap_or(&mut []);
-            // A version byte, then the private key.
-            let key = match record {
-                [KEY_VERSION, key @ ..] => DeviceKey::from_bytes(key).map_err(RunError::Key),
-                [] | [..] => Err(RunError::Key(KeyError::Invalid)),
-            };
-            record.fill(0);
-            key
-        }
-        Ok(None) => {
-            info!("no device key yet: making one");
-            new_key(storage, rng).await
-        }
-        Err(error) => Err(RunError::Read(error)),
-    }
-}
-
-async fn new_key<S: Storage, R: CryptoRng>(storage: &mut S, rng: &mut R) -> Result<DeviceKey, RunError<S::Error>> {
-    let key = DeviceKey::generate(rng).map_err(RunError::Key)?;
-    let mut record = [KEY_VERSION; 1 + PRIVATE_KEY_LEN];
-    if let Some(place) = record.get_mut(1..) {
-        place.copy_from_slice(&key.to_bytes());
-    }
-    let stored = storage.write(RecordKey::DeviceKey, &record).await;
-    record.fill(0);
-    stored.map_err(RunError::Write)?;
-    Ok(key)
-}
-
-const KEY_VERSION: u8 = 1;
-
-struct Committed {
-    by: crate::deployment::record::DeploymentNumber,
-    len: usize,
-}
-
-/// Artifact name and provides of what runs, into their buffer.
-async fn load_installed<S: Storage>(
-    storage: &mut S,
-    default_name: &str,
-    installed: &mut [u8],
-    scratch: &mut [u8],
-) -> Committed {
-    let record = match storage.read(RecordKey::Installed, scratch).await {
-        Ok(Some(len)) => match InstalledRecord::decode(scratch.get(..len).unwrap_or(&[])) {
-            Ok(record) => record,
-            Err(error) => {
-                error!("the installed record cannot be used: {error}");
-                InstalledRecord::default()
+        loop {
+            match driver.run(&mut agent, &mut memory, Beside::Nothing).await {
+                Turn::Stop => return Ok(()),
+                Turn::Call(module, state) => {
+                    let result = self.modules.call(module, state).await;
+                    agent.done(driver.now(), &mut memory, Done::Called(result));
+                }
+                Turn::Download => {
+                    let download = driver.download(&mut agent, &mut memory, other_block, &mut self.modules);
+                    if let ControlFlow::Break(()) = download.await {
+                        return Ok(());
+                    }
+                }
+                // Only while an artifact comes.
+                Turn::Block => {}
             }
-        },
-        Ok(None) => InstalledRecord::default(),
-        Err(error) => {
-            error!("the installed record cannot be read: {error}");
-            InstalledRecord::default()
         }
-    };
-    let by = record.committed_by;
-    let len = ProvidesBuf::copy_of(record.provides, installed).and_then(|mut list| {
-        if list.as_provides().artifact_name().is_none() {
-            list.set(ARTIFACT_NAME, default_name)?;
-        }
-        Ok(list.len())
-    });
-    let len = match len {
-        Ok(len) => len,
-        Err(error) => {
-            error!("{error}");
-            0
-        }
-    };
-    Committed { by, len }
+    }
 }

@@ -1,92 +1,69 @@
 //! The client's memory, lent by the user.
 
-/// All buffers of a client: one `static`, about 10 KiB with the default lengths. All lengths are in bytes.
+/// All buffers of a client: one `static`, 6,400 bytes with the default lengths. All lengths are in bytes.
 ///
 /// | parameter | default | what it must hold |
 /// |---|---|---|
-/// | `TOKEN` | 1536 | the server's token (0.9 KiB from the open-source server), and the authentication request: 450 bytes, identity and tenant token |
-/// | `BODY` | 1024 | request bodies and paths: poll with all provides, inventory report, deployment log |
-/// | `LINK` | 2048 | the server's answer to a poll, with the download link |
-/// | `HEAD` | 768 | a response's head, twice: server and artifact host |
-/// | `BLOCK` | 512 | network data, twice: one block is filled while a module writes the other |
-/// | `ARTIFACT` | 1536 | the artifact's manifest and header: see [`crate::artifact`] |
-/// | `RECORD` | 512 | all provides of the device and its artifact name, three times, plus 70 |
+/// | `TOKEN` | 1024 | the server's token: 0.9 KiB from the open-source server |
+/// | `LINK` | 2048 | a download link |
+/// | `BLOCK` | 512 | network data, twice: one block is filled while a module writes the other; and the longest record: all provides of the device, its artifact name, and 110 bytes. At least 256 |
+/// | `ARTIFACT` | 2048 | the device's provides, and an artifact's header: see [`Limits`](crate::artifact::Limits). An inventory report may take half of it |
 ///
-/// What does not fit is an error at run time that names the buffer.
+/// What does not fit is refused by the name of the parameter. A device whose links or tokens are longer says, for example,
+/// `Resources<2048, 4096>`.
 #[derive(Debug)]
 pub struct Resources<
-    const TOKEN: usize = 1536,
-    const BODY: usize = 1024,
+    const TOKEN: usize = 1024,
     const LINK: usize = 2048,
-    const HEAD: usize = 768,
     const BLOCK: usize = 512,
-    const ARTIFACT: usize = 1536,
-    const RECORD: usize = 512,
+    const ARTIFACT: usize = 2048,
 > {
     token: [u8; TOKEN],
-    body: [u8; BODY],
     link: [u8; LINK],
-    heads: [[u8; HEAD]; 2],
+    window: [u8; WINDOW],
     blocks: [[u8; BLOCK]; 2],
     artifact: [u8; ARTIFACT],
-    installed: [u8; RECORD],
-    next: [u8; RECORD],
-    scratch: [u8; RECORD],
 }
 
-impl<
-    const TOKEN: usize,
-    const BODY: usize,
-    const LINK: usize,
-    const HEAD: usize,
-    const BLOCK: usize,
-    const ARTIFACT: usize,
-    const RECORD: usize,
-> Resources<TOKEN, BODY, LINK, HEAD, BLOCK, ARTIFACT, RECORD>
+/// A request is sent, and the head of its response received, in pieces of this length.
+const WINDOW: usize = 256;
+
+impl<const TOKEN: usize, const LINK: usize, const BLOCK: usize, const ARTIFACT: usize>
+    Resources<TOKEN, LINK, BLOCK, ARTIFACT>
 {
+    /// The first bytes of a body come with the last of the head.
+    const CHECKED: () = assert!(
+        BLOCK >= WINDOW,
+        "BLOCK of `mender::client::Resources` must be at least 256"
+    );
+
     /// Empty buffers.
     pub const fn new() -> Self {
+        const { Self::CHECKED };
         Resources {
             token: [0; TOKEN],
-            body: [0; BODY],
             link: [0; LINK],
-            heads: [[0; HEAD]; 2],
+            window: [0; WINDOW],
             blocks: [[0; BLOCK]; 2],
             artifact: [0; ARTIFACT],
-            installed: [0; RECORD],
-            next: [0; RECORD],
-            scratch: [0; RECORD],
         }
     }
 
     pub(super) fn lend(&mut self) -> Lent<'_> {
-        let [head, download_head] = &mut self.heads;
-        let [block_a, block_b] = &mut self.blocks;
+        let [block, other_block] = &mut self.blocks;
         Lent {
             token: &mut self.token,
-            body: &mut self.body,
             link: &mut self.link,
-            head,
-            download_head,
-            block_a,
-            block_b,
+            window: &mut self.window,
+            block,
+            other_block,
             artifact: &mut self.artifact,
-            installed: &mut self.installed,
-            next: &mut self.next,
-            scratch: &mut self.scratch,
         }
     }
 }
 
-impl<
-    const TOKEN: usize,
-    const BODY: usize,
-    const LINK: usize,
-    const HEAD: usize,
-    const BLOCK: usize,
-    const ARTIFACT: usize,
-    const RECORD: usize,
-> Default for Resources<TOKEN, BODY, LINK, HEAD, BLOCK, ARTIFACT, RECORD>
+impl<const TOKEN: usize, const LINK: usize, const BLOCK: usize, const ARTIFACT: usize> Default
+    for Resources<TOKEN, LINK, BLOCK, ARTIFACT>
 {
     fn default() -> Self {
         Resources::new()
@@ -97,14 +74,9 @@ impl<
 #[derive(Debug)]
 pub(super) struct Lent<'r> {
     pub(super) token: &'r mut [u8],
-    pub(super) body: &'r mut [u8],
     pub(super) link: &'r mut [u8],
-    pub(super) head: &'r mut [u8],
-    pub(super) download_head: &'r mut [u8],
-    pub(super) block_a: &'r mut [u8],
-    pub(super) block_b: &'r mut [u8],
+    pub(super) window: &'r mut [u8],
+    pub(super) block: &'r mut [u8],
+    pub(super) other_block: &'r mut [u8],
     pub(super) artifact: &'r mut [u8],
-    pub(super) installed: &'r mut [u8],
-    pub(super) next: &'r mut [u8],
-    pub(super) scratch: &'r mut [u8],
 }

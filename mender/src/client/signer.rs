@@ -1,9 +1,12 @@
 //! A key that the device keeps, instead of the client's own in storage.
 
 use core::fmt::Debug;
-use core::future::{Future, ready};
+use core::future::Future;
 
-use crate::api::key::{DeviceKey, DigestSignature, KeyError, POINT_LEN};
+#[cfg(feature = "key")]
+use {crate::api::key::DeviceKey, core::future::ready};
+
+use crate::api::key::{DigestSignature, KeyError, POINT_LEN};
 
 /// A P-256 key that the device keeps itself: in a secure element, behind a TrustZone, or a provided one.
 /// [`Device::signer`](super::Device::signer) hands it to the client, which then makes and stores no key.
@@ -76,6 +79,7 @@ impl<S: Signer> Signer for &S {
 }
 
 /// A provided key, kept in memory.
+#[cfg(feature = "key")]
 impl Signer for DeviceKey {
     type Error = KeyError;
 

@@ -29,6 +29,7 @@ use core::fmt;
 
 use super::{Software, Stored, StoredState, Verdict};
 use crate::provides::Provides;
+use crate::text::{Coded, Describe, Text, display};
 
 const VERSION: u8 = 1;
 
@@ -78,15 +79,29 @@ pub enum RecordError {
     },
 }
 
+const OTHER_VERSION: Coded = (81, "stored by another version (layout)");
+const MALFORMED: Coded = (82, "malformed");
+const TOO_LONG: Coded = (83, "too long: lend record buffers of at least so many bytes");
+
+/// Their codes.
+pub(crate) const CODES: &[Coded] = &[OTHER_VERSION, MALFORMED, TOO_LONG];
+
+impl Describe for RecordError {
+    fn describe(&self, out: &mut Text<'_>) {
+        let (code, number) = match self {
+            RecordError::Version(version) => (OTHER_VERSION, u32::from(*version)),
+            RecordError::Malformed => return out.coded(MALFORMED),
+            RecordError::TooLong { needed } => (TOO_LONG, u32::try_from(*needed).unwrap_or(u32::MAX)),
+        };
+        out.coded(code);
+        out.push(" ");
+        out.number(number);
+    }
+}
+
 impl fmt::Display for RecordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RecordError::Version(version) => write!(f, "stored by another version (layout {version})"),
-            RecordError::Malformed => f.write_str("malformed"),
-            RecordError::TooLong { needed } => {
-                write!(f, "too long: lend record buffers of at least {needed} bytes")
-            }
-        }
+        display(self, f)
     }
 }
 
@@ -204,6 +219,12 @@ impl<'a> InstalledRecord<'a> {
     /// Bytes in front of the provides.
     pub const HEADER_LEN: usize = 5;
 
+    /// The bytes in front of the provides.
+    pub const fn head(committed_by: DeploymentNumber) -> [u8; InstalledRecord::HEADER_LEN] {
+        let [a, b, c, d] = committed_by.0.to_le_bytes();
+        [VERSION, a, b, c, d]
+    }
+
     /// Writes the record into `buffer` and returns its length.
     ///
     /// # Errors
@@ -212,7 +233,7 @@ impl<'a> InstalledRecord<'a> {
     pub fn encode(&self, buffer: &mut [u8]) -> Result<usize, RecordError> {
         put(
             buffer,
-            &[&[VERSION], &self.committed_by.0.to_le_bytes(), self.provides.as_bytes()],
+            &[&InstalledRecord::head(self.committed_by), self.provides.as_bytes()],
         )
     }
 

@@ -2,18 +2,19 @@
 //!
 //! - [`Connector`] and [`Endpoint`]: what the user provides: a byte stream to a host and port, plain or TLS.
 //! - [`Url`]: the parts of an absolute URL, without re-encoding anything.
-//! - [`http`]: HTTP/1.1 over any byte stream: heads and body framing are pure, [`http::Exchange`] does the IO.
+//! - [`http`]: HTTP/1.1: requests written, responses read; pure.
 //!
-//! Depends on embedded-io-async and httparse, on nothing else of this crate.
+//! Depends on embedded-io-async, and of this crate on [`text`](crate::text) and `window`.
 
 pub mod http;
-mod url;
+pub(crate) mod url;
 
 use core::fmt::Debug;
 use core::future::Future;
 
 use embedded_io_async::{Read, Write};
 
+pub(crate) use url::redirect;
 pub use url::{Url, UrlError};
 
 /// Whether a connection is encrypted.

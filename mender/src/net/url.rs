@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::{Endpoint, Peer, Security};
+use crate::text::{Coded, Describe, Text, display};
 
 /// The parts of an `http` or `https` URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,15 +37,30 @@ pub enum UrlError {
     Character,
 }
 
+const SCHEME: Coded = (11, "the URL must begin with http:// or https://");
+const HOST: Coded = (12, "the URL has no valid host");
+const PORT: Coded = (13, "the URL's port is not a number from 1 to 65535");
+const USER_INFO: Coded = (14, "the URL has a user name, which is not supported");
+const CHARACTER: Coded = (15, "the URL has a character that must be percent-encoded");
+
+/// Their codes.
+pub(crate) const CODES: &[Coded] = &[SCHEME, HOST, PORT, USER_INFO, CHARACTER];
+
+impl Describe for UrlError {
+    fn describe(&self, out: &mut Text<'_>) {
+        out.coded(match self {
+            UrlError::Scheme => SCHEME,
+            UrlError::Host => HOST,
+            UrlError::Port => PORT,
+            UrlError::UserInfo => USER_INFO,
+            UrlError::Character => CHARACTER,
+        });
+    }
+}
+
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            UrlError::Scheme => "the URL must begin with http:// or https://",
-            UrlError::Host => "the URL has no valid host",
-            UrlError::Port => "the URL's port is not a number from 1 to 65535",
-            UrlError::UserInfo => "the URL has a user name, which is not supported",
-            UrlError::Character => "the URL has a character that must be percent-encoded",
-        })
+        display(self, f)
     }
 }
 
@@ -63,42 +79,31 @@ impl<'a> Url<'a> {
     ///
     /// [`UrlError`].
     pub fn parse(url: &'a str) -> Result<Url<'a>, UrlError> {
-        let (scheme, rest) = url.split_once("://").ok_or(UrlError::Scheme)?;
-        let security = if scheme.eq_ignore_ascii_case("https") {
-            Security::Tls
-        } else if scheme.eq_ignore_ascii_case("http") {
-            Security::Plain
-        } else {
-            return Err(UrlError::Scheme);
-        };
+        let (security, start) = scheme(url.as_bytes()).ok_or(UrlError::Scheme)?;
+        let rest = url.get(start..).unwrap_or("");
         if !rest.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(UrlError::Character);
         }
-        let rest = rest.split('#').next().unwrap_or(rest);
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at_checked(end).ok_or(UrlError::Host)?;
-        if authority.contains('@') {
+        let (rest, _) = cut(rest, |byte| byte == b'#');
+        let (authority, path) = cut(rest, |byte| matches!(byte, b'/' | b'?'));
+        if authority.bytes().any(|byte| byte == b'@') {
             return Err(UrlError::UserInfo);
         }
         // A query directly behind the host would need a slash put in front: no writer of links does that.
-        let path = if path.is_empty() { "/" } else { path };
-        if !path.starts_with('/') {
+        if path.as_bytes().first() == Some(&b'?') {
             return Err(UrlError::Host);
         }
         let (host, port) = split_port(authority)?;
-        let port = match port {
-            Some(port) => port,
-            None => match security {
-                Security::Plain => 80,
-                Security::Tls => 443,
-            },
-        };
         Ok(Url {
             security,
             authority,
             host,
-            port,
-            path,
+            port: match (port, security) {
+                (0, Security::Plain) => 80,
+                (0, Security::Tls) => 443,
+                (port, _) => port,
+            },
+            path: if path.is_empty() { "/" } else { path },
         })
     }
 
@@ -113,44 +118,102 @@ impl<'a> Url<'a> {
     }
 }
 
-fn split_port(authority: &str) -> Result<(&str, Option<u16>), UrlError> {
-    let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
-        let (host, after) = rest.split_once(']').ok_or(UrlError::Host)?;
-        if host.is_empty() || !host.bytes().all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.')) {
-            return Err(UrlError::Host);
-        }
-        match after.strip_prefix(':') {
-            Some(port) => (host, Some(port)),
-            None if after.is_empty() => (host, None),
-            None => return Err(UrlError::Host),
-        }
-    } else {
-        let (host, port) = match authority.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (authority, None),
-        };
-        if host.is_empty()
-            || !host
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+/// The scheme, and where the authority begins.
+fn scheme(url: &[u8]) -> Option<(Security, usize)> {
+    for (prefix, security) in [(&b"http://"[..], Security::Plain), (b"https://", Security::Tls)] {
+        if url
+            .get(..prefix.len())
+            .is_some_and(|found| found.eq_ignore_ascii_case(prefix))
         {
-            return Err(UrlError::Host);
+            return Some((security, prefix.len()));
         }
-        (host, port)
-    };
-    match port {
-        // An empty port stands for the default one (RFC 3986, 3.2.3).
-        None | Some("") => Ok((host, None)),
-        Some(port) if port.bytes().all(|b| b.is_ascii_digit()) => match port.parse() {
-            Ok(0) | Err(_) => Err(UrlError::Port),
-            Ok(port) => Ok((host, Some(port))),
-        },
-        Some(_) => Err(UrlError::Port),
     }
+    None
+}
+
+/// Splits in front of the first byte, an ASCII one, that is `end`.
+fn cut(text: &str, end: impl Fn(u8) -> bool) -> (&str, &str) {
+    let at = text.bytes().position(end).unwrap_or(text.len());
+    text.split_at_checked(at).unwrap_or((text, ""))
+}
+
+/// Host and port; the latter is 0 if none is written. An empty port stands for the default one (RFC 3986, 3.2.3).
+fn split_port(authority: &str) -> Result<(&str, u16), UrlError> {
+    let (host, after, allowed): (_, _, fn(u8) -> bool) = match authority.as_bytes() {
+        [b'[', ..] => {
+            let (host, after) = cut(authority.get(1..).unwrap_or(""), |byte| byte == b']');
+            let after = after.get(1..).ok_or(UrlError::Host)?;
+            (host, after, |byte| {
+                byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')
+            })
+        }
+        _ => {
+            let (host, after) = cut(authority, |byte| byte == b':');
+            (host, after, |byte| {
+                byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
+            })
+        }
+    };
+    if host.is_empty() || !host.bytes().all(allowed) {
+        return Err(UrlError::Host);
+    }
+    let digits = match after.as_bytes() {
+        [] | [b':'] => return Ok((host, 0)),
+        [b':', digits @ ..] => digits,
+        _ => return Err(UrlError::Host),
+    };
+    let port = digits.iter().try_fold(0_u16, |port, byte| {
+        let digit = char::from(*byte).to_digit(10)?;
+        port.checked_mul(10)?.checked_add(digit as u16)
+    });
+    match port {
+        Some(port) if port > 0 => Ok((host, port)),
+        Some(_) | None => Err(UrlError::Port),
+    }
+}
+
+/// Resolves a `Location` (RFC 9110, 10.2.2) in place. `buffer` holds the URL that was asked, `base_len` bytes, and behind it the
+/// location; without the former (0 bytes) it was `server`. Afterwards the new URL is at the front; its length is returned.
+///
+/// `None` if it is not followed: it is too long, is no absolute URL and no absolute path, or leads from `https` to `http`.
+pub(crate) fn redirect(buffer: &mut [u8], base_len: usize, location_len: usize, server: &Url<'_>) -> Option<usize> {
+    let (base, location) = buffer.split_at_checked(base_len)?;
+    let location = location.get(..location_len)?;
+    let base = match base {
+        [] => *server,
+        base => Url::parse(core::str::from_utf8(base).ok()?).ok()?,
+    };
+    let scheme_text = match base.security {
+        Security::Plain => "http://",
+        Security::Tls => "https://",
+    };
+    // So many bytes of the old URL stay.
+    let kept = match location {
+        [b'/', b'/', ..] => scheme_text.len() - 2,
+        [b'/', ..] => scheme_text.len() + base.authority.len(),
+        _ => match (scheme(location)?.0, base.security) {
+            (Security::Plain, Security::Tls) => return None,
+            (Security::Tls, _) | (Security::Plain, Security::Plain) => 0,
+        },
+    };
+    let len = kept + location_len;
+    if len > buffer.len() {
+        return None;
+    }
+    buffer.copy_within(base_len..base_len + location_len, kept);
+    if base_len == 0 {
+        let old = scheme_text.bytes().chain(server.authority.bytes());
+        for (place, byte) in buffer.iter_mut().take(kept).zip(old) {
+            *place = byte;
+        }
+    }
+    Some(len)
 }
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use super::*;
 
     #[test]
@@ -202,5 +265,41 @@ mod tests {
         for (url, error) in cases {
             assert_eq!(Url::parse(url), Err(error), "{url}");
         }
+    }
+
+    #[test]
+    fn redirects_are_resolved_in_place() {
+        let server = Url::parse("https://api.example.com/prefix").unwrap();
+        let cases = [
+            ("", "https://b.example.com/x", Some("https://b.example.com/x")),
+            ("", "/y?z", Some("https://api.example.com/y?z")),
+            ("", "//c/d", Some("https://c/d")),
+            ("", "http://b/", None),
+            ("https://a:1/old", "HTTPS://b/new", Some("HTTPS://b/new")),
+            ("https://a:1/old?q", "/new", Some("https://a:1/new")),
+            ("http://a/old", "//b:9/new", Some("http://b:9/new")),
+            ("http://a/old", "https://b/new", Some("https://b/new")),
+            ("http://a/old", "http://b/new", Some("http://b/new")),
+            ("https://a/old", "http://a/old", None),
+            ("https://a/old", "new", None),
+            ("https://a/old", "", None),
+            ("https://a/old", "ftp://b/", None),
+        ];
+        for (base, location, expected) in cases {
+            for room in base.len() + location.len()..80 {
+                let mut buffer = std::vec![0; room];
+                buffer[..base.len()].copy_from_slice(base.as_bytes());
+                buffer[base.len()..base.len() + location.len()].copy_from_slice(location.as_bytes());
+                let len = redirect(&mut buffer, base.len(), location.len(), &server);
+                let resolved = len.map(|len| core::str::from_utf8(&buffer[..len]).unwrap());
+                if expected.is_none_or(|expected| expected.len() <= room) {
+                    assert_eq!(resolved, expected, "{base} {location} {room}");
+                } else {
+                    assert_eq!(resolved, None, "{base} {location} {room}");
+                }
+            }
+        }
+        // A location that did not fit.
+        assert_eq!(redirect(&mut [b'x'; 10], 0, 11, &server), None);
     }
 }

@@ -9,6 +9,13 @@ use super::{CallbackState, Descriptor, Failure, Payload, UpdateModule};
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ModuleIndex(u8);
 
+impl ModuleIndex {
+    /// The place with this number, counted from 0.
+    pub(crate) const fn new(place: u8) -> ModuleIndex {
+        ModuleIndex(place)
+    }
+}
+
 mod sealed {
     pub trait Sealed {}
 }

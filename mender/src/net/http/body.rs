@@ -2,10 +2,9 @@
 
 /// The framing of a body, and how far it has been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Framing {
+pub(crate) enum Framing {
     /// This many bytes are left.
-    Length(u64),
+    Length(u32),
     /// Chunks (RFC 9112, 7.1).
     Chunked(Chunked),
     /// Until the stream ends.
@@ -14,8 +13,7 @@ pub enum Framing {
 
 /// A place in a chunked body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Chunked {
+pub(crate) enum Chunked {
     /// In the digits of a chunk's size; the value so far and the number of digits.
     Size {
         /// The value of the digits so far.
@@ -60,59 +58,95 @@ pub enum Chunked {
 
 /// The bytes are not a body of the announced framing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Malformed;
+pub(crate) struct Malformed;
 
 impl Framing {
     /// The start of a chunked body.
-    pub const fn chunked() -> Framing {
+    pub(crate) const fn chunked() -> Framing {
         Framing::Chunked(Chunked::Size { size: 0, digits: 0 })
     }
 
     /// Whether the body is complete. A body that ends with its stream never says so.
-    pub const fn is_done(&self) -> bool {
+    pub(crate) const fn is_done(&self) -> bool {
         matches!(self, Framing::Length(0) | Framing::Chunked(Chunked::Done))
     }
 
-    /// Takes bytes of the stream, moves the body's data among them to the front and returns how many these are.
+    /// Bytes that are left, if that is known.
+    pub(crate) const fn left(&self) -> Option<u32> {
+        match self {
+            Framing::Length(left) => Some(*left),
+            Framing::Chunked(_) | Framing::ToEnd => None,
+        }
+    }
+
+    /// Takes bytes of the stream and moves the body's data among them to the front. What is behind the body's end is not
+    /// taken: nobody has asked for it.
     ///
     /// # Errors
     ///
-    /// [`Malformed`]: wrong chunk framing, or bytes behind the body's end, which nobody has asked for.
-    pub fn decode(&mut self, bytes: &mut [u8]) -> Result<usize, Malformed> {
+    /// [`Malformed`]: wrong chunk framing.
+    pub(crate) fn decode(&mut self, bytes: &mut [u8]) -> Result<Decoded, Malformed> {
         match self {
-            Framing::ToEnd => Ok(bytes.len()),
+            Framing::ToEnd => Ok(Decoded {
+                data: bytes.len(),
+                taken: bytes.len(),
+            }),
             Framing::Length(left) => {
-                *left = left.checked_sub(bytes.len() as u64).ok_or(Malformed)?;
-                Ok(bytes.len())
+                let taken = at_most(bytes.len(), *left);
+                // At most `left`.
+                *left -= taken as u32;
+                Ok(Decoded { data: taken, taken })
             }
             Framing::Chunked(chunked) => chunked.decode(bytes),
         }
     }
 }
 
+/// What became of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Decoded {
+    /// So many are data, and at the front now.
+    pub(crate) data: usize,
+    /// So many belong to the body.
+    pub(crate) taken: usize,
+}
+
+fn at_most(len: usize, left: u32) -> usize {
+    len.min(usize::try_from(left).unwrap_or(usize::MAX))
+}
+
 impl Chunked {
-    fn decode(&mut self, bytes: &mut [u8]) -> Result<usize, Malformed> {
-        let (mut from, mut to) = (0, 0);
-        while let Some(&byte) = bytes.get(from) {
-            if let Chunked::Data { left } = *self {
-                let run = (bytes.len() - from).min(usize::try_from(left).unwrap_or(usize::MAX));
-                bytes.copy_within(from..from + run, to);
-                from += run;
-                to += run;
-                // `run` is at most `left`, a u32.
-                let left = left - run as u32;
-                *self = if left > 0 {
-                    Chunked::Data { left }
-                } else {
-                    Chunked::DataEnd
-                };
-            } else {
-                *self = self.step(byte)?;
-                from += 1;
+    fn decode(&mut self, bytes: &mut [u8]) -> Result<Decoded, Malformed> {
+        let (mut taken, mut data) = (0, 0);
+        while let Some(&byte) = bytes.get(taken) {
+            match *self {
+                Chunked::Done => break,
+                Chunked::Data { left } => {
+                    let run = at_most(bytes.len() - taken, left);
+                    bytes.copy_within(taken..taken + run, data);
+                    taken += run;
+                    data += run;
+                    // `run` is at most `left`, a u32.
+                    let left = left - run as u32;
+                    *self = if left > 0 {
+                        Chunked::Data { left }
+                    } else {
+                        Chunked::DataEnd
+                    };
+                }
+                Chunked::Size { .. }
+                | Chunked::Extension { .. }
+                | Chunked::SizeEnd { .. }
+                | Chunked::DataEnd
+                | Chunked::DataEndLine
+                | Chunked::Trailer { .. }
+                | Chunked::TrailerEnd { .. } => {
+                    *self = self.step(byte)?;
+                    taken += 1;
+                }
             }
         }
-        Ok(to)
+        Ok(Decoded { data, taken })
     }
 
     fn step(self, byte: u8) -> Result<Chunked, Malformed> {
@@ -163,23 +197,25 @@ mod tests {
 
     use super::*;
 
-    fn read(mut framing: Framing, stream: &[u8], piece_len: usize) -> Result<(Vec<u8>, bool), Malformed> {
+    /// The data, whether the body is complete, and how many bytes are behind its end.
+    fn read(mut framing: Framing, stream: &[u8], piece_len: usize) -> Result<(Vec<u8>, bool, usize), Malformed> {
         let mut data = Vec::new();
+        let mut behind = 0;
         for piece in stream.chunks(piece_len) {
             let mut piece = piece.to_vec();
-            let len = framing.decode(&mut piece)?;
-            data.extend_from_slice(&piece[..len]);
+            let decoded = framing.decode(&mut piece)?;
+            data.extend_from_slice(&piece[..decoded.data]);
+            behind += piece.len() - decoded.taken;
         }
-        Ok((data, framing.is_done()))
+        Ok((data, framing.is_done(), behind))
     }
 
     #[test]
     fn chunks_in_pieces_of_any_length() {
         let stream = b"4\r\nwiki\r\n005;name=\"x\"\r\npedia\r\nC \r\n in \r\nchunks\r\n0\r\nTrailer: x\r\n\r\n";
         for piece_len in 1..=stream.len() {
-            let (data, done) = read(Framing::chunked(), stream, piece_len).unwrap();
-            assert_eq!(data, b"wikipedia in \r\nchunks");
-            assert!(done);
+            let read = read(Framing::chunked(), stream, piece_len).unwrap();
+            assert_eq!(read, (b"wikipedia in \r\nchunks".to_vec(), true, 0));
         }
     }
 
@@ -187,17 +223,28 @@ mod tests {
     fn every_cut_is_seen_as_incomplete() {
         let stream = b"3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n";
         for cut in 0..stream.len() {
-            let (_, done) = read(Framing::chunked(), &stream[..cut], 5).unwrap();
+            let (_, done, _) = read(Framing::chunked(), &stream[..cut], 5).unwrap();
             assert!(!done, "{cut}");
         }
         assert!(read(Framing::chunked(), stream, 5).unwrap().1);
     }
 
     #[test]
-    fn more_than_was_announced_is_refused() {
-        assert_eq!(read(Framing::Length(3), b"abcd", 4), Err(Malformed));
-        assert_eq!(read(Framing::Length(3), b"abcd", 1), Err(Malformed));
-        assert_eq!(read(Framing::chunked(), b"1\r\na\r\n0\r\n\r\nHTTP", 3), Err(Malformed));
+    fn more_than_was_announced_is_not_taken() {
+        for piece_len in 1..24 {
+            assert_eq!(
+                read(Framing::Length(3), b"abcd", piece_len),
+                Ok((b"abc".to_vec(), true, 1))
+            );
+            assert_eq!(
+                read(Framing::Length(0), b"abcd", piece_len),
+                Ok((b"".to_vec(), true, 4))
+            );
+            assert_eq!(
+                read(Framing::chunked(), b"1\r\na\r\n0\r\n\r\nHTTP", piece_len),
+                Ok((b"a".to_vec(), true, 4))
+            );
+        }
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 use core::time::Duration;
 
-use super::head::decimal;
+use super::response::decimal;
 
 /// No server can silence a device for longer: a wrong number, or a proxy's wrong clock, must not cost a fleet its updates.
-pub const LONGEST: Duration = Duration::from_secs(24 * 3600);
+pub const LONGEST: Duration = Duration::from_secs(LONGEST_SECS as u64);
+
+const LONGEST_SECS: u32 = 24 * 3600;
 
 /// The wait that a `Retry-After` header asks for, [`LONGEST`] at most. `date` is the value of the same response's `Date`.
 ///
@@ -21,48 +23,74 @@ pub const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// assert_eq!(wait(at, Some(now)), Some(Duration::from_secs(300)));
 /// ```
 pub fn wait(value: &str, date: Option<&str>) -> Option<Duration> {
-    let value = value.trim();
-    let seconds = match decimal(value) {
-        Some(seconds) => seconds,
-        // More digits than a number has.
-        None if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => u64::MAX,
-        None => seconds_of(value)?.saturating_sub(seconds_of(date?.trim())?),
-    };
-    Some(Duration::from_secs(seconds).min(LONGEST))
+    let date = date.and_then(|date| seconds(date.as_bytes().trim_ascii()));
+    let secs = Wait::of(value.as_bytes().trim_ascii())?.from(date)?;
+    Some(Duration::from_secs(u64::from(secs)))
+}
+
+/// A value of `Retry-After`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// So many seconds.
+    For(u32),
+    /// Until a date, see [`seconds`].
+    Until(u64),
+}
+
+impl Wait {
+    pub(super) fn of(value: &[u8]) -> Option<Wait> {
+        match decimal(value) {
+            Some(seconds) => Some(Wait::For(seconds)),
+            // More digits than a number has.
+            None if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => Some(Wait::For(u32::MAX)),
+            None => seconds(value).map(Wait::Until),
+        }
+    }
+
+    /// In seconds from `date` on.
+    pub(super) fn from(self, date: Option<u64>) -> Option<u32> {
+        let seconds = match self {
+            Wait::For(seconds) => seconds,
+            Wait::Until(until) => u32::try_from(until.saturating_sub(date?)).unwrap_or(u32::MAX),
+        };
+        Some(seconds.min(LONGEST_SECS))
+    }
 }
 
 /// Seconds from the year 0 to a date in the form that HTTP prescribes (RFC 9110, 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
 /// The two obsolete forms are not understood.
-fn seconds_of(date: &str) -> Option<u64> {
-    const MONTHS: [&str; 12] = [
-        "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", "Jan", "Feb",
-    ];
-    let number = |at: core::ops::Range<usize>, below: u64| date.get(at).and_then(decimal).filter(|n| *n < below);
-    // Everything between the numbers.
-    for (at, text) in [
-        (3, ", "),
-        (7, " "),
-        (11, " "),
-        (16, " "),
-        (19, ":"),
-        (22, ":"),
-        (25, " GMT"),
-    ] {
-        if date.get(at..at + text.len()) != Some(text) {
-            return None;
-        }
-    }
-    if date.len() != 29 {
+pub(super) fn seconds(date: &[u8]) -> Option<u64> {
+    const FORM: &[u8; 29] = b"xxx, 00 xxx 0000 00:00:00 GMT";
+    // Counted from March, the leap day is the last of its year.
+    const MONTHS: &[u8; 36] = b"MarAprMayJunJulAugSepOctNovDecJanFeb";
+    let mut numbers = [0_u32; 5];
+    let (mut number, mut in_number) = (0, false);
+    if date.len() != FORM.len() {
         return None;
     }
-    let (day, year) = (number(5..7, 32)?, number(12..16, 10_000)?);
-    let month = date.get(8..11)?;
-    // Counted from March, the leap day is the last of its year.
-    let month = MONTHS.iter().position(|name| *name == month)? as u64;
+    for (form, byte) in FORM.iter().zip(date) {
+        match form {
+            b'0' => {
+                let place = numbers.get_mut(number)?;
+                *place = *place * 10 + char::from(*byte).to_digit(10)?;
+            }
+            b'x' => {}
+            _ if form == byte => {}
+            _ => return None,
+        }
+        if in_number && *form != b'0' {
+            number += 1;
+        }
+        in_number = *form == b'0';
+    }
+    let [day, year, hours, minutes, seconds] = numbers;
+    if day > 31 || hours > 23 || minutes > 59 || seconds > 60 {
+        return None;
+    }
+    let month = MONTHS.chunks(3).position(|name| Some(name) == date.get(8..11))? as u32;
     let year = if month < 10 { year } else { year.checked_sub(1)? };
     let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
-    let (hours, minutes, seconds) = (number(17..19, 24)?, number(20..22, 60)?, number(23..25, 61)?);
-    Some(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+    Some(u64::from(days) * 86_400 + u64::from((hours * 60 + minutes) * 60 + seconds))
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::api::auth::Tier;
+use crate::artifact::Limits;
 use crate::deployment::DEFAULT_TRANSITION_LIMIT;
 use crate::net::{Url, UrlError};
+use crate::text::{Coded, Describe, Text, display};
 
 /// A client's settings. [`Config::new`] gives the defaults; change the fields that differ.
 ///
@@ -41,7 +43,7 @@ pub struct Config<'a> {
     pub retry_first: Duration,
     /// The longest pause between retries: 540 s unless changed.
     pub retry_cap: Duration,
-    /// Pause before a retry when [`Device::network_up`](super::Device::network_up) failed: 10 s unless changed.
+    /// Pause before a retry when [`Device::network_up`](crate::client::Device::network_up) failed: 10 s unless changed.
     pub network_retry: Duration,
     /// How long one connect, one request or one read may take: 60 s unless changed.
     pub network_timeout: Duration,
@@ -53,6 +55,9 @@ pub struct Config<'a> {
     pub download_retries: u8,
     /// After how many transitions a deployment is given up: 28 unless changed, 1 to 250.
     pub transition_limit: u8,
+    /// How large the parts of an artifact may be: [`Limits::DEFAULT`] unless changed. What is kept of it must also fit into
+    /// `ARTIFACT` of [`Resources`](crate::client::Resources).
+    pub artifact_limits: Limits,
 }
 
 /// Why a [`Config`] cannot be used.
@@ -69,20 +74,65 @@ pub enum ConfigError {
     ArtifactName,
     /// An interval, pause or timeout is shorter than it may be; its name is given.
     TooShort(&'static str),
+    /// An interval, pause or timeout is longer than 30 days, the longest that Mender has; its name is given.
+    TooLong(&'static str),
     /// [`Config::transition_limit`] is not from 1 to 250.
     TransitionLimit,
+    /// [`Device::identity`](crate::client::Device::identity) is empty: all such devices would be one and the same to the server.
+    NoIdentity,
+}
+
+const SERVER_URL: Coded = (50, "server_url: ");
+const SERVER_URL_QUERY: Coded = (51, "server_url: remove the query behind the `?`");
+const DEVICE_TYPE: Coded = (52, "device_type: must have 1 to 256 bytes");
+const ARTIFACT_NAME: Coded = (53, "artifact_name: must have 1 to 256 bytes");
+const TOO_SHORT: Coded = (54, "a time is too short: ");
+const TOO_LONG: Coded = (55, "a time is longer than 30 days: ");
+const TRANSITION_LIMIT: Coded = (56, "transition_limit: must be from 1 to 250");
+const NO_IDENTITY: Coded = (57, "the device's identity has no attribute: add one, such as its mac");
+
+/// Their codes.
+pub(crate) const CODES: &[Coded] = &[
+    SERVER_URL,
+    SERVER_URL_QUERY,
+    DEVICE_TYPE,
+    ARTIFACT_NAME,
+    TOO_SHORT,
+    TOO_LONG,
+    TRANSITION_LIMIT,
+    NO_IDENTITY,
+];
+
+impl Describe for ConfigError {
+    fn describe(&self, out: &mut Text<'_>) {
+        match self {
+            ConfigError::ServerUrl(error) => {
+                out.coded(SERVER_URL);
+                out.gap();
+                error.describe(out);
+            }
+            ConfigError::ServerUrlQuery => out.coded(SERVER_URL_QUERY),
+            ConfigError::DeviceType => out.coded(DEVICE_TYPE),
+            ConfigError::ArtifactName => out.coded(ARTIFACT_NAME),
+            ConfigError::TooShort(field) => {
+                out.coded(TOO_SHORT);
+                out.gap();
+                out.push(field);
+            }
+            ConfigError::TooLong(field) => {
+                out.coded(TOO_LONG);
+                out.gap();
+                out.push(field);
+            }
+            ConfigError::TransitionLimit => out.coded(TRANSITION_LIMIT),
+            ConfigError::NoIdentity => out.coded(NO_IDENTITY),
+        }
+    }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ConfigError::ServerUrl(error) => write!(f, "server_url: {error}"),
-            ConfigError::ServerUrlQuery => f.write_str("server_url: remove the query behind the `?`"),
-            ConfigError::DeviceType => f.write_str("device_type: must have 1 to 256 bytes"),
-            ConfigError::ArtifactName => f.write_str("artifact_name: must have 1 to 256 bytes"),
-            ConfigError::TooShort(field) => write!(f, "{field}: too short"),
-            ConfigError::TransitionLimit => f.write_str("transition_limit: must be from 1 to 250"),
-        }
+        display(self, f)
     }
 }
 
@@ -108,10 +158,11 @@ impl<'a> Config<'a> {
             restart_timeout: Duration::from_secs(60),
             download_retries: 10,
             transition_limit: DEFAULT_TRANSITION_LIMIT,
+            artifact_limits: Limits::DEFAULT,
         }
     }
 
-    /// Checks every field; [`Client::new`](super::Client::new) does.
+    /// Checks every field; [`Client::new`](crate::client::Client::new) does.
     ///
     /// # Errors
     ///
@@ -119,8 +170,9 @@ impl<'a> Config<'a> {
     pub fn check(&self) -> Result<(), ConfigError> {
         const SECOND: Duration = Duration::from_secs(1);
         const MILLISECOND: Duration = Duration::from_millis(1);
+        const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
         let url = Url::parse(self.server_url).map_err(ConfigError::ServerUrl)?;
-        if url.path.contains('?') {
+        if url.path.bytes().any(|byte| byte == b'?') {
             return Err(ConfigError::ServerUrlQuery);
         }
         if !(1..=256).contains(&self.device_type.len()) {
@@ -142,6 +194,9 @@ impl<'a> Config<'a> {
         for (field, value, least) in at_least {
             if value < least {
                 return Err(ConfigError::TooShort(field));
+            }
+            if value > MONTH {
+                return Err(ConfigError::TooLong(field));
             }
         }
         if !(1..=250).contains(&self.transition_limit) {
@@ -208,6 +263,13 @@ mod tests {
                     ..good
                 },
                 ConfigError::TooShort("retry_cap"),
+            ),
+            (
+                Config {
+                    update_poll_interval: Duration::from_secs(30 * 24 * 3600 + 1),
+                    ..good
+                },
+                ConfigError::TooLong("update_poll_interval"),
             ),
             (
                 Config {

@@ -1,0 +1,101 @@
+//! Who installs an artifact, and why a download failed. Pure.
+
+use crate::deployment::Traits;
+use crate::text::{Coded, Describe, Text};
+use crate::update_module::{Descriptor, Failure, ModuleIndex};
+
+const RECORD: Coded = (
+    77,
+    "a record does not fit: raise BLOCK or ARTIFACT of the client's Resources",
+);
+const UNFINISHED: Coded = (79, "the artifact is not complete");
+const WRONG_TYPE: Coded = (80, "no update module for the payload type ");
+
+/// Their codes.
+pub(crate) const CODES: &[Coded] = &[RECORD, UNFINISHED, WRONG_TYPE];
+
+/// Who installs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Module {
+    /// Not known before the artifact's header, or not needed: an artifact without a payload.
+    None,
+    /// Registered.
+    Known(ModuleIndex, Traits),
+    /// The deployment was begun by a firmware that had a module which this one has not.
+    Missing,
+}
+
+impl Module {
+    /// The module for a payload type; none for an empty one.
+    pub(crate) fn find(modules: &[Descriptor], payload_type: &str) -> Module {
+        if payload_type.is_empty() {
+            return Module::None;
+        }
+        let found = (0_u8..)
+            .zip(modules)
+            .find(|(_, module)| module.artifact_type == payload_type);
+        match found {
+            Some((index, module)) => Module::Known(
+                ModuleIndex::new(index),
+                Traits {
+                    requires_reboot: module.requires_reboot,
+                    supports_rollback: module.supports_rollback,
+                },
+            ),
+            None => Module::Missing,
+        }
+    }
+
+    pub(crate) fn traits(self) -> Traits {
+        match self {
+            Module::Known(_, traits) => traits,
+            Module::None | Module::Missing => Traits {
+                requires_reboot: false,
+                supports_rollback: false,
+            },
+        }
+    }
+}
+
+/// Why a download failed, where the client's own side of it does not say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// The artifact is malformed, damaged, or not supported.
+    Artifact(crate::artifact::Error),
+    /// No module takes it; its payload type.
+    WrongType(Failure),
+    /// It does not fit this device.
+    Misfit(Failure),
+    /// What a record of it would need is more than there is room for.
+    Record,
+    /// The module's reason.
+    Module(Failure),
+    /// The stream ended early, for a reason that is known elsewhere.
+    Unfinished,
+}
+
+impl Trouble {
+    pub(super) fn describe(&self, out: &mut Text<'_>) {
+        match self {
+            Trouble::Artifact(error) => error.describe(out),
+            Trouble::WrongType(payload_type) => {
+                out.coded(WRONG_TYPE);
+                out.push("\"");
+                out.push(payload_type.as_str());
+                out.push("\"");
+            }
+            Trouble::Misfit(failure) => out.push(failure.as_str()),
+            Trouble::Record => no_room(out),
+            Trouble::Module(failure) => {
+                out.push("download: ");
+                out.push(failure.as_str());
+            }
+            Trouble::Unfinished => out.coded(UNFINISHED),
+        }
+    }
+}
+
+/// A record that does not fit into the memory for it.
+pub(super) fn no_room(out: &mut Text<'_>) {
+    out.coded(RECORD);
+}

@@ -1,0 +1,428 @@
+//! How what a deployment asked for went: the machine's events, and what the log is told.
+
+use super::module::no_room;
+use super::{Deployment, Module, Stage, Then, Told, Trouble};
+use crate::agent::answer::{DeploymentId, Polled};
+use crate::agent::journal::Journal;
+use crate::agent::message::Call;
+use crate::agent::session::Reply;
+use crate::agent::time::{Deadline, Millis};
+use crate::agent::{Ctx, Fault, Memory, records};
+use crate::api::log::{Level, LogState, LogWriter};
+use crate::api::next::NextError;
+use crate::api::status::{DeploymentStatus, ReportAnswer};
+use crate::api::{log, status};
+use crate::deployment::record::{DeploymentNumber, InstalledRecord};
+use crate::deployment::{Action, Event};
+use crate::fmt::warning;
+use crate::provides::ARTIFACT_NAME;
+use crate::storage::RecordKey;
+use crate::text::{Coded, Describe, Shown};
+use crate::update_module::Failure;
+
+const ABORTED: Coded = (70, "the server has aborted the deployment");
+const NOT_REPORTED: Coded = (71, "could not be reported");
+const GATE: Coded = (72, "the new software could not report to the server in time");
+const NOT_STORED: Coded = (75, "a record cannot be stored: ");
+const NOT_READ: Coded = (76, "the deployment's record cannot be read");
+
+/// Their codes.
+pub(crate) const CODES: &[Coded] = &[ABORTED, NOT_REPORTED, GATE, NOT_STORED, NOT_READ];
+
+/// What became of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reported {
+    Stored,
+    /// The deployment was aborted, or the server does not know it.
+    Unwanted,
+    /// The server will never take this report.
+    Refused,
+    /// Not now; it asked for so long.
+    Later(Millis),
+    /// Again when the network is up.
+    NetworkDown,
+}
+
+impl Reported {
+    fn of(call: Call, reply: Reply) -> Reported {
+        let name = call.name();
+        let (status, retry_after) = match reply {
+            Reply::NetworkDown => return Reported::NetworkDown,
+            Reply::Failed(error) => {
+                warning!("{name} could not be reported: {}", Shown(&error));
+                return Reported::Later(error.retry_after().unwrap_or(Millis::ZERO));
+            }
+            Reply::Answer { status, retry_after } => (status, retry_after),
+        };
+        let answer = match call {
+            Call::Log { .. } => log::answer(status),
+            Call::Status(_) | Call::Login | Call::PollV2 | Call::PollV1 | Call::Inventory { .. } => {
+                status::answer(status)
+            }
+        };
+        if answer != ReportAnswer::Stored {
+            warning!("{name}: the server answered {status}");
+        }
+        match answer {
+            ReportAnswer::Stored => Reported::Stored,
+            ReportAnswer::Aborted | ReportAnswer::Unknown => Reported::Unwanted,
+            ReportAnswer::Refused { .. } => Reported::Refused,
+            ReportAnswer::Unauthorized
+            | ReportAnswer::Forbidden
+            | ReportAnswer::RateLimited
+            | ReportAnswer::RetryLater { .. } => Reported::Later(retry_after.unwrap_or(Millis::ZERO)),
+        }
+    }
+}
+
+impl Deployment {
+    /// The call that was asked for has ended.
+    pub(in crate::agent) fn replied(
+        &mut self,
+        call: Call,
+        reply: Reply,
+        offered: (Result<Polled, NextError>, &DeploymentId),
+        ctx: &Ctx<'_>,
+        memory: &mut Memory<'_>,
+        journal: &mut Journal,
+    ) {
+        match call {
+            Call::PollV2 | Call::PollV1 => {
+                if let Some(download) = &mut self.download {
+                    let (polled, id) = offered;
+                    download.renewed(reply, polled, *id == self.id, ctx, memory);
+                }
+            }
+            Call::Status(status) => {
+                let reported = Reported::of(call, reply);
+                self.told = Some(Told::Status {
+                    status,
+                    stored: reported == Reported::Stored,
+                });
+                self.reported(status, reported, ctx, memory, journal);
+            }
+            Call::Log { .. } => {
+                let event = match Reported::of(call, reply) {
+                    Reported::Stored => Event::Done,
+                    Reported::Unwanted | Reported::Refused => Event::Failed,
+                    reported @ (Reported::Later(_) | Reported::NetworkDown) => {
+                        self.log_tries_left = self.log_tries_left.saturating_sub(1);
+                        if self.log_tries_left > 0 {
+                            let pause = self.pause(reported, ctx);
+                            self.stage = Stage::Pause(Deadline::after(ctx.now, pause));
+                            return;
+                        }
+                        warning!("the deployment log could not be sent");
+                        Event::Failed
+                    }
+                };
+                self.end(event);
+            }
+            // Not a deployment's.
+            Call::Login | Call::Inventory { .. } => {}
+        }
+    }
+
+    /// How long to wait after a report that could not be made now.
+    fn pause(&mut self, reported: Reported, ctx: &Ctx<'_>) -> Millis {
+        match reported {
+            Reported::Later(asked) => self
+                .backoff
+                .pause(ctx.retry_first(), ctx.retry_cap(), ctx.random)
+                .max(asked),
+            Reported::NetworkDown => Millis::of(ctx.config.network_retry),
+            Reported::Stored | Reported::Unwanted | Reported::Refused => {
+                self.backoff.pause(ctx.retry_first(), ctx.retry_cap(), ctx.random)
+            }
+        }
+    }
+
+    fn reported(
+        &mut self,
+        status: DeploymentStatus,
+        reported: Reported,
+        ctx: &Ctx<'_>,
+        memory: &mut Memory<'_>,
+        journal: &mut Journal,
+    ) {
+        match self.machine.action() {
+            Action::Report(_) => match reported {
+                Reported::Stored => self.end(Event::Done),
+                Reported::Unwanted => self.trouble(ctx, memory, journal, Event::Aborted, |out| {
+                    out.push(status.as_str());
+                    out.push(": ");
+                    out.coded(ABORTED);
+                }),
+                Reported::Refused | Reported::Later(_) | Reported::NetworkDown => {
+                    self.log(
+                        ctx,
+                        memory,
+                        journal,
+                        Level::Warning,
+                        Then::Event(Event::Failed),
+                        |out| {
+                            out.push(status.as_str());
+                            out.push(" ");
+                            out.coded(NOT_REPORTED);
+                        },
+                    );
+                }
+            },
+            Action::CommitGate => self.at_gate(reported, ctx, memory, journal),
+            Action::ReportVerdict(_) | Action::Deliver(_) => {
+                let event = match reported {
+                    Reported::Stored => Event::Done,
+                    Reported::Unwanted => Event::Aborted,
+                    // A deployment that is given up before the server has its verdict may become a failure there; one
+                    // that never is keeps the device from every other update.
+                    Reported::Refused if self.refusals_left == 0 => Event::Aborted,
+                    Reported::Refused | Reported::Later(_) | Reported::NetworkDown => {
+                        if reported == Reported::Refused {
+                            self.refusals_left -= 1;
+                        }
+                        let pause = self.pause(reported, ctx);
+                        self.next_try = Deadline::after(ctx.now, pause);
+                        Event::Failed
+                    }
+                };
+                self.end(event);
+            }
+            // No report was asked for.
+            Action::Download
+            | Action::StoreDeployment
+            | Action::StoreState(_)
+            | Action::Call(_)
+            | Action::StoreInstalled
+            | Action::MarkInconsistent
+            | Action::AwaitRestart
+            | Action::UploadLog
+            | Action::End(_) => {}
+        }
+    }
+
+    fn at_gate(&mut self, reported: Reported, ctx: &Ctx<'_>, memory: &mut Memory<'_>, journal: &mut Journal) {
+        let in_time = match reported {
+            Reported::Stored => {
+                self.backoff.reset();
+                return self.end(Event::Done);
+            }
+            Reported::Unwanted => {
+                return self.trouble(ctx, memory, journal, Event::Aborted, |out| out.coded(ABORTED));
+            }
+            Reported::Refused => false,
+            Reported::Later(_) | Reported::NetworkDown => {
+                let pause = self.pause(reported, ctx);
+                let deadline = Deadline::after(self.gate.unwrap_or(ctx.now), Millis::of(ctx.config.commit_timeout));
+                self.stage = Stage::Pause(Deadline::after(ctx.now, pause));
+                pause <= deadline.left(ctx.now)
+            }
+        };
+        if !in_time {
+            self.backoff.reset();
+            self.trouble(ctx, memory, journal, Event::Failed, |out| out.coded(GATE));
+        }
+    }
+
+    /// The module was called.
+    pub(in crate::agent) fn called(
+        &mut self,
+        result: Result<(), Failure>,
+        ctx: &Ctx<'_>,
+        memory: &mut Memory<'_>,
+        journal: &mut Journal,
+    ) {
+        match (result, self.machine.action()) {
+            (Err(failure), Action::Call(state)) => self.trouble(ctx, memory, journal, Event::Failed, |out| {
+                out.push(state.name());
+                out.push(": ");
+                out.push(failure.as_str());
+            }),
+            (Ok(()) | Err(_), _) => self.end(Event::Done),
+        }
+    }
+
+    /// The download has ended: with the length of the deployment record in the block, or why not. `module` was called.
+    pub(in crate::agent) fn downloaded(
+        &mut self,
+        module: Module,
+        result: Result<u16, Trouble>,
+        ctx: &Ctx<'_>,
+        memory: &mut Memory<'_>,
+        journal: &mut Journal,
+    ) {
+        self.module = module;
+        self.machine.set_module(module.traits());
+        memory.link_len = 0;
+        let fetch = self.download.take().and_then(|download| download.error);
+        match (fetch, result) {
+            (_, Ok(len)) => {
+                self.record_len = len;
+                self.end(Event::Done);
+            }
+            // The stream's own trouble explains a module's failure, not the other way round.
+            (Some(error), Err(Trouble::Unfinished | Trouble::Module(_))) => {
+                self.trouble(ctx, memory, journal, Event::Failed, |out| error.describe(out));
+            }
+            (Some(_) | None, Err(trouble)) => {
+                self.trouble(ctx, memory, journal, Event::Failed, |out| trouble.describe(out));
+            }
+        }
+    }
+
+    /// The record that was asked for is at the front of the block, or not.
+    pub(in crate::agent) fn read(
+        &mut self,
+        result: Result<usize, Fault>,
+        ctx: &Ctx<'_>,
+        memory: &mut Memory<'_>,
+        journal: &mut Journal,
+    ) {
+        if let Stage::ReadLog { seq, log } = self.stage {
+            return self.read_entry(seq, log, result, memory, journal);
+        }
+        let record = result.map(|len| records::commit(memory.block, len, self.number));
+        if let Action::StoreInstalled = self.machine.action() {
+            return match record {
+                Ok(Ok(len)) => self.write(ctx, memory, journal, RecordKey::Installed, Some(len)),
+                Ok(Err(_)) | Err(_) => self.trouble(ctx, memory, journal, Event::Failed, |out| out.coded(NOT_READ)),
+            };
+        }
+        // What cannot be used is replaced by the best there is: the old provides.
+        let named = |len: usize, block: &[u8]| {
+            InstalledRecord::decode(block.get(..len).unwrap_or(&[]))
+                .is_ok_and(|record| record.provides.get(ARTIFACT_NAME).is_some())
+        };
+        let len = match record {
+            Ok(Ok(len)) if named(len, memory.block) => Some(len),
+            Ok(Ok(_) | Err(_)) | Err(_) => {
+                let (block, installed) = memory.record();
+                records::installed(block, self.committed_by(), installed).ok()
+            }
+        };
+        let marked =
+            len.and_then(|len| records::mark(memory.block, len, self.committed_by(), ctx.config.artifact_name).ok());
+        let already = marked.is_some_and(|len| {
+            let marked = memory.block.get(InstalledRecord::HEADER_LEN..len);
+            marked == memory.front.get(..memory.installed_len)
+        });
+        if already {
+            self.end(Event::Done);
+        } else {
+            self.write(ctx, memory, journal, RecordKey::Installed, marked);
+        }
+    }
+
+    /// Who committed what runs: not this deployment, if it failed.
+    fn committed_by(&self) -> DeploymentNumber {
+        if self.installed_by == self.number {
+            DeploymentNumber::default()
+        } else {
+            self.installed_by
+        }
+    }
+
+    /// The record was written, or not.
+    pub(in crate::agent) fn written(
+        &mut self,
+        result: Result<(), Fault>,
+        ctx: &Ctx<'_>,
+        memory: &mut Memory<'_>,
+        journal: &mut Journal,
+    ) {
+        match (self.stage, result) {
+            // An entry that is lost is no reason to stop.
+            (Stage::Log(_, _, then), _) => self.then(then),
+            (Stage::Restore, _) => self.end(Event::Failed),
+            (Stage::Write(RecordKey::Installed, len), Ok(())) => {
+                let provides = memory
+                    .block
+                    .get(InstalledRecord::HEADER_LEN..usize::from(len))
+                    .unwrap_or(&[]);
+                let Some(place) = memory.front.get_mut(..provides.len()) else {
+                    return self.trouble(ctx, memory, journal, Event::Failed, no_room);
+                };
+                place.copy_from_slice(provides);
+                memory.installed_len = provides.len();
+                if let Action::StoreInstalled = self.machine.action() {
+                    self.installed_by = self.number;
+                }
+                self.software_changed = true;
+                self.end(Event::Done);
+            }
+            (Stage::Write(..), Ok(())) => self.end(Event::Done),
+            (Stage::Write(..), Err(fault)) => {
+                let then = match self.machine.action() {
+                    // It may have reached the flash all the same: the old record is put back over it.
+                    Action::StoreInstalled => Then::Restore,
+                    Action::Report(_)
+                    | Action::Download
+                    | Action::StoreDeployment
+                    | Action::StoreState(_)
+                    | Action::Call(_)
+                    | Action::CommitGate
+                    | Action::MarkInconsistent
+                    | Action::ReportVerdict(_)
+                    | Action::AwaitRestart
+                    | Action::Deliver(_)
+                    | Action::UploadLog
+                    | Action::End(_) => Then::Event(Event::Failed),
+                };
+                self.log(ctx, memory, journal, Level::Error, then, |out| {
+                    out.coded(NOT_STORED);
+                    out.gap();
+                    fault.describe(out);
+                });
+            }
+            // Nothing was to be written.
+            (
+                Stage::Begin
+                | Stage::Busy
+                | Stage::Pause(_)
+                | Stage::Download
+                | Stage::Restarting(_)
+                | Stage::Restart
+                | Stage::RestartingByForce(_)
+                | Stage::Read
+                | Stage::ReadLog { .. }
+                | Stage::SendLog(_),
+                _,
+            ) => {}
+        }
+    }
+
+    /// The log's upload is made of the entries one by one.
+    fn read_entry(
+        &mut self,
+        seq: u16,
+        log: LogState,
+        result: Result<usize, Fault>,
+        memory: &mut Memory<'_>,
+        journal: &mut Journal,
+    ) {
+        let block = core::mem::take(&mut memory.block);
+        let record = result.ok().and_then(|len| block.get(..len)).unwrap_or(&[]);
+        let mut log = log;
+        if let Some(entry) = journal.entry(seq, record)
+            && let Some(mut writer) = LogWriter::resume(memory.spare(), log)
+        {
+            writer.push(entry.time, entry.level, entry.text);
+            log = writer.suspend();
+        }
+        memory.block = block;
+        self.read_log(seq.saturating_add(1), log, memory, journal);
+    }
+
+    /// Reads the next entry, or sends them all.
+    pub(super) fn read_log(&mut self, seq: u16, log: LogState, memory: &mut Memory<'_>, journal: &mut Journal) {
+        if seq < journal.kept().1 {
+            self.stage = Stage::ReadLog { seq, log };
+            return;
+        }
+        let body = LogWriter::resume(memory.spare(), log).and_then(LogWriter::finish);
+        match body {
+            Some(body) => self.stage = Stage::SendLog(u16::try_from(body.len()).unwrap_or(u16::MAX)),
+            // Nothing to tell.
+            None => self.end(Event::Done),
+        }
+    }
+}

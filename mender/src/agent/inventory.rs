@@ -1,0 +1,117 @@
+//! When the inventory is due, and how it is sent: a full report after the start, changes at each interval. Pure.
+//!
+//! The first report replaces what the server has, later ones only add (device API, section 7). A first one that failed is
+//! repeated as such. Other software is reported at once, and in full.
+
+use super::Ctx;
+use super::config::Config;
+use super::session::Reply;
+use super::time::{Backoff, Deadline, Instant, Millis};
+use crate::api::Class;
+use crate::api::inventory::Method;
+use crate::fmt::{info, warning};
+use crate::text::Shown;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(super) struct Inventory {
+    method: Method,
+    /// `None`: not before somebody asks.
+    due: Option<Deadline>,
+    backoff: Backoff,
+    /// Attributes in the report under way.
+    attributes: u8,
+}
+
+impl Inventory {
+    /// There is nothing to send before the server knows the device.
+    pub(super) const fn new() -> Inventory {
+        Inventory {
+            method: Method::Put,
+            due: None,
+            backoff: Backoff::new(),
+            attributes: 0,
+        }
+    }
+
+    /// Other software is in use: the server has to hear everything again.
+    pub(super) fn software_changed(&mut self) {
+        self.method = Method::Put;
+        self.due = Some(Deadline::NOW);
+    }
+
+    /// Somebody asks for it, or the server talks to this device for the first time.
+    pub(super) fn asked(&mut self) {
+        self.due = Some(Deadline::NOW);
+    }
+
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.due.is_some_and(|due| due.is_due(now))
+    }
+
+    /// Time until it is due.
+    pub(super) fn left(&self, now: Instant) -> Option<Millis> {
+        Some(self.due?.left(now))
+    }
+
+    pub(super) fn method(&self) -> Method {
+        self.method
+    }
+
+    /// A report of so many attributes is written; `false` if there is nothing to send.
+    pub(super) fn written(&mut self, attributes: usize, ctx: &Ctx<'_>) -> bool {
+        // The server takes 100.
+        self.attributes = attributes as u8;
+        if attributes == 0 {
+            self.taken(ctx);
+        }
+        attributes > 0
+    }
+
+    fn taken(&mut self, ctx: &Ctx<'_>) {
+        self.method = Method::Patch;
+        self.backoff.reset();
+        self.wait(ctx.now, ctx.config);
+    }
+
+    fn wait(&mut self, now: Instant, config: &Config<'_>) {
+        self.due = config
+            .inventory_interval
+            .map(|interval| Deadline::after(now, Millis::of(interval)));
+    }
+
+    /// What became of the report; the number of attributes if it was taken.
+    pub(super) fn replied(&mut self, reply: Reply, ctx: &Ctx<'_>) -> Option<usize> {
+        let asked = match reply {
+            Reply::NetworkDown => {
+                self.due = Some(Deadline::after(ctx.now, Millis::of(ctx.config.network_retry)));
+                return None;
+            }
+            Reply::Failed(error) => {
+                warning!("the inventory could not be sent: {}", Shown(&error));
+                error.retry_after()
+            }
+            Reply::Answer { status, retry_after } => match Class::of(status) {
+                Class::Success => {
+                    info!("inventory sent: {} attributes", self.attributes);
+                    self.taken(ctx);
+                    return Some(usize::from(self.attributes));
+                }
+                // The same again would be refused again.
+                Class::GiveUp | Class::Forbidden => {
+                    warning!("the server does not take the inventory (status {status})");
+                    self.backoff.reset();
+                    self.wait(ctx.now, ctx.config);
+                    return None;
+                }
+                Class::Reauthenticate | Class::NotFound | Class::Conflict | Class::RateLimited | Class::RetryLater => {
+                    warning!("the server does not take the inventory (status {status})");
+                    retry_after
+                }
+            },
+        };
+        let pause = self.backoff.pause(ctx.retry_first(), ctx.retry_cap(), ctx.random);
+        self.due = Some(Deadline::after(ctx.now, pause.max(asked.unwrap_or(Millis::ZERO))));
+        None
+    }
+}

@@ -1,0 +1,83 @@
+//! The lent memory: who uses which bytes when.
+//!
+//! ```text
+//!              at rest, and in pauses                      while an artifact comes
+//!            +-----------------------------+             +-----------------------------+
+//!  token     | the token, from a login on                                              |
+//!            +-----------------------------+             +-----------------------------+
+//!  link      | a redirected API request's URL            | the download link            |
+//!            +-----------------------------+             +-----------------------------+
+//!  window    | a piece of a request, then of its response                              |
+//!            +-----------------------------+             +-----------------------------+
+//!  artifact  | installed provides          |  front      | installed provides          |  front
+//!            | log or inventory to be sent |             | the artifact's header       |  (the parser's)
+//!            | an offered artifact's name  |  (spare)    | inventory to be sent        |  spare
+//!            +-----------------------------+             +-----------------------------+
+//!  block     | a record on its way to or   |             | a piece of the artifact that|
+//!            | from storage                |             | is being received           |
+//!            +-----------------------------+             +-----------------------------+
+//!  block     | (unused)                    |             | the module's piece          |
+//!            +-----------------------------+             +-----------------------------+
+//! ```
+//!
+//! A [`Memory`] is one of the two columns: whoever has it can reach what belongs to it, and nothing else. The driver makes the right
+//! one while an artifact comes, when the parser owns its part and the module one of the blocks.
+
+use crate::net::Url;
+use crate::provides::Provides;
+
+/// What the agent may use now.
+#[derive(Debug)]
+pub(crate) struct Memory<'m> {
+    pub(crate) token: &'m mut [u8],
+    pub(crate) link: &'m mut [u8],
+    /// Length of the URL at the front of `link`, if there is one.
+    pub(crate) link_len: usize,
+    pub(crate) window: &'m mut [u8],
+    /// The installed provides; at rest all that is behind them, too.
+    pub(crate) front: &'m mut [u8],
+    /// Length of the installed provides.
+    pub(crate) installed_len: usize,
+    /// While an artifact comes, what its header leaves.
+    pub(crate) spare: &'m mut [u8],
+    /// Empty while the module has both blocks.
+    pub(crate) block: &'m mut [u8],
+    /// Length of a block, whoever has it.
+    pub(crate) block_len: usize,
+}
+
+impl Memory<'_> {
+    /// The provides of what runs, and memory that nobody uses now.
+    pub(crate) fn split(&mut self) -> (Provides<'_>, &mut [u8]) {
+        let (installed, behind) = self.front.split_at_mut_checked(self.installed_len).unwrap_or_default();
+        let spare = if behind.is_empty() { &mut *self.spare } else { behind };
+        (as_provides(installed), spare)
+    }
+
+    /// The URL in the link's memory.
+    pub(crate) fn url(&self) -> Option<Url<'_>> {
+        let link = self.link.get(..self.link_len)?;
+        Url::parse(core::str::from_utf8(link).ok()?).ok()
+    }
+
+    /// Memory that nobody uses now.
+    pub(crate) fn spare(&mut self) -> &mut [u8] {
+        self.split().1
+    }
+
+    /// The provides of what runs.
+    pub(crate) fn installed(&self) -> Provides<'_> {
+        as_provides(self.front.get(..self.installed_len).unwrap_or(&[]))
+    }
+
+    /// The record memory, and the provides of what runs.
+    pub(crate) fn record(&mut self) -> (&mut [u8], Provides<'_>) {
+        let installed = self.front.get(..self.installed_len).unwrap_or(&[]);
+        (&mut *self.block, as_provides(installed))
+    }
+}
+
+/// Only lists that were checked are put there.
+pub(crate) fn as_provides(bytes: &[u8]) -> Provides<'_> {
+    Provides::from_bytes(bytes).unwrap_or_default()
+}

@@ -1,0 +1,588 @@
+//! The agent: whose turn it is, and until when to sleep. Pure.
+//!
+//! The schedule is [`Agent::decide`], read from top to bottom: what comes first has the first turn. Nothing is begun while
+//! something else is half done; a deployment says itself when it is [open](super::deployment::Deployment::is_open).
+
+use super::Memory;
+use super::answer::Lost;
+use super::boot::Boot;
+use super::config::Config;
+use super::deployment::{Deployment, Module, Next, Told, Trouble};
+use super::event::Event;
+use super::inventory::Inventory;
+use super::io::{Ctx, Do, Done, Io, Now, Requests};
+use super::journal::Journal;
+use super::message::{Call, Facts};
+use super::records;
+use super::session::{CallError, Reply, Session};
+use super::time::Millis;
+use super::updates::{Outcome, Updates};
+use crate::api::auth::AuthRefused;
+use crate::api::inventory::InventoryWriter;
+use crate::api::key::POINT_LEN;
+use crate::artifact::Header;
+use crate::deployment::record::{DeploymentNumber, DeploymentRecord};
+use crate::deployment::{State, Verdict};
+use crate::fmt::{info, warning};
+use crate::net::http::HttpError;
+use crate::net::{Peer, Url};
+use crate::provides::{ARTIFACT_NAME, Provides};
+use crate::text::Shown;
+use crate::update_module::Descriptor;
+
+/// What the client calls itself in the inventory.
+const CLIENT_NAME: &str = "mender-rs";
+
+/// What an agent is told once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setup<'a> {
+    pub(crate) config: &'a Config<'a>,
+    /// The server's URL, of the configuration.
+    pub(crate) url: Url<'a>,
+    pub(crate) identity: &'a [(&'a str, &'a str)],
+    /// The public key.
+    pub(crate) point: &'a [u8; POINT_LEN],
+    pub(crate) modules: &'static [Descriptor],
+    /// To spread retries.
+    pub(crate) seed: u32,
+    /// Longest inventory report.
+    pub(crate) report_len: usize,
+}
+
+/// Whose exchange the session makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Updates,
+    Deployment,
+    Inventory,
+}
+
+/// Who asked for what is being done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asker {
+    Session,
+    Deployment,
+    Boot,
+    Schedule,
+}
+
+/// What the observer is to be told; texts are in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    Authorized,
+    Unauthorized(AuthRefused),
+    NoUpdate,
+    Offered,
+    Resumed(State),
+    Deployment(Told),
+    Progress,
+    Finished(Verdict),
+    InventorySent { attributes: usize },
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Agent<'a> {
+    setup: Setup<'a>,
+    random: u32,
+    session: Session,
+    owner: Owner,
+    boot: Boot,
+    deployment: Option<Deployment>,
+    updates: Updates,
+    inventory: Inventory,
+    journal: Journal,
+    /// The last deployment's number.
+    number: DeploymentNumber,
+    /// The deployment that committed what runs.
+    installed_by: DeploymentNumber,
+    /// The server has taken a request of this device.
+    is_known: bool,
+    requests: Requests,
+    news: Option<News>,
+    /// What was asked for last, and by whom.
+    asked: (Asker, Do),
+}
+
+impl<'a> Agent<'a> {
+    pub(crate) fn new(setup: Setup<'a>) -> Agent<'a> {
+        Agent {
+            setup,
+            random: setup.seed,
+            session: Session::new(),
+            owner: Owner::Updates,
+            boot: Boot::new(),
+            deployment: None,
+            updates: Updates::new(),
+            inventory: Inventory::new(),
+            journal: Journal::new(),
+            number: DeploymentNumber::new(0),
+            installed_by: DeploymentNumber::new(0),
+            is_known: false,
+            requests: Requests::NONE,
+            news: None,
+            asked: (Asker::Schedule, Do::Tell),
+        }
+    }
+
+    /// The next thing to do. What it asked for before has been answered.
+    pub(crate) fn next<'m>(&'m mut self, now: Now, requests: Requests, memory: &'m mut Memory<'_>) -> Io<'m> {
+        self.requests.add(requests);
+        let ctx = self.ctx(now);
+        self.asked = self.decide(&ctx, memory);
+        self.io(memory)
+    }
+
+    fn ctx(&mut self, now: Now) -> Ctx<'a> {
+        // Not cryptography: only to spread retries.
+        self.random = self.random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        now.ctx(self.setup.config, self.random)
+    }
+
+    /// What is due, in this order.
+    fn decide(&mut self, ctx: &Ctx<'_>, memory: &mut Memory<'_>) -> (Asker, Do) {
+        loop {
+            // What happened is told before anything else happens.
+            if self.news.is_some() {
+                return (Asker::Schedule, Do::Tell);
+            }
+            if self.session.take_authorized() {
+                self.news = Some(News::Authorized);
+                continue;
+            }
+            // An exchange is brought to its end.
+            if !self.session.is_idle() {
+                let facts = facts(&self.setup, &self.deployment);
+                match self.session.next(ctx.now, memory, &facts) {
+                    Ok(it) => return (Asker::Session, it),
+                    Err(reply) => self.replied(reply, ctx, memory),
+                }
+                continue;
+            }
+            if let Some(key) = self.boot.next() {
+                return (Asker::Boot, Do::Read(key));
+            }
+            if let Some(deployment) = &mut self.deployment
+                && core::mem::take(&mut deployment.software_changed)
+            {
+                self.installed_by = deployment.installed_by;
+                self.inventory.software_changed();
+            }
+            // What other tasks ask for is heard wherever nothing is half done.
+            if self.requests.stop && self.deployment.as_ref().is_none_or(Deployment::is_pausing) {
+                if self.session.is_online() {
+                    return (Asker::Schedule, Do::NetworkDown);
+                }
+                if let Some(it) = self
+                    .deployment
+                    .as_mut()
+                    .and_then(|deployment| deployment.prepare_stop(memory))
+                {
+                    return (Asker::Schedule, it);
+                }
+                self.requests.stop = false;
+                return (Asker::Schedule, Do::Stop);
+            }
+            if core::mem::take(&mut self.requests.inventory) && self.is_known {
+                self.inventory.asked();
+            }
+            if self.requests.update {
+                match &mut self.deployment {
+                    Some(deployment) => self.requests.update = !deployment.hurry(),
+                    None => {
+                        self.requests.update = false;
+                        self.updates.hurry();
+                    }
+                }
+            }
+            // The inventory between two pieces of a deployment, if there is room for it.
+            let has_turn = self
+                .deployment
+                .as_ref()
+                .is_none_or(|it| it.is_open() && it.is_settled());
+            let is_due = has_turn && self.inventory.is_due(ctx.now);
+            if is_due && memory.spare().len() >= INVENTORY_MIN_LEN {
+                return (Asker::Schedule, Do::Inventory(self.inventory.method()));
+            }
+            // A deployment, and else the next one.
+            let wait = match &mut self.deployment {
+                Some(deployment) => match deployment.next(ctx, memory, &mut self.session, &mut self.journal) {
+                    Next::Do(it) => return (Asker::Deployment, it),
+                    Next::Call(call) => {
+                        self.begin(Owner::Deployment, call, memory);
+                        continue;
+                    }
+                    Next::Tell(told) => {
+                        self.news = Some(News::Deployment(told));
+                        continue;
+                    }
+                    Next::Over(verdict) => {
+                        info!("deployment {}: {}", deployment.id, verdict_name(verdict));
+                        self.news = Some(News::Finished(verdict));
+                        self.deployment = None;
+                        self.updates.finished(ctx);
+                        continue;
+                    }
+                    Next::Wait(left) => left,
+                },
+                None => {
+                    let left = self.updates.left(ctx.now);
+                    if left.is_zero() {
+                        let call = self.updates.route(ctx.now);
+                        self.begin(Owner::Updates, call, memory);
+                        continue;
+                    }
+                    Some(left)
+                }
+            };
+            // Nothing is due: the network may go down, unless an artifact is on its way.
+            if self.session.is_online() && !self.deployment.as_ref().is_some_and(Deployment::is_receiving) {
+                return (Asker::Schedule, Do::NetworkDown);
+            }
+            let inventory = self.inventory.left(ctx.now).filter(|left| has_turn && !left.is_zero());
+            return (Asker::Schedule, Do::Sleep(sooner(wait, inventory)));
+        }
+    }
+
+    fn begin(&mut self, owner: Owner, call: Call, memory: &mut Memory<'_>) {
+        self.owner = owner;
+        self.session.begin(call, memory);
+    }
+
+    /// What was decided, with what it needs of memory.
+    fn io<'m>(&'m mut self, memory: &'m mut Memory<'_>) -> Io<'m> {
+        match self.asked.1 {
+            Do::NetworkUp => Io::NetworkUp,
+            Do::NetworkDown => Io::NetworkDown,
+            Do::Connect(peer) => {
+                let elsewhere = peer == Peer::ArtifactHost || self.session.is_redirected();
+                // It was parsed before.
+                let url = memory.url().filter(|_| elsewhere).unwrap_or(self.setup.url);
+                Io::Connect(url.endpoint(peer))
+            }
+            Do::Send(peer, piece) => Io::Send(peer, memory.window.get(..piece.len).unwrap_or(&[]), piece.is_last),
+            Do::Receive(peer) => Io::Receive(peer, memory.window),
+            Do::ReceiveBlock => Io::Receive(Peer::ArtifactHost, memory.block),
+            Do::Sign => Io::Sign(facts(&self.setup, &self.deployment).digest(memory.window)),
+            Do::Inventory(method) => {
+                let config = self.setup.config;
+                let (installed, spare) = memory.split();
+                let room = spare.len().min(self.setup.report_len);
+                let spare = spare.get_mut(..room).unwrap_or(&mut []);
+                // There is room for an empty one.
+                let Ok(mut writer) = InventoryWriter::new(spare) else {
+                    return Io::Sleep(None);
+                };
+                if method == crate::api::inventory::Method::Put {
+                    let name = installed
+                        .artifact_name()
+                        .is_none()
+                        .then_some((ARTIFACT_NAME, config.artifact_name));
+                    let fixed = [
+                        ("device_type", config.device_type),
+                        ("mender_client", CLIENT_NAME),
+                        ("mender_client_version", env!("CARGO_PKG_VERSION")),
+                    ];
+                    for (key, value) in name.into_iter().chain(installed).chain(fixed) {
+                        let text = crate::api::inventory::Value::Text(value);
+                        if let Err(error) = writer.push(key, text) {
+                            warning!("the inventory is not complete: {error}");
+                        }
+                    }
+                }
+                Io::Inventory(writer, method)
+            }
+            Do::Read(key) => Io::Read(key, memory.block),
+            Do::Write(key, len) => Io::Write(key, memory.block.get(..usize::from(len)).unwrap_or(&[])),
+            Do::Call(module, state) => Io::Call(module, state),
+            Do::Download => Io::Download,
+            Do::HandOver(len) => {
+                self.news = Some(News::Progress);
+                Io::HandOver(len)
+            }
+            Do::Complete => Io::Complete,
+            Do::Broken => Io::Broken,
+            Do::Restart => Io::Restart,
+            Do::Sleep(left) => Io::Sleep(left.map(Millis::as_duration)),
+            Do::Tell => self.tell(memory),
+            Do::Stop => Io::Stop,
+        }
+    }
+
+    fn tell<'m>(&'m mut self, memory: &'m mut Memory<'_>) -> Io<'m> {
+        let id = self.deployment.as_ref().map_or("", |deployment| deployment.id.as_str());
+        let Some(news) = self.news.take() else {
+            return Io::Sleep(None);
+        };
+        Io::Tell(match news {
+            News::Authorized => Event::Authorized,
+            News::Unauthorized(refused) => Event::Unauthorized(refused),
+            News::NoUpdate => Event::NoUpdate,
+            News::Offered => Event::Offered {
+                id,
+                artifact_name: self.session.answer.artifact_name(memory.spare()),
+            },
+            News::Resumed(state) => Event::Resumed { id, state },
+            News::Deployment(told) => told.event(),
+            News::Progress => {
+                let download = self
+                    .deployment
+                    .as_ref()
+                    .and_then(|deployment| deployment.download.as_ref());
+                let (received, total) = download.map_or((0, None), |download| download.progress());
+                Event::Progress {
+                    received: u64::from(received),
+                    total: total.map(u64::from),
+                }
+            }
+            News::Finished(verdict) => Event::Finished(verdict),
+            News::InventorySent { attributes } => Event::InventorySent { attributes },
+        })
+    }
+
+    /// How what was asked for went.
+    pub(crate) fn done(&mut self, now: Now, memory: &mut Memory<'_>, done: Done) {
+        let ctx = self.ctx(now);
+        let config = self.setup.config;
+        let (asker, what) = self.asked;
+        self.asked = (Asker::Schedule, Do::Tell);
+        let of_artifact = matches!(
+            what,
+            Do::Connect(Peer::ArtifactHost)
+                | Do::Send(Peer::ArtifactHost, _)
+                | Do::Receive(Peer::ArtifactHost)
+                | Do::ReceiveBlock
+        );
+        let download = self
+            .deployment
+            .as_mut()
+            .and_then(|deployment| deployment.download.as_mut());
+        match (done, download.filter(|_| of_artifact)) {
+            (Done::Network(up), _) => {
+                self.session.set_online(up);
+                if let Some(deployment) = &mut self.deployment
+                    && let Some(download) = &mut deployment.download
+                    && asker == Asker::Deployment
+                {
+                    download.network(up, &ctx);
+                }
+            }
+            (Done::NetworkDown, _) => {
+                self.session.close();
+                self.session.set_online(false);
+            }
+            (Done::Connected(Ok(())), Some(download)) => download.connected(),
+            (Done::Connected(Ok(())), None) => self.session.connected(),
+            (Done::Sent(Ok(())), Some(download)) => {
+                if let Do::Send(_, piece) = what {
+                    download.sent(piece);
+                }
+            }
+            (Done::Sent(Ok(())), None) => {
+                if let Do::Send(_, piece) = what {
+                    self.session.sent(piece);
+                }
+            }
+            (Done::Received(Ok(len)), Some(download)) => {
+                download.received(len, &ctx, memory, &self.setup.url);
+            }
+            (Done::Received(Ok(len)), None) => {
+                let facts = facts(&self.setup, &self.deployment);
+                self.session.received(len, ctx.now, memory, &facts, ctx.random);
+            }
+            (Done::Connected(Err(lost)) | Done::Sent(Err(lost)) | Done::Received(Err(lost)), Some(download)) => {
+                if lost == Lost::Connect {
+                    self.session.doubt_network();
+                }
+                download.lost(lost.into(), &ctx);
+            }
+            (Done::Connected(Err(lost)) | Done::Sent(Err(lost)) | Done::Received(Err(lost)), None) => {
+                self.session.lost(lost.into(), ctx.now, ctx.random);
+            }
+            (Done::Signed(signature), _) => self.session.signed(signature),
+            (Done::Inventory { attributes, len }, _) => {
+                let report = self.inventory.method();
+                if self.inventory.written(attributes, &ctx) {
+                    let len = u16::try_from(len).unwrap_or(u16::MAX);
+                    let call = Call::Inventory { report, len };
+                    self.begin(Owner::Inventory, call, memory);
+                }
+            }
+            (Done::Read(result), _) => match (&mut self.deployment, asker) {
+                (Some(deployment), Asker::Deployment) => {
+                    let result = result.and_then(|len| len.ok_or(super::Fault::Corrupt));
+                    deployment.read(result, &ctx, memory, &mut self.journal);
+                }
+                _ => {
+                    let resumed = self
+                        .boot
+                        .read(result, memory, config, self.setup.modules, &mut self.journal);
+                    self.number = self.boot.number;
+                    self.installed_by = self.boot.installed_by;
+                    if let Some(deployment) = resumed {
+                        self.news = Some(News::Resumed(deployment.state()));
+                        self.deployment = Some(deployment);
+                    }
+                }
+            },
+            (Done::Written(result), _) => {
+                if let (Some(deployment), Asker::Deployment) = (&mut self.deployment, asker) {
+                    deployment.written(result, &ctx, memory, &mut self.journal);
+                }
+            }
+            (Done::Called(result), _) => {
+                if let Some(deployment) = &mut self.deployment {
+                    deployment.called(result, &ctx, memory, &mut self.journal);
+                }
+            }
+        }
+    }
+
+    /// What was asked for was given up halfway, because the download has ended meanwhile.
+    pub(crate) fn interrupted(&mut self, now: Now, memory: &mut Memory<'_>) {
+        let done = match self.asked.1 {
+            Do::NetworkUp => Done::Network(false),
+            Do::NetworkDown => Done::NetworkDown,
+            Do::Connect(Peer::Server) => Done::Connected(Err(Lost::Io)),
+            Do::Send(Peer::Server, _) => Done::Sent(Err(Lost::Io)),
+            Do::Receive(Peer::Server) => Done::Received(Err(Lost::Io)),
+            Do::Sign => {
+                let ctx = self.ctx(now);
+                return self.session.lost(CallError::Http(HttpError::Io), ctx.now, ctx.random);
+            }
+            Do::Connect(Peer::ArtifactHost)
+            | Do::Send(Peer::ArtifactHost, _)
+            | Do::Receive(Peer::ArtifactHost)
+            | Do::ReceiveBlock
+            | Do::Inventory(_)
+            | Do::Read(_)
+            | Do::Write(..)
+            | Do::Call(..)
+            | Do::Download
+            | Do::HandOver(_)
+            | Do::Complete
+            | Do::Broken
+            | Do::Restart
+            | Do::Sleep(_)
+            | Do::Tell
+            | Do::Stop => return,
+        };
+        self.done(now, memory, done);
+    }
+
+    /// The blocks were at their end, but the artifact was not; `true` if more is to come.
+    pub(crate) fn incomplete(&mut self, now: Now) -> bool {
+        let ctx = self.ctx(now);
+        let download = self
+            .deployment
+            .as_mut()
+            .and_then(|deployment| deployment.download.as_mut());
+        download.is_some_and(|download| download.incomplete(&ctx))
+    }
+
+    /// The download has ended: with the length of the deployment record in the block, or why not. `module` was called.
+    pub(crate) fn downloaded(
+        &mut self,
+        now: Now,
+        memory: &mut Memory<'_>,
+        module: Module,
+        result: Result<u16, Trouble>,
+    ) {
+        let ctx = self.ctx(now);
+        if let Some(deployment) = &mut self.deployment {
+            deployment.downloaded(module, result, &ctx, memory, &mut self.journal);
+        }
+    }
+
+    /// Whether a record with the provides that the artifact leaves can be stored: before its payload is taken.
+    pub(crate) fn has_room(&self, memory: &Memory<'_>, header: &Header<'_>) -> bool {
+        let Some(deployment) = &self.deployment else {
+            return false;
+        };
+        let provides_len = records::provides_len(header, memory.installed());
+        let payload_type = header.payload_type().unwrap_or("");
+        DeploymentRecord::header_len(&deployment.id, payload_type) + provides_len <= memory.block_len
+    }
+
+    /// Writes the deployment record of a download that has succeeded into `block`; its length.
+    pub(crate) fn record(&self, block: &mut [u8], header: &Header<'_>, installed: Provides<'_>) -> Option<u16> {
+        let deployment = self.deployment.as_ref()?;
+        let len = records::deployment(block, deployment.number, &deployment.id, header, installed)?;
+        u16::try_from(len).ok()
+    }
+
+    /// An exchange has ended.
+    fn replied(&mut self, reply: Reply, ctx: &Ctx<'_>, memory: &mut Memory<'_>) {
+        if let Reply::Failed(CallError::Refused { refused, .. }) = reply {
+            warning!("not authorized: {}", Shown(&refused));
+            self.news = Some(News::Unauthorized(refused));
+        }
+        let call = self.session.call();
+        let polled = self.session.answer.polled();
+        if let Reply::Answer { status: 200..=299, .. } = reply
+            && !core::mem::replace(&mut self.is_known, true)
+        {
+            self.inventory.asked();
+        }
+        match (self.owner, &mut self.deployment) {
+            (Owner::Inventory, _) => {
+                if let Some(attributes) = self.inventory.replied(reply, ctx) {
+                    self.news = Some(News::InventorySent { attributes });
+                }
+            }
+            (Owner::Deployment, Some(deployment)) => {
+                let offered = (polled, &self.session.answer.id);
+                deployment.replied(call, reply, offered, ctx, memory, &mut self.journal);
+            }
+            (Owner::Deployment, None) => {}
+            (Owner::Updates, _) => match self.updates.replied(reply, polled, ctx) {
+                Outcome::Nothing => {
+                    info!("no update");
+                    self.news = Some(News::NoUpdate);
+                }
+                Outcome::Offer { link_len } => {
+                    // A deployment that failed in its download has left nothing but its log.
+                    self.number = self.number.max(self.journal.last()).next();
+                    self.journal.begin(self.number);
+                    let id = self.session.answer.id.clone();
+                    let limit = self.setup.config.transition_limit;
+                    info!("deployment {id}");
+                    let deployment = Deployment::begin(id, self.number, call, link_len, limit, self.installed_by);
+                    self.deployment = Some(deployment);
+                    self.news = Some(News::Offered);
+                }
+                Outcome::AskAgain => {
+                    let call = self.updates.route(ctx.now);
+                    self.begin(Owner::Updates, call, memory);
+                }
+                Outcome::Wait => {}
+            },
+        }
+    }
+}
+
+/// Less room than this is none for an inventory.
+const INVENTORY_MIN_LEN: usize = 64;
+fn facts<'f>(setup: &'f Setup<'_>, deployment: &'f Option<Deployment>) -> Facts<'f> {
+    Facts {
+        config: setup.config,
+        url: setup.url,
+        identity: setup.identity,
+        point: setup.point,
+        id: deployment.as_ref().map_or("", |deployment| deployment.id.as_str()),
+    }
+}
+
+fn verdict_name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Success => "success",
+        Verdict::Failure => "failure",
+    }
+}
+
+fn sooner(a: Option<Millis>, b: Option<Millis>) -> Option<Millis> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

@@ -1,0 +1,440 @@
+//! One exchange with the Mender server at a time: network up, login, request, answer, a few tries in place.
+//!
+//! ```text
+//!            begin(call)
+//!                │
+//!          [network up] ── down ──────────────────────────────────► Reply::NetworkDown
+//!                │
+//!     no token: [sign], then the login is exchanged first
+//!                │
+//!            [connect] ─► [send]* ─► [receive]* ─► 401: log in and repeat, once
+//!                │           │           │
+//!                └───────────┴───────────┴── lost: [pause], again, five times in all
+//!                                        │
+//!                                        └─► Reply::Answer, Reply::Failed
+//! ```
+//!
+//! The message is written anew for each piece that is sent, and the answer is read as it comes: see
+//! [`message`](super::message) and [`answer`](super::answer).
+//!
+//! A connection is the session's only between exchanges: it is marked as lost when one begins and as kept when one has come to
+//! its end, so an exchange that is dropped halfway leaves nothing that the next could take for its own.
+
+use super::answer::{Answer, Lost};
+use super::message::{Call, Facts};
+use super::time::{Backoff, Deadline, Instant, Millis};
+use super::{Do, Memory, Piece};
+use crate::api::Class;
+use crate::api::auth::AuthRefused;
+use crate::api::key::{DigestSignature, KeyError};
+use crate::fmt::{debug, warning};
+use crate::net::http::HttpError;
+use crate::net::{Peer, redirect};
+use crate::text::{Coded, Describe, Text};
+
+/// How often a request is tried in place when the connection fails; mender-mcu's number.
+const TRIES: u8 = 5;
+/// The pause after the first of them, doubled each time.
+const FIRST_PAUSE: Millis = Millis::new(100);
+const LONGEST_PAUSE: Millis = Millis::new(800);
+
+/// What became of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reply {
+    /// The server answered, whatever it was.
+    Answer { status: u16, retry_after: Option<Millis> },
+    /// There is no answer.
+    Failed(CallError),
+    /// The network could not be brought up.
+    NetworkDown,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallError {
+    /// No connection. The reason has been logged with the connector's own text.
+    Connect,
+    /// A connect, request or answer took longer than the network timeout.
+    Timeout,
+    Http(HttpError),
+    /// No token.
+    Refused {
+        refused: AuthRefused,
+        retry_after: Option<Millis>,
+    },
+    Key(KeyError),
+    /// The server sends the device somewhere else, and that is not followed: too often, without an address, from `https` to
+    /// `http`, or to one that is too long.
+    Redirect,
+}
+
+const CONNECT: Coded = (8, "no connection");
+const TIMEOUT: Coded = (9, "no answer in time");
+const REDIRECT: Coded = (10, "a redirect that is not followed");
+
+/// Their codes.
+pub(crate) const CODES: &[Coded] = &[CONNECT, TIMEOUT, REDIRECT];
+
+impl Describe for CallError {
+    fn describe(&self, out: &mut Text<'_>) {
+        match self {
+            CallError::Connect => out.coded(CONNECT),
+            CallError::Timeout => out.coded(TIMEOUT),
+            CallError::Redirect => out.coded(REDIRECT),
+            CallError::Http(error) => error.describe(out),
+            CallError::Refused { refused, .. } => refused.describe(out),
+            CallError::Key(error) => error.describe(out),
+        }
+    }
+}
+
+impl CallError {
+    /// How long the server asked to wait.
+    pub(super) fn retry_after(&self) -> Option<Millis> {
+        match self {
+            CallError::Refused { retry_after, .. } => *retry_after,
+            CallError::Connect | CallError::Timeout | CallError::Http(_) | CallError::Key(_) | CallError::Redirect => {
+                None
+            }
+        }
+    }
+
+    /// Trying again at once may help.
+    fn is_transport(self) -> bool {
+        match self {
+            CallError::Connect | CallError::Timeout => true,
+            CallError::Http(HttpError::Io | HttpError::Closed | HttpError::Truncated | HttpError::Malformed) => true,
+            CallError::Http(
+                HttpError::Contradiction | HttpError::HeadTooLong | HttpError::BodyTooLong | HttpError::Encoded,
+            )
+            | CallError::Refused { .. }
+            | CallError::Key(_)
+            | CallError::Redirect => false,
+        }
+    }
+}
+
+/// What is being done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Idle,
+    /// Where an exchange begins, and begins again.
+    Start,
+    Sign,
+    Connect,
+    Send,
+    Receive,
+    Pause(Deadline),
+    /// To be told the next time the agent is asked.
+    Replied(Reply),
+}
+
+/// What is known of the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Network {
+    Down,
+    Up,
+    /// It was brought up, and connections fail: it is brought up again before the next is opened.
+    Doubtful,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(super) struct Session {
+    state: State,
+    call: Call,
+    /// The exchange at hand is the login, not the call.
+    login: bool,
+    /// The token was got for this very call: a 401 will not be mended by another.
+    fresh: bool,
+    /// A token was got; not told yet.
+    authorized: bool,
+    tries_left: u8,
+    backoff: Backoff,
+    network: Network,
+    /// There is a connection that can be used.
+    connected: bool,
+    /// The connection had served before this exchange.
+    reused: bool,
+    token_len: u16,
+    signature: Option<DigestSignature>,
+    /// Bytes of the message that were sent.
+    sent: usize,
+    /// How often the call was redirected; then its URL is in the link's memory.
+    redirects: u8,
+    pub(super) answer: Answer,
+}
+
+/// How often redirects are followed.
+pub(super) const REDIRECTS: u8 = 5;
+
+impl Session {
+    pub(super) const fn new() -> Session {
+        Session {
+            state: State::Idle,
+            call: Call::PollV2,
+            login: false,
+            fresh: false,
+            authorized: false,
+            tries_left: 0,
+            backoff: Backoff::new(),
+            network: Network::Down,
+            connected: false,
+            reused: false,
+            token_len: 0,
+            signature: None,
+            sent: 0,
+            redirects: 0,
+            answer: Answer::new(),
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.state == State::Idle
+    }
+
+    /// The device has brought the network up and not down again.
+    pub(super) fn is_online(&self) -> bool {
+        self.network != Network::Down
+    }
+
+    /// The network has to be brought up before a connection is opened.
+    pub(super) fn needs_network(&self) -> bool {
+        self.network != Network::Up
+    }
+
+    /// What `network_up` or `network_down` brought.
+    pub(super) fn set_online(&mut self, online: bool) {
+        self.network = if online { Network::Up } else { Network::Down };
+        if !online && self.state == State::Start {
+            self.state = State::Replied(Reply::NetworkDown);
+        }
+    }
+
+    /// Connections fail: the network may have gone away.
+    pub(super) fn doubt_network(&mut self) {
+        if self.network == Network::Up {
+            self.network = Network::Doubtful;
+        }
+    }
+
+    pub(super) fn token_len(&self) -> usize {
+        usize::from(self.token_len)
+    }
+
+    /// The next call logs in first.
+    pub(super) fn forget_token(&mut self) {
+        self.token_len = 0;
+    }
+
+    /// The connection is not used any more; says whether there was one.
+    pub(super) fn close(&mut self) -> bool {
+        core::mem::take(&mut self.connected)
+    }
+
+    /// Begins a call. [`is_idle`](Session::is_idle) is so.
+    pub(super) fn begin(&mut self, call: Call, memory: &mut Memory<'_>) {
+        if call.is_poll() {
+            memory.link_len = 0;
+        }
+        self.call = call;
+        self.fresh = self.token_len == 0;
+        self.redirects = 0;
+        self.begin_exchange(self.fresh);
+    }
+
+    fn begin_exchange(&mut self, login: bool) {
+        self.login = login;
+        self.tries_left = TRIES;
+        self.backoff.reset();
+        self.signature = None;
+        self.state = State::Start;
+    }
+
+    pub(super) fn call(&self) -> Call {
+        self.call
+    }
+
+    /// The message goes to the URL in the link's memory.
+    pub(super) fn is_redirected(&self) -> bool {
+        self.redirects > 0 && !self.login
+    }
+
+    pub(super) fn signature(&self) -> Option<&DigestSignature> {
+        self.signature.as_ref()
+    }
+
+    /// What is sent: the login or the call.
+    pub(super) fn message(&self) -> Call {
+        if self.login { Call::Login } else { self.call }
+    }
+
+    /// The next thing to do; a reply ends the call.
+    pub(super) fn next(&mut self, now: Instant, memory: &mut Memory<'_>, facts: &Facts<'_>) -> Result<Do, Reply> {
+        loop {
+            match self.state {
+                // Not asked then.
+                State::Idle => return Err(Reply::NetworkDown),
+                State::Replied(reply) => {
+                    self.state = State::Idle;
+                    return Err(reply);
+                }
+                State::Start if self.needs_network() => return Ok(Do::NetworkUp),
+                State::Start => {
+                    self.state = match (self.login && self.signature.is_none(), self.connected) {
+                        (true, _) => State::Sign,
+                        (false, true) => State::Send,
+                        (false, false) => State::Connect,
+                    };
+                    self.sent = 0;
+                    self.reused = self.connected;
+                }
+                State::Sign => return Ok(Do::Sign),
+                State::Connect => return Ok(Do::Connect(Peer::Server)),
+                State::Send => {
+                    // From here on the connection has something of this exchange in it.
+                    self.connected = false;
+                    return Ok(Do::Send(Peer::Server, facts.write(self, memory, self.sent)));
+                }
+                State::Receive => return Ok(Do::Receive(Peer::Server)),
+                State::Pause(deadline) if deadline.is_due(now) => self.state = State::Start,
+                State::Pause(deadline) => return Ok(Do::Sleep(Some(deadline.left(now)))),
+            }
+        }
+    }
+
+    /// The signature, or why there is none.
+    pub(super) fn signed(&mut self, signature: Result<DigestSignature, KeyError>) {
+        match signature {
+            Ok(signature) => {
+                self.signature = Some(signature);
+                self.state = State::Start;
+            }
+            Err(error) => self.fail(CallError::Key(error)),
+        }
+    }
+
+    pub(super) fn connected(&mut self) {
+        self.state = State::Send;
+    }
+
+    pub(super) fn sent(&mut self, piece: Piece) {
+        self.sent += piece.len;
+        if piece.is_last {
+            self.answer.begin(self.message());
+            self.state = State::Receive;
+        }
+    }
+
+    /// Bytes of the answer are at the front of the window; none: the connection has ended.
+    pub(super) fn received(
+        &mut self,
+        len: usize,
+        now: Instant,
+        memory: &mut Memory<'_>,
+        facts: &Facts<'_>,
+        random: u32,
+    ) {
+        match self.answer.push(len, memory) {
+            Ok(None) => {}
+            Ok(Some(keep)) => {
+                self.connected = keep;
+                self.answered(memory, facts);
+            }
+            Err(error) => self.lost(CallError::Http(error), now, random),
+        }
+    }
+
+    /// A connect, a request or an answer did not come to its end.
+    pub(super) fn lost(&mut self, error: CallError, now: Instant, random: u32) {
+        self.connected = false;
+        // The status is all that was wanted, and it is known.
+        if let CallError::Timeout | CallError::Http(_) = error
+            && self.state == State::Receive
+            && self.answer.is_enough()
+        {
+            return self.state = State::Replied(self.reply());
+        }
+        self.tries_left = self.tries_left.saturating_sub(1);
+        if !error.is_transport() || self.tries_left == 0 {
+            if error.is_transport() {
+                self.doubt_network();
+            }
+            return self.fail(error);
+        }
+        if self.reused && matches!(error, CallError::Http(HttpError::Closed | HttpError::Io)) {
+            // The server closed what was kept open: usual, and no reason to wait.
+            debug!("the kept connection was closed");
+            self.state = State::Start;
+        } else {
+            warning!("{}; trying again", crate::text::Shown(&error));
+            let pause = self.backoff.pause(FIRST_PAUSE, LONGEST_PAUSE, random);
+            self.state = State::Pause(Deadline::after(now, pause));
+        }
+    }
+
+    fn fail(&mut self, error: CallError) {
+        self.state = State::Replied(Reply::Failed(error));
+    }
+
+    fn reply(&self) -> Reply {
+        Reply::Answer {
+            status: self.answer.status(),
+            retry_after: self.answer.retry_after(),
+        }
+    }
+
+    /// A whole answer has come.
+    fn answered(&mut self, memory: &mut Memory<'_>, facts: &Facts<'_>) {
+        let status = self.answer.status();
+        debug!("{}: {status}", self.message().name());
+        if self.login {
+            return match self.answer.token(memory.token.len()) {
+                Ok(len) => {
+                    self.token_len = len;
+                    self.authorized = true;
+                    self.begin_exchange(false);
+                }
+                Err(refused) => self.fail(CallError::Refused {
+                    refused,
+                    retry_after: self.answer.retry_after(),
+                }),
+            };
+        }
+        // Only a GET may be repeated elsewhere without a thought.
+        if let (Call::PollV1, Some(len)) = (self.call, self.answer.location()) {
+            let resolved = redirect(memory.link, memory.link_len, len, &facts.url);
+            return match resolved {
+                Some(len) if self.redirects < REDIRECTS => {
+                    self.redirects += 1;
+                    memory.link_len = len;
+                    self.connected = false;
+                    self.begin_exchange(false);
+                }
+                Some(_) | None => self.fail(CallError::Redirect),
+            };
+        }
+        if Class::of(status) == Class::Reauthenticate {
+            self.forget_token();
+            if !core::mem::replace(&mut self.fresh, true) {
+                return self.begin_exchange(true);
+            }
+        }
+        self.state = State::Replied(self.reply());
+    }
+
+    /// A token was got since this was last asked.
+    pub(super) fn take_authorized(&mut self) -> bool {
+        core::mem::take(&mut self.authorized)
+    }
+}
+
+impl From<Lost> for CallError {
+    fn from(lost: Lost) -> CallError {
+        match lost {
+            Lost::Connect => CallError::Connect,
+            Lost::Timeout => CallError::Timeout,
+            Lost::Io => CallError::Http(HttpError::Io),
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! An artifact comes: its header is read and judged, then a module takes the payload while the driver goes on.
+
+use core::ops::{ControlFlow, Range};
+use core::task::{Context, Poll};
+
+use embassy_futures::select::{Either, select};
+
+use super::blocks::{Blocks, End};
+use super::device::{Clock, Device};
+use super::driver::{Beside, Driver, Turn};
+use crate::agent::deployment::{Module, Trouble};
+use crate::agent::{Agent, Memory};
+use crate::artifact::{self, Event as Found, Parser};
+use crate::net::Connector;
+use crate::storage::Storage;
+use crate::update_module::{Artifact, Failure, ModuleSet, Payload, PayloadError, PayloadEvent, PayloadSource};
+
+impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
+    /// Gets an artifact, and tells the agent how it went. `Break` if the client is to stop.
+    pub(super) async fn download<M: ModuleSet>(
+        &mut self,
+        agent: &mut Agent<'_>,
+        memory: &mut Memory<'_>,
+        other_block: &mut [u8],
+        modules: &mut M,
+    ) -> ControlFlow<()> {
+        let installed_len = memory.installed_len;
+        let (front, work) = memory.front.split_at_mut_checked(installed_len).unwrap_or_default();
+        let blocks = Blocks::new(other_block);
+        let mut source = Source::new(Parser::new(self.config.artifact_limits, work), &blocks);
+        // What is left to the agent meanwhile.
+        let mut rest = Memory {
+            token: &mut *memory.token,
+            link: &mut *memory.link,
+            link_len: memory.link_len,
+            window: &mut *memory.window,
+            front,
+            installed_len,
+            spare: &mut [],
+            block: &mut *memory.block,
+            block_len: memory.block_len,
+        };
+        // The header first: an artifact that does not fit costs no flash write.
+        let header = loop {
+            match source.step() {
+                Ok(Step::Header) => break Ok(()),
+                Ok(Step::Empty) => {
+                    if self.run(agent, &mut rest, Beside::Header(&blocks)).await == Turn::Stop {
+                        return ControlFlow::Break(());
+                    }
+                }
+                Ok(Step::Payload(_)) => {}
+                Err(trouble) => break Err(trouble),
+            }
+        };
+        let mut called = Module::None;
+        let result = match header.and_then(|()| self.judge::<M>(agent, &rest, &source)) {
+            Err(trouble) => Err(trouble),
+            Ok(module) => {
+                called = module;
+                rest.spare = source.parser.take_spare();
+                let take = async {
+                    let mut payload = Payload::new(&mut source);
+                    if let Module::Known(index, _) = module {
+                        modules.download(index, &mut payload).await.map_err(Trouble::Module)?;
+                    }
+                    // What the module left unread is verified too, and so is the artifact's end.
+                    payload.finish().await.map_err(|_| Trouble::Unfinished)
+                };
+                let taken = match select(take, self.run(agent, &mut rest, Beside::Payload(&blocks))).await {
+                    Either::First(taken) => taken,
+                    // Nothing else is asked for while an artifact comes.
+                    Either::Second(_) => return ControlFlow::Break(()),
+                };
+                agent.interrupted(self.now(), &mut rest);
+                // The stream's own trouble explains a module's failure, not the other way round.
+                taken.map_err(|trouble| source.trouble().unwrap_or(trouble))
+            }
+        };
+        self.artifact_host = None;
+        let record = result.and_then(|()| {
+            let header = source.parser.header().ok_or(Trouble::Unfinished)?;
+            let installed = crate::agent::memory::as_provides(front);
+            agent.record(memory.block, &header, installed).ok_or(Trouble::Record)
+        });
+        agent.downloaded(self.now(), memory, called, record);
+        ControlFlow::Continue(())
+    }
+
+    /// Whether this device can take the artifact, and who.
+    fn judge<M: ModuleSet>(
+        &self,
+        agent: &Agent<'_>,
+        memory: &Memory<'_>,
+        source: &Source<'_, '_, '_>,
+    ) -> Result<Module, Trouble> {
+        let header = source.parser.header().ok_or(Trouble::Unfinished)?;
+        let payload_type = header.payload_type().unwrap_or("");
+        let module = Module::find(M::DESCRIPTORS, payload_type);
+        if module == Module::Missing {
+            return Err(Trouble::WrongType(Failure::new(payload_type)));
+        }
+        header
+            .check_fit(self.config.device_type, memory.installed())
+            .map_err(|misfit| Trouble::Misfit(Failure::new(misfit)))?;
+        if agent.has_room(memory, &header) {
+            Ok(module)
+        } else {
+            Err(Trouble::Record)
+        }
+    }
+}
+
+/// What is found next in the artifact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// The header is complete and verified.
+    Header,
+    /// Something of the payload.
+    Payload(PayloadEvent),
+    /// Nothing: the next block has to come first.
+    Empty,
+}
+
+/// Blocks in, events out.
+struct Source<'p, 'b, 'w> {
+    parser: Parser<'w>,
+    blocks: &'p Blocks<'b>,
+    /// The block at work.
+    block: &'b mut [u8],
+    /// Bytes of it that were filled, from where the parser is on.
+    filled: Range<usize>,
+    /// The last data event's bytes.
+    data: Range<usize>,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Reading,
+    Ended,
+    /// The blocks ended early.
+    Broken,
+    Refused(artifact::Error),
+}
+
+impl<'p, 'b, 'w> Source<'p, 'b, 'w> {
+    fn new(parser: Parser<'w>, blocks: &'p Blocks<'b>) -> Source<'p, 'b, 'w> {
+        Source {
+            parser,
+            blocks,
+            block: &mut [],
+            filled: 0..0,
+            data: 0..0,
+            state: State::Reading,
+        }
+    }
+
+    /// Why an event was an error, if the artifact is to blame.
+    fn trouble(&self) -> Option<Trouble> {
+        match self.state {
+            State::Reading | State::Ended | State::Broken => None,
+            State::Refused(error) => Some(Trouble::Artifact(error)),
+        }
+    }
+
+    fn step(&mut self) -> Result<Step, Trouble> {
+        self.data = 0..0;
+        loop {
+            match self.state {
+                State::Reading => {}
+                State::Ended => return Ok(Step::Payload(PayloadEvent::End)),
+                State::Broken => return Err(Trouble::Unfinished),
+                State::Refused(error) => return Err(Trouble::Artifact(error)),
+            }
+            let input = self.block.get(self.filled.clone()).unwrap_or(&[]);
+            let (consumed, found) = match self.parser.feed(input) {
+                Ok(fed) => fed,
+                Err(error) => {
+                    self.state = State::Refused(error);
+                    continue;
+                }
+            };
+            self.filled.start += consumed;
+            return Ok(match found {
+                Found::NeedInput => {
+                    if self.next_block() {
+                        continue;
+                    }
+                    Step::Empty
+                }
+                Found::Header => Step::Header,
+                Found::File { len } => Step::Payload(PayloadEvent::File { len }),
+                Found::Data(data) => {
+                    // The data are the last of the bytes consumed.
+                    self.data = self.filled.start - data.len()..self.filled.start;
+                    Step::Payload(PayloadEvent::Data)
+                }
+                Found::FileEnd => Step::Payload(PayloadEvent::FileEnd),
+            });
+        }
+    }
+
+    /// Gives the block at work back and takes the next; `false` if there is none yet.
+    fn next_block(&mut self) -> bool {
+        let block = core::mem::take(&mut self.block);
+        if !block.is_empty() {
+            self.blocks.give_back(block);
+        }
+        self.filled = 0..0;
+        match self.blocks.take() {
+            None => return false,
+            Some(Ok((block, len))) => {
+                self.block = block;
+                self.filled = 0..len;
+            }
+            Some(Err(end)) => match (self.parser.finish(), end) {
+                (_, End::Broken) => self.state = State::Broken,
+                (Ok(()), _) => self.state = State::Ended,
+                (Err(artifact::Error::Truncated { .. }), End::Maybe) => {
+                    self.blocks.incomplete();
+                    return false;
+                }
+                (Err(error), _) => self.state = State::Refused(error),
+            },
+        }
+        true
+    }
+}
+
+impl PayloadSource for Source<'_, '_, '_> {
+    fn artifact(&self) -> Artifact<'_> {
+        let header = self.parser.header();
+        Artifact {
+            name: header.map_or("", |header| header.artifact_name()),
+            payload_type: header.and_then(|header| header.payload_type()).unwrap_or(""),
+            meta_data: header.and_then(|header| header.meta_data()),
+        }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<PayloadEvent, PayloadError>> {
+        loop {
+            match self.step() {
+                Ok(Step::Payload(event)) => return Poll::Ready(Ok(event)),
+                // Comes once, before the module is called.
+                Ok(Step::Header) => {}
+                Ok(Step::Empty) => {
+                    self.blocks.wait(cx);
+                    return Poll::Pending;
+                }
+                Err(Trouble::Artifact(_)) => return Poll::Ready(Err(PayloadError::Artifact)),
+                Err(_) => return Poll::Ready(Err(PayloadError::Connection)),
+            }
+        }
+    }
+
+    fn file_name(&self) -> &str {
+        self.parser.file_name()
+    }
+
+    fn data(&self) -> &[u8] {
+        self.block.get(self.data.clone()).unwrap_or(&[])
+    }
+}

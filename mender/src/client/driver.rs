@@ -1,0 +1,275 @@
+//! The driver: does what the agent asks for. Here, in `artifact.rs` and in `keys.rs` is all that the client awaits.
+//!
+//! [`Driver::run`] goes on until the agent wants something of the modules, which are somebody else's: that is the only thing
+//! that is done beside it, so network and flash work at the same time.
+//!
+//! A connection is taken out of its place while something is done with it, and put back only when that has come to its end: a
+//! future that is dropped halfway closes it.
+
+use core::future::{pending, poll_fn};
+use core::task::Poll;
+use core::time::Duration;
+
+use embassy_futures::select::{Either, select, select3};
+use embedded_io_async::{Read, Write};
+
+use super::blocks::{Blocks, End};
+use super::device::{Clock, Device, Inventory};
+use super::handle::Handle;
+use super::keys::Keys;
+use crate::agent::config::Config;
+use crate::agent::{Agent, Done, Fault, Io, Lost, Memory, Now};
+use crate::api::inventory::Method;
+use crate::fmt::{error, warning};
+use crate::net::{Connector, Peer};
+use crate::storage::{ReadError, Storage, WriteError};
+use crate::update_module::{CallbackState, ModuleIndex};
+
+/// What the driver cannot do alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// A module is to be called.
+    Call(ModuleIndex, CallbackState),
+    /// An artifact is to be got.
+    Download,
+    /// There is something in the blocks: data, or their end. Only where the driver is asked for it.
+    Block,
+    /// The client stops.
+    Stop,
+}
+
+/// What is done beside the driver.
+#[derive(Clone, Copy)]
+pub(super) enum Beside<'p, 'b> {
+    Nothing,
+    /// The artifact's header is read: the driver comes back with each block.
+    Header(&'p Blocks<'b>),
+    /// A module takes the payload.
+    Payload(&'p Blocks<'b>),
+}
+
+/// Everything that is awaited, but for the modules.
+pub(super) struct Driver<'c, D, C: Connector + 'c, S, K> {
+    pub(super) config: &'c Config<'c>,
+    pub(super) device: &'c D,
+    pub(super) connector: &'c C,
+    pub(super) storage: &'c mut S,
+    pub(super) clock: &'c K,
+    pub(super) handle: &'c Handle,
+    pub(super) keys: &'c Keys,
+    pub(super) server: Option<C::Connection<'c>>,
+    pub(super) artifact_host: Option<C::Connection<'c>>,
+}
+
+/// Bounds the time of a piece of network work.
+///
+/// A macro, because an async function that is given a future holds it twice: as its argument and as what it awaits.
+macro_rules! within {
+    ($driver:expr, $work:expr) => {
+        match select($work, $driver.clock.sleep($driver.config.network_timeout)).await {
+            Either::First(output) => Ok(output),
+            Either::Second(()) => Err(Lost::Timeout),
+        }
+    };
+}
+
+impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
+    pub(super) fn now(&self) -> Now {
+        Now::new(self.clock.uptime(), self.clock.unix_time())
+    }
+
+    /// Does what the agent asks for, until it wants something that is done elsewhere.
+    pub(super) async fn run<'b>(
+        &mut self,
+        agent: &mut Agent<'_>,
+        memory: &mut Memory<'b>,
+        beside: Beside<'_, 'b>,
+    ) -> Turn {
+        loop {
+            if let Beside::Header(blocks) | Beside::Payload(blocks) = beside {
+                if memory.block.is_empty() {
+                    memory.block = blocks.take_back();
+                }
+                if blocks.take_incomplete() && !agent.incomplete(self.now()) {
+                    blocks.end(End::Final);
+                    if let Beside::Header(_) = beside {
+                        return Turn::Block;
+                    }
+                }
+            }
+            let now = self.now();
+            let done = match agent.next(now, self.handle.take(), memory) {
+                Io::Tell(event) => {
+                    self.device.observe(event);
+                    continue;
+                }
+                Io::Stop => return Turn::Stop,
+                Io::Call(module, state) => return Turn::Call(module, state),
+                Io::Download => return Turn::Download,
+                Io::HandOver(len) => {
+                    match beside {
+                        Beside::Nothing => {}
+                        Beside::Header(blocks) | Beside::Payload(blocks) => {
+                            blocks.hand_over(core::mem::take(&mut memory.block), len);
+                        }
+                    }
+                    if let Beside::Header(_) = beside {
+                        return Turn::Block;
+                    }
+                    continue;
+                }
+                io @ (Io::Complete | Io::Broken) => {
+                    let end = match io {
+                        Io::Complete => End::Maybe,
+                        _ => End::Broken,
+                    };
+                    match beside {
+                        Beside::Nothing => {}
+                        Beside::Header(blocks) | Beside::Payload(blocks) => blocks.end(end),
+                    }
+                    if let Beside::Header(_) = beside {
+                        return Turn::Block;
+                    }
+                    continue;
+                }
+                Io::Sleep(duration) => {
+                    let wants_block = memory.block.is_empty();
+                    self.sleep(duration, beside, wants_block).await;
+                    continue;
+                }
+                Io::Restart => {
+                    self.device.restart().await;
+                    continue;
+                }
+                Io::NetworkUp => Done::Network(self.device.network_up().await.is_ok()),
+                Io::NetworkDown => {
+                    self.server = None;
+                    self.artifact_host = None;
+                    self.device.network_down().await;
+                    Done::NetworkDown
+                }
+                Io::Connect(endpoint) => {
+                    // The old one is closed before a new one is opened: there may be only one socket for it.
+                    *self.place(endpoint.peer) = None;
+                    let connected = match within!(self, self.connector.connect(endpoint)) {
+                        Ok(Ok(connection)) => {
+                            *self.place(endpoint.peer) = Some(connection);
+                            Ok(())
+                        }
+                        Ok(Err(error)) => {
+                            warning!("cannot connect to {}: {error:?}", endpoint.host);
+                            Err(Lost::Connect)
+                        }
+                        Err(lost) => Err(lost),
+                    };
+                    Done::Connected(connected)
+                }
+                Io::Send(peer, bytes, is_last) => {
+                    let sent = match self.place(peer).take() {
+                        None => Err(Lost::Io),
+                        Some(mut connection) => {
+                            let sent = within!(self, async {
+                                connection.write_all(bytes).await?;
+                                if is_last {
+                                    connection.flush().await?;
+                                }
+                                Ok::<(), <C::Connection<'c> as embedded_io_async::ErrorType>::Error>(())
+                            });
+                            match sent {
+                                Ok(Ok(())) => {
+                                    *self.place(peer) = Some(connection);
+                                    Ok(())
+                                }
+                                Ok(Err(_)) => Err(Lost::Io),
+                                Err(lost) => Err(lost),
+                            }
+                        }
+                    };
+                    Done::Sent(sent)
+                }
+                Io::Receive(peer, buffer) => {
+                    let received = match self.place(peer).take() {
+                        None => Err(Lost::Io),
+                        Some(mut connection) => match within!(self, connection.read(buffer)) {
+                            Ok(Ok(len)) => {
+                                *self.place(peer) = Some(connection);
+                                Ok(len)
+                            }
+                            Ok(Err(_)) => Err(Lost::Io),
+                            Err(lost) => Err(lost),
+                        },
+                    };
+                    Done::Received(received)
+                }
+                Io::Sign(digest) => {
+                    let signed = within!(self, self.keys.sign(self.device, &digest));
+                    Done::Signed(signed.unwrap_or(Err(crate::api::key::KeyError::Signer)))
+                }
+                Io::Inventory(mut writer, method) => {
+                    let mut report = Inventory::new(&mut writer);
+                    match method {
+                        Method::Put => self.device.static_inventory(&mut report),
+                        Method::Patch => {}
+                    }
+                    self.device.dynamic_inventory(&mut report);
+                    if let Some(error) = report.into_error() {
+                        warning!("the inventory is not complete: {error}");
+                    }
+                    let attributes = writer.len();
+                    Done::Inventory {
+                        attributes,
+                        len: writer.finish().len(),
+                    }
+                }
+                Io::Read(key, buffer) => {
+                    let read = self.storage.read(key, buffer).await;
+                    Done::Read(read.map_err(|error| {
+                        error!("a record cannot be read: {error}");
+                        match error {
+                            ReadError::Backend(_) => Fault::Backend,
+                            ReadError::TooSmall { .. } => Fault::TooLong,
+                            ReadError::Corrupt => Fault::Corrupt,
+                        }
+                    }))
+                }
+                Io::Write(key, record) => {
+                    let written = self.storage.write(key, record).await;
+                    Done::Written(written.map_err(|error| {
+                        error!("a record cannot be stored: {error}");
+                        match error {
+                            WriteError::Backend(_) => Fault::Backend,
+                            WriteError::TooLong { .. } => Fault::TooLong,
+                            WriteError::Full => Fault::Full,
+                            WriteError::Corrupt => Fault::Corrupt,
+                        }
+                    }))
+                }
+            };
+            let now = self.now();
+            agent.done(now, memory, done);
+        }
+    }
+
+    fn place(&mut self, peer: Peer) -> &mut Option<C::Connection<'c>> {
+        match peer {
+            Peer::Server => &mut self.server,
+            Peer::ArtifactHost => &mut self.artifact_host,
+        }
+    }
+
+    /// Until the time has passed, a task asks for something, or the module's side has done something with the blocks.
+    async fn sleep(&self, duration: Option<Duration>, beside: Beside<'_, '_>, wants_block: bool) {
+        let time = async {
+            match duration {
+                Some(duration) => self.clock.sleep(duration).await,
+                None => pending().await,
+            }
+        };
+        let blocks = poll_fn(|_| match beside {
+            // The other side is polled before, whenever it is.
+            Beside::Header(blocks) | Beside::Payload(blocks) if blocks.has_news(wants_block) => Poll::Ready(()),
+            Beside::Nothing | Beside::Header(_) | Beside::Payload(_) => Poll::Pending,
+        });
+        select3(time, self.handle.asked(), blocks).await;
+    }
+}

@@ -1,0 +1,120 @@
+//! The device's key: made at the first start and stored, or the device's own signer's.
+
+use rand_core::CryptoRng;
+
+use super::RunError;
+use super::device::Device;
+use super::signer::Signer;
+use crate::api::key::{DigestSignature, KeyError, POINT_LEN, is_point};
+use crate::fmt::{error, warning};
+use crate::storage::Storage;
+#[cfg(feature = "key")]
+use {
+    crate::api::key::{DeviceKey, PRIVATE_KEY_LEN},
+    crate::fmt::info,
+    crate::storage::RecordKey,
+};
+
+/// In front of the private key in its record.
+#[cfg(feature = "key")]
+const KEY_VERSION: u8 = 1;
+
+/// The public key, and the private one unless the device has a signer.
+pub(super) struct Keys {
+    pub(super) point: [u8; POINT_LEN],
+    #[cfg(feature = "key")]
+    key: Option<DeviceKey>,
+}
+
+impl Keys {
+    /// Of the device's signer, or from storage, or new. `buffer` takes the record.
+    pub(super) async fn load<D: Device, S: Storage, R: CryptoRng>(
+        device: &D,
+        storage: &mut S,
+        rng: &mut R,
+        buffer: &mut [u8],
+    ) -> Result<Keys, RunError<S::Error>> {
+        if let Some(signer) = device.signer() {
+            let point = signer.public_point().await.map_err(|error| {
+                error!("the device's signer: {error:?}");
+                RunError::Key(KeyError::Signer)
+            })?;
+            if !is_point(&point) {
+                return Err(RunError::Key(KeyError::Point));
+            }
+            return Ok(Keys {
+                point,
+                #[cfg(feature = "key")]
+                key: None,
+            });
+        }
+        #[cfg(feature = "key")]
+        {
+            let key = stored_key(storage, rng, buffer).await?;
+            Ok(Keys {
+                point: key.public_point(),
+                key: Some(key),
+            })
+        }
+        #[cfg(not(feature = "key"))]
+        {
+            let _ = (storage, rng, buffer);
+            Err(RunError::Key(KeyError::Signer))
+        }
+    }
+
+    pub(super) async fn sign<D: Device>(&self, device: &D, digest: &[u8; 32]) -> Result<DigestSignature, KeyError> {
+        #[cfg(feature = "key")]
+        if let Some(key) = &self.key {
+            return key.sign_digest(digest);
+        }
+        let signer = device.signer().ok_or(KeyError::Signer)?;
+        signer.sign_digest(digest).await.map_err(|error| {
+            warning!("the device's signer: {error:?}");
+            KeyError::Signer
+        })
+    }
+}
+
+/// The stored key, or a new one.
+#[cfg(feature = "key")]
+async fn stored_key<S: Storage, R: CryptoRng>(
+    storage: &mut S,
+    rng: &mut R,
+    buffer: &mut [u8],
+) -> Result<DeviceKey, RunError<S::Error>> {
+    match storage.read(RecordKey::DeviceKey, buffer).await {
+        Ok(Some(len)) => {
+            let record = buffer.get_mut(..len).unwrap_or(&mut []);
+            // A version byte, then the private key.
+            let key = match record {
+                [KEY_VERSION, key @ ..] => DeviceKey::from_bytes(key).map_err(RunError::Key),
+                [] | [..] => Err(RunError::Key(KeyError::Invalid)),
+            };
+            record.fill(0);
+            key
+        }
+        Ok(None) => {
+            info!("no device key yet: making one");
+            new_key(storage, rng).await
+        }
+        Err(error) => Err(RunError::Read(error)),
+    }
+}
+
+/// A new key, stored.
+#[cfg(feature = "key")]
+pub(super) async fn new_key<S: Storage, R: CryptoRng>(
+    storage: &mut S,
+    rng: &mut R,
+) -> Result<DeviceKey, RunError<S::Error>> {
+    let key = DeviceKey::generate(rng).map_err(RunError::Key)?;
+    let mut record = [KEY_VERSION; 1 + PRIVATE_KEY_LEN];
+    if let Some(place) = record.get_mut(1..) {
+        place.copy_from_slice(&key.to_bytes());
+    }
+    let stored = storage.write(RecordKey::DeviceKey, &record).await;
+    record.fill(0);
+    stored.map_err(RunError::Write)?;
+    Ok(key)
+}
