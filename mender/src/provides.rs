@@ -120,11 +120,6 @@ impl<'b> Provides<'b> {
         self.bytes
     }
 
-    /// Bytes that a pair takes.
-    pub const fn pair_len(key: &str, value: &str) -> usize {
-        HEADER_LEN + key.len() + value.len()
-    }
-
     /// All pairs, in the order in which they were first set.
     pub fn iter(&self) -> Iter<'b> {
         Iter { rest: self.bytes }

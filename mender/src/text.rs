@@ -32,6 +32,7 @@ impl<'b> Text<'b> {
     }
 
     /// Appends `text`, or as much of it as fits. Nothing is appended to a text that was cut.
+    #[inline(never)]
     pub fn push(&mut self, text: &str) {
         if self.cut {
             return;
@@ -47,6 +48,7 @@ impl<'b> Text<'b> {
     }
 
     /// Appends a number in decimal digits.
+    #[inline(never)]
     pub fn number(&mut self, number: u32) {
         let mut digits = [0; DIGITS];
         self.push(decimal(number, &mut digits));
@@ -77,6 +79,7 @@ impl<'b> Text<'b> {
     }
 
     /// Appends the status of an HTTP answer.
+    #[inline(never)]
     pub fn status(&mut self, status: u16) {
         self.push(" (status ");
         self.number(u32::from(status));

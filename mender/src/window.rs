@@ -30,6 +30,7 @@ impl<'b> Window<'b> {
         window.at
     }
 
+    #[inline(never)]
     pub(crate) fn byte(&mut self, byte: u8) {
         // In front of the window the difference wraps to a place far behind it.
         if let Some(place) = self.out.get_mut(self.at.wrapping_sub(self.from)) {
@@ -38,6 +39,7 @@ impl<'b> Window<'b> {
         self.at += 1;
     }
 
+    #[inline(never)]
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             self.byte(byte);
@@ -48,6 +50,7 @@ impl<'b> Window<'b> {
         self.bytes(text.as_bytes());
     }
 
+    #[inline(never)]
     pub(crate) fn number(&mut self, number: u32) {
         self.text(decimal(number, &mut [0; DIGITS]));
     }

@@ -3,6 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
+use super::time::Millis;
 use crate::api::auth::Tier;
 use crate::artifact::Limits;
 use crate::deployment::DEFAULT_TRANSITION_LIMIT;
@@ -168,9 +169,8 @@ impl<'a> Config<'a> {
     ///
     /// [`ConfigError`], naming the field.
     pub fn check(&self) -> Result<(), ConfigError> {
-        const SECOND: Duration = Duration::from_secs(1);
-        const MILLISECOND: Duration = Duration::from_millis(1);
-        const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
+        const SECOND: Millis = Millis::from_secs(1);
+        const MILLISECOND: Millis = Millis::new(1);
         let url = Url::parse(self.server_url).map_err(ConfigError::ServerUrl)?;
         if url.path.bytes().any(|byte| byte == b'?') {
             return Err(ConfigError::ServerUrlQuery);
@@ -181,28 +181,32 @@ impl<'a> Config<'a> {
         if !(1..=256).contains(&self.artifact_name.len()) {
             return Err(ConfigError::ArtifactName);
         }
-        let at_least = [
-            ("update_poll_interval", self.update_poll_interval, SECOND),
-            ("inventory_interval", self.inventory_interval.unwrap_or(SECOND), SECOND),
-            ("retry_first", self.retry_first, MILLISECOND),
-            ("retry_cap", self.retry_cap, self.retry_first),
-            ("network_retry", self.network_retry, MILLISECOND),
-            ("network_timeout", self.network_timeout, MILLISECOND),
-            ("commit_timeout", self.commit_timeout, MILLISECOND),
-            ("restart_timeout", self.restart_timeout, MILLISECOND),
-        ];
-        for (field, value, least) in at_least {
-            if value < least {
-                return Err(ConfigError::TooShort(field));
-            }
-            if value > MONTH {
-                return Err(ConfigError::TooLong(field));
-            }
-        }
+        in_range("update_poll_interval", self.update_poll_interval, SECOND)?;
+        in_range(
+            "inventory_interval",
+            self.inventory_interval.unwrap_or(SECOND.as_duration()),
+            SECOND,
+        )?;
+        in_range("retry_first", self.retry_first, MILLISECOND)?;
+        in_range("retry_cap", self.retry_cap, Millis::of(self.retry_first))?;
+        in_range("network_retry", self.network_retry, MILLISECOND)?;
+        in_range("network_timeout", self.network_timeout, MILLISECOND)?;
+        in_range("commit_timeout", self.commit_timeout, MILLISECOND)?;
+        in_range("restart_timeout", self.restart_timeout, MILLISECOND)?;
         if !(1..=250).contains(&self.transition_limit) {
             return Err(ConfigError::TransitionLimit);
         }
         Ok(())
+    }
+}
+
+#[inline(never)]
+fn in_range(field: &'static str, value: Duration, least: Millis) -> Result<(), ConfigError> {
+    const MONTH: Millis = Millis::from_secs(30 * 24 * 3600);
+    match Millis::of(value) {
+        millis if millis < least => Err(ConfigError::TooShort(field)),
+        millis if millis > MONTH => Err(ConfigError::TooLong(field)),
+        _ => Ok(()),
     }
 }
 

@@ -188,6 +188,7 @@ pub(crate) struct Now {
 
 impl Now {
     /// From the time since the device started, and since 1970 if that is known.
+    #[inline(never)]
     pub(crate) fn new(uptime: Duration, unix: Option<Duration>) -> Now {
         Now {
             at: Instant::of(uptime),

@@ -42,12 +42,11 @@ pub(crate) struct Memory<'m> {
     pub(crate) spare: &'m mut [u8],
     /// Empty while the module has both blocks.
     pub(crate) block: &'m mut [u8],
-    /// Length of a block, whoever has it.
-    pub(crate) block_len: usize,
 }
 
 impl Memory<'_> {
     /// The provides of what runs, and memory that nobody uses now.
+    #[inline(never)]
     pub(crate) fn split(&mut self) -> (Provides<'_>, &mut [u8]) {
         let (installed, behind) = self.front.split_at_mut_checked(self.installed_len).unwrap_or_default();
         let spare = if behind.is_empty() { &mut *self.spare } else { behind };
@@ -55,6 +54,7 @@ impl Memory<'_> {
     }
 
     /// The URL in the link's memory.
+    #[inline(never)]
     pub(crate) fn url(&self) -> Option<Url<'_>> {
         let link = self.link.get(..self.link_len)?;
         Url::parse(core::str::from_utf8(link).ok()?).ok()
@@ -66,11 +66,13 @@ impl Memory<'_> {
     }
 
     /// The provides of what runs.
+    #[inline(never)]
     pub(crate) fn installed(&self) -> Provides<'_> {
         as_provides(self.front.get(..self.installed_len).unwrap_or(&[]))
     }
 
     /// The record memory, and the provides of what runs.
+    #[inline(never)]
     pub(crate) fn record(&mut self) -> (&mut [u8], Provides<'_>) {
         let installed = self.front.get(..self.installed_len).unwrap_or(&[]);
         (&mut *self.block, as_provides(installed))

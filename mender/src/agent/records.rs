@@ -3,7 +3,7 @@
 use crate::artifact::Header;
 use crate::deployment::INCONSISTENT_SUFFIX;
 use crate::deployment::record::{DeploymentNumber, DeploymentRecord, InstalledRecord, RecordError};
-use crate::provides::{ARTIFACT_GROUP, ARTIFACT_NAME, Provides, ProvidesBuf, SetError, pattern_matches};
+use crate::provides::{ARTIFACT_NAME, Provides, ProvidesBuf, SetError};
 
 /// The deployment record of a download that has succeeded: what the device provides once it is committed. Its length; `None` if
 /// it does not fit.
@@ -26,26 +26,6 @@ pub(super) fn deployment(
         provides: Provides::default(),
     };
     Some(record.encode(head).ok()? + provides_len)
-}
-
-/// Length of what the device provides once an artifact is committed.
-pub(super) fn provides_len(header: &Header<'_>, installed: Provides<'_>) -> usize {
-    let own = [
-        Some((ARTIFACT_NAME, header.artifact_name())),
-        header.artifact_group().map(|group| (ARTIFACT_GROUP, group)),
-    ];
-    let new = || own.into_iter().flatten().chain(header.provides());
-    let cleared = |key: &str| match header.clears_provides() {
-        Some(mut patterns) => patterns.any(|pattern| pattern_matches(pattern, key)),
-        None => true,
-    };
-    let stays = |key: &str| !cleared(key) && new().all(|(other, _)| other != key);
-    installed
-        .iter()
-        .filter(|(key, _)| stays(key))
-        .chain(new())
-        .map(|(key, value)| Provides::pair_len(key, value))
-        .sum()
 }
 
 /// An installed record of what runs, or is to; its length.

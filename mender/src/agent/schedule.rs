@@ -21,7 +21,7 @@ use crate::api::auth::AuthRefused;
 use crate::api::inventory::InventoryWriter;
 use crate::api::key::POINT_LEN;
 use crate::artifact::Header;
-use crate::deployment::record::{DeploymentNumber, DeploymentRecord};
+use crate::deployment::record::DeploymentNumber;
 use crate::deployment::{State, Verdict};
 use crate::fmt::{info, warning};
 use crate::net::http::HttpError;
@@ -494,17 +494,7 @@ impl<'a> Agent<'a> {
         }
     }
 
-    /// Whether a record with the provides that the artifact leaves can be stored: before its payload is taken.
-    pub(crate) fn has_room(&self, memory: &Memory<'_>, header: &Header<'_>) -> bool {
-        let Some(deployment) = &self.deployment else {
-            return false;
-        };
-        let provides_len = records::provides_len(header, memory.installed());
-        let payload_type = header.payload_type().unwrap_or("");
-        DeploymentRecord::header_len(&deployment.id, payload_type) + provides_len <= memory.block_len
-    }
-
-    /// Writes the deployment record of a download that has succeeded into `block`; its length.
+    /// Writes the deployment record of a download that has succeeded into `block`; its length. `None` if it does not fit.
     pub(crate) fn record(&self, block: &mut [u8], header: &Header<'_>, installed: Provides<'_>) -> Option<u16> {
         let deployment = self.deployment.as_ref()?;
         let len = records::deployment(block, deployment.number, &deployment.id, header, installed)?;

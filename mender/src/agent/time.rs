@@ -12,6 +12,7 @@ pub(crate) struct Instant(u32);
 
 impl Instant {
     /// From the time since the device started.
+    #[inline(never)]
     pub(crate) fn of(uptime: Duration) -> Instant {
         // Both truncations are the wrap.
         Instant(
@@ -43,6 +44,7 @@ impl Millis {
     }
 
     /// From a time of a `Config`: at most 30 days.
+    #[inline(never)]
     pub(crate) fn of(duration: Duration) -> Millis {
         let secs = u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
         Millis(secs.saturating_mul(1000).saturating_add(duration.subsec_millis()))
@@ -76,6 +78,7 @@ impl Deadline {
     }
 
     /// Time that is left; zero when it is due.
+    #[inline(never)]
     pub(crate) fn left(self, now: Instant) -> Millis {
         Millis(self.wait.0.saturating_sub(now.since(self.set).0))
     }
@@ -104,6 +107,7 @@ impl Backoff {
 
     /// The pause after one more failure. `random` takes up to a quarter off, so that a fleet that lost its server does
     /// not come back as one.
+    #[inline(never)]
     pub(crate) fn pause(&mut self, first: Millis, cap: Millis, random: u32) -> Millis {
         let pause = self.next.max(first);
         self.next = Millis(pause.0.saturating_mul(2)).min(cap);

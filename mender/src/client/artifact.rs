@@ -38,7 +38,6 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
             installed_len,
             spare: &mut [],
             block: &mut *memory.block,
-            block_len: memory.block_len,
         };
         // The header first: an artifact that does not fit costs no flash write.
         let header = loop {
@@ -54,7 +53,12 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
             }
         };
         let mut called = Module::None;
-        let result = match header.and_then(|()| self.judge::<M>(agent, &rest, &source)) {
+        let result = match header.and_then(|()| {
+            if rest.block.is_empty() {
+                rest.block = blocks.take_back();
+            }
+            self.judge::<M>(agent, &mut rest, &source)
+        }) {
             Err(trouble) => Err(trouble),
             Ok(module) => {
                 called = module;
@@ -91,23 +95,22 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
     fn judge<M: ModuleSet>(
         &self,
         agent: &Agent<'_>,
-        memory: &Memory<'_>,
+        memory: &mut Memory<'_>,
         source: &Source<'_, '_, '_>,
     ) -> Result<Module, Trouble> {
         let header = source.parser.header().ok_or(Trouble::Unfinished)?;
         let payload_type = header.payload_type().unwrap_or("");
         let module = Module::find(M::DESCRIPTORS, payload_type);
         if module == Module::Missing {
-            return Err(Trouble::WrongType(Failure::new(payload_type)));
+            return Err(Trouble::WrongType(Failure::of(payload_type)));
         }
         header
             .check_fit(self.config.device_type, memory.installed())
-            .map_err(|misfit| Trouble::Misfit(Failure::new(misfit)))?;
-        if agent.has_room(memory, &header) {
-            Ok(module)
-        } else {
-            Err(Trouble::Record)
-        }
+            .map_err(|misfit| Trouble::Misfit(Failure::of(&misfit)))?;
+        // What will have to be stored at the end fits: nothing is half received now, so the agent's block is free.
+        let (block, installed) = memory.record();
+        agent.record(block, &header, installed).ok_or(Trouble::Record)?;
+        Ok(module)
     }
 }
 

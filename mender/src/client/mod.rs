@@ -204,7 +204,6 @@ where
             front: artifact,
             installed_len: 0,
             spare: &mut [],
-            block_len: block.len(),
             block,
         };
         let mut driver = Driver {

@@ -4,6 +4,8 @@ use core::fmt::{self, Display, Write};
 
 use heapless::String;
 
+use crate::text::{Describe, Text};
+
 /// Length in bytes of a [`Failure`]'s text; a longer one is cut and ends in `...`.
 pub const FAILURE_TEXT_LEN: usize = 96;
 
@@ -26,6 +28,32 @@ impl Failure {
         // An error can only come from `reason` itself; what it wrote before is kept.
         let _ = write!(cut, "{reason}");
         Failure { text: cut.text }
+    }
+
+    /// As [`new`](Failure::new), of a text or of what describes itself. Links no `core::fmt`, which is worth a kilobyte or two.
+    ///
+    /// ```
+    /// use mender::update_module::Failure;
+    /// assert_eq!(Failure::of("the sensor does not answer").as_str(), "the sensor does not answer");
+    /// ```
+    pub fn of(reason: &(impl Describe + ?Sized)) -> Failure {
+        let mut buffer = [0; FAILURE_TEXT_LEN + 1];
+        let mut text = Text::new(&mut buffer);
+        reason.describe(&mut text);
+        Failure::cut(text.as_str())
+    }
+
+    /// A text, the end of which may have to be replaced by three dots.
+    fn cut(text: &str) -> Failure {
+        let (kept, dots) = if text.len() <= FAILURE_TEXT_LEN {
+            (text.len(), "")
+        } else {
+            (text.floor_char_boundary(FAILURE_TEXT_LEN - 3), "...")
+        };
+        let mut short = String::new();
+        // The capacity is enough for both.
+        let _ = short.push_str(text.get(..kept).unwrap_or("")).and(short.push_str(dots));
+        Failure { text: short }
     }
 
     /// The text.

@@ -45,10 +45,16 @@ pub enum PayloadError {
 
 impl fmt::Display for PayloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.write_str(self.text())
+    }
+}
+
+impl PayloadError {
+    const fn text(self) -> &'static str {
+        match self {
             PayloadError::Connection => "the download broke and could not be resumed",
             PayloadError::Artifact => "the artifact is malformed or damaged",
-        })
+        }
     }
 }
 
@@ -227,6 +233,6 @@ impl File<'_, '_> {
 /// A payload that breaks fails the callback that reads it.
 impl From<PayloadError> for super::Failure {
     fn from(error: PayloadError) -> super::Failure {
-        super::Failure::new(error)
+        super::Failure::of(error.text())
     }
 }

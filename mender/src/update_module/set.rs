@@ -99,7 +99,7 @@ macro_rules! tuple {
                 $(if module.0 == $index {
                     return self.$index.download(payload).await;
                 })+
-                Err(Failure::new("no such update module"))
+                Err(Failure::of("no such update module"))
             }
 
             async fn call(&mut self, module: ModuleIndex, state: CallbackState) -> Result<(), Failure> {
@@ -110,7 +110,7 @@ macro_rules! tuple {
                         Ok(())
                     };
                 })+
-                Err(Failure::new("no such update module"))
+                Err(Failure::of("no such update module"))
             }
         }
     };

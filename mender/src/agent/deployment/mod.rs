@@ -10,9 +10,11 @@
 //! ```
 
 pub(crate) mod module;
-pub(crate) mod outcome;
+mod outcome;
+pub(crate) mod remark;
 
 pub(crate) use module::{Module, Trouble};
+use remark::Remark;
 
 use super::answer::DeploymentId;
 use super::download::{Download, Next as Fetch};
@@ -30,7 +32,7 @@ use crate::deployment::{Action, Event, Machine, Progress, State, StoredState, Ve
 use crate::fmt::{error, info, warning};
 use crate::provides::Provides;
 use crate::storage::{LogSlot, RecordKey};
-use crate::text::{Coded, Text};
+use crate::text::{Describe, Shown};
 use crate::update_module::CallbackState;
 
 /// How often a log's upload is tried.
@@ -39,13 +41,6 @@ const LOG_TRIES: u8 = 3;
 /// How often the server may refuse a verdict as malformed before it is given up: about an hour. Not at once, because a
 /// gateway may have said so.
 const REFUSALS: u8 = 8;
-
-const NO_RESTART: Coded = (73, "the module's restart did not happen: restarting the device");
-const STUCK: Coded = (74, "the device did not restart");
-const NO_MODULE: Coded = (78, "this firmware has no update module for the deployment");
-
-/// Their codes.
-pub(crate) const CODES: &[Coded] = &[NO_RESTART, STUCK, NO_MODULE];
 
 /// What is being done for the machine's action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -317,12 +312,10 @@ impl Deployment {
                     };
                 }
                 Stage::Restarting(deadline) if deadline.is_due(ctx.now) => {
-                    self.log(ctx, memory, journal, Level::Warning, Then::Restart, |out| {
-                        out.coded(NO_RESTART)
-                    });
+                    self.log(ctx, memory, journal, Level::Warning, Then::Restart, &Remark::NoRestart);
                 }
                 Stage::RestartingByForce(deadline) if deadline.is_due(ctx.now) => {
-                    self.trouble(ctx, memory, journal, Event::Failed, |out| out.coded(STUCK));
+                    self.trouble(ctx, memory, journal, Event::Failed, &Remark::Stuck);
                 }
                 Stage::Restarting(deadline) | Stage::RestartingByForce(deadline) => {
                     return Next::Wait(Some(deadline.left(ctx.now)));
@@ -412,11 +405,7 @@ impl Deployment {
                     | CallbackState::Rollback
                     | CallbackState::RollbackReboot
                     | CallbackState::RollbackVerifyReboot => {
-                        self.trouble(ctx, memory, journal, Event::Failed, |out| {
-                            out.push(state.name());
-                            out.push(": ");
-                            out.coded(NO_MODULE);
-                        });
+                        self.trouble(ctx, memory, journal, Event::Failed, &Remark::NoModule(state));
                     }
                 },
             },
@@ -458,7 +447,7 @@ impl Deployment {
     ) {
         match len.and_then(|len| u16::try_from(len).ok()) {
             Some(len) => self.stage = Stage::Write(key, len),
-            None => self.trouble(ctx, memory, journal, Event::Failed, module::no_room),
+            None => self.trouble(ctx, memory, journal, Event::Failed, &Remark::NoRoom),
         }
     }
 
@@ -475,12 +464,13 @@ impl Deployment {
         memory: &mut Memory<'_>,
         journal: &mut Journal,
         event: Event,
-        describe: impl Fn(&mut Text<'_>),
+        remark: &Remark,
     ) {
-        self.log(ctx, memory, journal, Level::Error, Then::Event(event), describe);
+        self.log(ctx, memory, journal, Level::Error, Then::Event(event), remark);
     }
 
     /// An entry for the log, then the rest.
+    #[inline(never)]
     fn log(
         &mut self,
         ctx: &Ctx<'_>,
@@ -488,13 +478,13 @@ impl Deployment {
         journal: &mut Journal,
         level: Level,
         then: Then,
-        describe: impl Fn(&mut Text<'_>),
+        remark: &Remark,
     ) {
         match level {
-            Level::Error => error!("{}", Said(&describe)),
-            Level::Debug | Level::Info | Level::Warning => warning!("{}", Said(&describe)),
+            Level::Error => error!("{}", Shown(remark)),
+            Level::Debug | Level::Info | Level::Warning => warning!("{}", Shown(remark)),
         }
-        match journal.add(memory.block, ctx.time, level, |out| describe(out)) {
+        match journal.add(memory.block, ctx.time, level, |out| remark.describe(out)) {
             // An entry is far shorter.
             Some((slot, len)) => self.stage = Stage::Log(slot, len as u16, then),
             None => self.then(then),
@@ -507,18 +497,6 @@ impl Deployment {
             Then::Restart => self.stage = Stage::Restart,
             Then::Restore => self.stage = Stage::Restore,
         }
-    }
-}
-
-/// A description, for a log line.
-struct Said<F>(F);
-
-impl<F: Fn(&mut Text<'_>)> core::fmt::Display for Said<F> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let mut buffer = [0; 192];
-        let mut text = Text::new(&mut buffer);
-        (self.0)(&mut text);
-        f.write_str(text.as_str())
     }
 }
 

@@ -85,7 +85,7 @@ impl Trouble {
                 out.push("\"");
             }
             Trouble::Misfit(failure) => out.push(failure.as_str()),
-            Trouble::Record => no_room(out),
+            Trouble::Record => out.coded(RECORD),
             Trouble::Module(failure) => {
                 out.push("download: ");
                 out.push(failure.as_str());
@@ -93,9 +93,4 @@ impl Trouble {
             Trouble::Unfinished => out.coded(UNFINISHED),
         }
     }
-}
-
-/// A record that does not fit into the memory for it.
-pub(super) fn no_room(out: &mut Text<'_>) {
-    out.coded(RECORD);
 }

@@ -1,6 +1,6 @@
 //! How what a deployment asked for went: the machine's events, and what the log is told.
 
-use super::module::no_room;
+use super::remark::Remark;
 use super::{Deployment, Module, Stage, Then, Told, Trouble};
 use crate::agent::answer::{DeploymentId, Polled};
 use crate::agent::journal::Journal;
@@ -17,17 +17,8 @@ use crate::deployment::{Action, Event};
 use crate::fmt::warning;
 use crate::provides::ARTIFACT_NAME;
 use crate::storage::RecordKey;
-use crate::text::{Coded, Describe, Shown};
+use crate::text::Shown;
 use crate::update_module::Failure;
-
-const ABORTED: Coded = (70, "the server has aborted the deployment");
-const NOT_REPORTED: Coded = (71, "could not be reported");
-const GATE: Coded = (72, "the new software could not report to the server in time");
-const NOT_STORED: Coded = (75, "a record cannot be stored: ");
-const NOT_READ: Coded = (76, "the deployment's record cannot be read");
-
-/// Their codes.
-pub(crate) const CODES: &[Coded] = &[ABORTED, NOT_REPORTED, GATE, NOT_STORED, NOT_READ];
 
 /// What became of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,11 +139,7 @@ impl Deployment {
         match self.machine.action() {
             Action::Report(_) => match reported {
                 Reported::Stored => self.end(Event::Done),
-                Reported::Unwanted => self.trouble(ctx, memory, journal, Event::Aborted, |out| {
-                    out.push(status.as_str());
-                    out.push(": ");
-                    out.coded(ABORTED);
-                }),
+                Reported::Unwanted => self.trouble(ctx, memory, journal, Event::Aborted, &Remark::Aborted(status)),
                 Reported::Refused | Reported::Later(_) | Reported::NetworkDown => {
                     self.log(
                         ctx,
@@ -160,11 +147,7 @@ impl Deployment {
                         journal,
                         Level::Warning,
                         Then::Event(Event::Failed),
-                        |out| {
-                            out.push(status.as_str());
-                            out.push(" ");
-                            out.coded(NOT_REPORTED);
-                        },
+                        &Remark::NotReported(status),
                     );
                 }
             },
@@ -207,7 +190,13 @@ impl Deployment {
                 return self.end(Event::Done);
             }
             Reported::Unwanted => {
-                return self.trouble(ctx, memory, journal, Event::Aborted, |out| out.coded(ABORTED));
+                return self.trouble(
+                    ctx,
+                    memory,
+                    journal,
+                    Event::Aborted,
+                    &Remark::Aborted(DeploymentStatus::Installing),
+                );
             }
             Reported::Refused => false,
             Reported::Later(_) | Reported::NetworkDown => {
@@ -219,7 +208,7 @@ impl Deployment {
         };
         if !in_time {
             self.backoff.reset();
-            self.trouble(ctx, memory, journal, Event::Failed, |out| out.coded(GATE));
+            self.trouble(ctx, memory, journal, Event::Failed, &Remark::Gate);
         }
     }
 
@@ -232,11 +221,9 @@ impl Deployment {
         journal: &mut Journal,
     ) {
         match (result, self.machine.action()) {
-            (Err(failure), Action::Call(state)) => self.trouble(ctx, memory, journal, Event::Failed, |out| {
-                out.push(state.name());
-                out.push(": ");
-                out.push(failure.as_str());
-            }),
+            (Err(failure), Action::Call(state)) => {
+                self.trouble(ctx, memory, journal, Event::Failed, &Remark::Callback(state, failure));
+            }
             (Ok(()) | Err(_), _) => self.end(Event::Done),
         }
     }
@@ -261,10 +248,10 @@ impl Deployment {
             }
             // The stream's own trouble explains a module's failure, not the other way round.
             (Some(error), Err(Trouble::Unfinished | Trouble::Module(_))) => {
-                self.trouble(ctx, memory, journal, Event::Failed, |out| error.describe(out));
+                self.trouble(ctx, memory, journal, Event::Failed, &Remark::Fetch(error));
             }
             (Some(_) | None, Err(trouble)) => {
-                self.trouble(ctx, memory, journal, Event::Failed, |out| trouble.describe(out));
+                self.trouble(ctx, memory, journal, Event::Failed, &Remark::Trouble(trouble));
             }
         }
     }
@@ -284,7 +271,7 @@ impl Deployment {
         if let Action::StoreInstalled = self.machine.action() {
             return match record {
                 Ok(Ok(len)) => self.write(ctx, memory, journal, RecordKey::Installed, Some(len)),
-                Ok(Err(_)) | Err(_) => self.trouble(ctx, memory, journal, Event::Failed, |out| out.coded(NOT_READ)),
+                Ok(Err(_)) | Err(_) => self.trouble(ctx, memory, journal, Event::Failed, &Remark::NotRead),
             };
         }
         // What cannot be used is replaced by the best there is: the old provides.
@@ -339,7 +326,7 @@ impl Deployment {
                     .get(InstalledRecord::HEADER_LEN..usize::from(len))
                     .unwrap_or(&[]);
                 let Some(place) = memory.front.get_mut(..provides.len()) else {
-                    return self.trouble(ctx, memory, journal, Event::Failed, no_room);
+                    return self.trouble(ctx, memory, journal, Event::Failed, &Remark::NoRoom);
                 };
                 place.copy_from_slice(provides);
                 memory.installed_len = provides.len();
@@ -367,11 +354,7 @@ impl Deployment {
                     | Action::UploadLog
                     | Action::End(_) => Then::Event(Event::Failed),
                 };
-                self.log(ctx, memory, journal, Level::Error, then, |out| {
-                    out.coded(NOT_STORED);
-                    out.gap();
-                    fault.describe(out);
-                });
+                self.log(ctx, memory, journal, Level::Error, then, &Remark::NotStored(fault));
             }
             // Nothing was to be written.
             (

@@ -1,0 +1,108 @@
+//! What a deployment's log is told: every warning and error, with its text. Pure.
+
+use super::module::Trouble;
+use crate::agent::Fault;
+use crate::agent::download::FetchError;
+use crate::api::status::DeploymentStatus;
+use crate::text::{Coded, Describe, Text};
+use crate::update_module::{CallbackState, Failure};
+
+/// Something to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Remark {
+    /// The server has aborted the deployment; it said so when this was reported.
+    Aborted(DeploymentStatus),
+    /// This could not be reported.
+    NotReported(DeploymentStatus),
+    /// The new software could not report in time.
+    Gate,
+    /// The module's restart did not happen.
+    NoRestart,
+    /// The client's own restart of the device did not happen either.
+    Stuck,
+    /// A record cannot be stored.
+    NotStored(Fault),
+    /// The deployment's record cannot be read.
+    NotRead,
+    /// A record is longer than the memory for it.
+    NoRoom,
+    /// There is no module any more for the deployment.
+    NoModule(CallbackState),
+    /// A module's callback failed.
+    Callback(CallbackState, Failure),
+    /// The artifact could not be got.
+    Fetch(FetchError),
+    /// The download failed otherwise.
+    Trouble(Trouble),
+}
+
+const ABORTED: Coded = (70, "the server has aborted the deployment");
+const NOT_REPORTED: Coded = (71, "could not be reported");
+const GATE: Coded = (72, "the new software could not report to the server in time");
+const NO_RESTART: Coded = (73, "the module's restart did not happen: restarting the device");
+const STUCK: Coded = (74, "the device did not restart");
+const NOT_STORED: Coded = (75, "a record cannot be stored: ");
+const NOT_READ: Coded = (76, "the deployment's record cannot be read");
+const NO_MODULE: Coded = (78, "this firmware has no update module for the deployment");
+
+/// Their codes.
+pub(crate) const CODES: &[Coded] = &[
+    ABORTED,
+    NOT_REPORTED,
+    GATE,
+    NO_RESTART,
+    STUCK,
+    NOT_STORED,
+    NOT_READ,
+    NO_MODULE,
+];
+
+impl Describe for Remark {
+    fn describe(&self, out: &mut Text<'_>) {
+        // What it is about, in front of what happened.
+        let subject = match self {
+            Remark::Aborted(status) | Remark::NotReported(status) => status.as_str(),
+            Remark::NoModule(state) | Remark::Callback(state, _) => state.name(),
+            Remark::Gate
+            | Remark::NoRestart
+            | Remark::Stuck
+            | Remark::NotStored(_)
+            | Remark::NotRead
+            | Remark::NoRoom
+            | Remark::Fetch(_)
+            | Remark::Trouble(_) => "",
+        };
+        out.push(subject);
+        let code = match self {
+            Remark::Aborted(_) => {
+                out.push(": ");
+                ABORTED
+            }
+            Remark::NotReported(_) => {
+                out.push(" ");
+                NOT_REPORTED
+            }
+            Remark::NoModule(_) => {
+                out.push(": ");
+                NO_MODULE
+            }
+            Remark::Callback(_, failure) => {
+                out.push(": ");
+                return out.push(failure.as_str());
+            }
+            Remark::Gate => GATE,
+            Remark::NoRestart => NO_RESTART,
+            Remark::Stuck => STUCK,
+            Remark::NotRead => NOT_READ,
+            Remark::NoRoom => return Trouble::Record.describe(out),
+            Remark::Fetch(error) => return error.describe(out),
+            Remark::Trouble(trouble) => return trouble.describe(out),
+            Remark::NotStored(fault) => {
+                out.coded(NOT_STORED);
+                out.gap();
+                return fault.describe(out);
+            }
+        };
+        out.coded(code);
+    }
+}
