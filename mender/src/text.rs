@@ -6,12 +6,20 @@
 //! With the feature `terse` a description is a code, such as `E42`, in the place of a constant text, which then is not linked.
 //! `artifact-info --explain E42` and the table in [`codes`](crate::codes) say what it means.
 //!
-//! Depends on nothing.
+//! Depends on [`codes`](crate::codes) alone.
 
 use core::fmt;
 
-/// A cause: its code, and the text that the code stands for.
-pub type Coded = (u16, &'static str);
+use crate::codes::{self, Code};
+
+/// What a message adds to its text, in the place of a `…`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Part<'t> {
+    /// The text of another code.
+    Name(u16),
+    Number(u32),
+    Text(&'t str),
+}
 
 /// A text being written into lent memory. What does not fit is cut, at a character.
 #[derive(Debug)]
@@ -65,10 +73,39 @@ impl<'b> Text<'b> {
         }
     }
 
-    /// As [`cause`](Text::cause).
-    #[inline]
-    pub fn coded(&mut self, (code, text): Coded) {
-        self.cause(code, text);
+    /// Appends the text of a code of this crate; with the feature `terse` the code itself.
+    pub(crate) fn code(&mut self, code: Code) {
+        self.message(code.number(), &[]);
+    }
+
+    /// Appends the text of a code, with `parts` in the place of its `…`; in codes, the parts behind the code.
+    #[inline(never)]
+    pub(crate) fn message(&mut self, code: u16, parts: &[Part<'_>]) {
+        if cfg!(feature = "terse") {
+            self.cause(code, "");
+            for part in parts {
+                self.push(" ");
+                self.part(*part);
+            }
+            return;
+        }
+        let mut parts = parts.iter();
+        codes::each_byte(code, |byte| match byte {
+            Some(byte) => self.push(core::str::from_utf8(&[byte]).unwrap_or("")),
+            None => {
+                if let Some(part) = parts.next() {
+                    self.part(*part);
+                }
+            }
+        });
+    }
+
+    fn part(&mut self, part: Part<'_>) {
+        match part {
+            Part::Name(name) => self.message(name, &[]),
+            Part::Number(number) => self.number(number),
+            Part::Text(text) => self.push(text),
+        }
     }
 
     /// Appends a blank behind a code. Texts bring what separates them from what follows.
@@ -197,5 +234,27 @@ mod tests {
         let mut text = Text::new(&mut buffer);
         text.cause(42, "no way");
         assert_eq!(text.as_str(), if cfg!(feature = "terse") { "E42" } else { "no way" });
+    }
+
+    #[test]
+    fn a_message_is_the_text_with_its_parts_or_codes() {
+        let mut buffer = [0; 96];
+        let mut out = Text::new(&mut buffer);
+        out.message(158, &[Part::Name(225), Part::Number(44)]);
+        let expected = if cfg!(feature = "terse") {
+            "E158 E225 44"
+        } else {
+            "header-info: a key occurs twice (at byte 44)"
+        };
+        assert_eq!(out.as_str(), expected);
+        let mut buffer = [0; 96];
+        let mut out = Text::new(&mut buffer);
+        out.message(207, &[Part::Text("boot")]);
+        let expected = if cfg!(feature = "terse") {
+            "E207 boot"
+        } else {
+            "the artifact depends on \"boot\", which is not provided"
+        };
+        assert_eq!(out.as_str(), expected);
     }
 }

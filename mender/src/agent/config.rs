@@ -6,9 +6,10 @@ use core::time::Duration;
 use super::time::Millis;
 use crate::api::auth::Tier;
 use crate::artifact::Limits;
+use crate::codes::Code;
 use crate::deployment::DEFAULT_TRANSITION_LIMIT;
 use crate::net::{Url, UrlError};
-use crate::text::{Coded, Describe, Text, display};
+use crate::text::{Describe, Text, display};
 
 /// A client's settings. [`Config::new`] gives the defaults; change the fields that differ.
 ///
@@ -83,50 +84,38 @@ pub enum ConfigError {
     NoIdentity,
 }
 
-const SERVER_URL: Coded = (50, "server_url: ");
-const SERVER_URL_QUERY: Coded = (51, "server_url: remove the query behind the `?`");
-const DEVICE_TYPE: Coded = (52, "device_type: must have 1 to 256 bytes");
-const ARTIFACT_NAME: Coded = (53, "artifact_name: must have 1 to 256 bytes");
-const TOO_SHORT: Coded = (54, "a time is too short: ");
-const TOO_LONG: Coded = (55, "a time is longer than 30 days: ");
-const TRANSITION_LIMIT: Coded = (56, "transition_limit: must be from 1 to 250");
-const NO_IDENTITY: Coded = (57, "the device's identity has no attribute: add one, such as its mac");
-
-/// Their codes.
-pub(crate) const CODES: &[Coded] = &[
-    SERVER_URL,
-    SERVER_URL_QUERY,
-    DEVICE_TYPE,
-    ARTIFACT_NAME,
-    TOO_SHORT,
-    TOO_LONG,
-    TRANSITION_LIMIT,
-    NO_IDENTITY,
-];
+const SERVER_URL: Code = Code::new(50);
+const SERVER_URL_QUERY: Code = Code::new(51);
+const DEVICE_TYPE: Code = Code::new(52);
+const ARTIFACT_NAME: Code = Code::new(53);
+const TOO_SHORT: Code = Code::new(54);
+const TOO_LONG: Code = Code::new(55);
+const TRANSITION_LIMIT: Code = Code::new(56);
+const NO_IDENTITY: Code = Code::new(57);
 
 impl Describe for ConfigError {
     fn describe(&self, out: &mut Text<'_>) {
         match self {
             ConfigError::ServerUrl(error) => {
-                out.coded(SERVER_URL);
+                out.code(SERVER_URL);
                 out.gap();
                 error.describe(out);
             }
-            ConfigError::ServerUrlQuery => out.coded(SERVER_URL_QUERY),
-            ConfigError::DeviceType => out.coded(DEVICE_TYPE),
-            ConfigError::ArtifactName => out.coded(ARTIFACT_NAME),
+            ConfigError::ServerUrlQuery => out.code(SERVER_URL_QUERY),
+            ConfigError::DeviceType => out.code(DEVICE_TYPE),
+            ConfigError::ArtifactName => out.code(ARTIFACT_NAME),
             ConfigError::TooShort(field) => {
-                out.coded(TOO_SHORT);
+                out.code(TOO_SHORT);
                 out.gap();
                 out.push(field);
             }
             ConfigError::TooLong(field) => {
-                out.coded(TOO_LONG);
+                out.code(TOO_LONG);
                 out.gap();
                 out.push(field);
             }
-            ConfigError::TransitionLimit => out.coded(TRANSITION_LIMIT),
-            ConfigError::NoIdentity => out.coded(NO_IDENTITY),
+            ConfigError::TransitionLimit => out.code(TRANSITION_LIMIT),
+            ConfigError::NoIdentity => out.code(NO_IDENTITY),
         }
     }
 }

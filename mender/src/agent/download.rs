@@ -18,12 +18,13 @@ use super::session::{CallError, REDIRECTS, Reply, Session};
 use super::time::{Backoff, Deadline, Instant, Millis};
 use super::{Ctx, Do, Memory, Piece};
 use crate::api::next::NextError;
+use crate::codes::Code;
 use crate::fmt::{info, warning};
 use crate::net::http::body::Framing;
 use crate::net::http::response::{Head, HeadReader};
 use crate::net::http::{HttpError, Method, request};
 use crate::net::{Peer, Url, UrlError, redirect};
-use crate::text::{Coded, Describe, Shown, Text};
+use crate::text::{Describe, Shown, Text};
 use crate::window::Window;
 
 /// Status of a storage service for a link that has expired.
@@ -62,50 +63,27 @@ pub(super) enum Interruption {
     Busy(u16),
 }
 
-const GAVE_UP: Coded = (60, "the download was given up: ");
-const LINK: Coded = (61, "the download link cannot be used: ");
-const LINK_TOO_LONG: Coded = (
-    62,
-    "the download link is too long: raise LINK of the client's Resources to its bytes",
-);
-const STATUS: Coded = (63, "the artifact's host answered with status ");
-const NO_NEW_LINK: Coded = (
-    64,
-    "the download link has expired, and the server gives no new one for this deployment",
-);
-const OTHER_RANGE: Coded = (65, "the artifact's host sent another range than asked for");
-const HTTP: Coded = (66, "the artifact's host: ");
-const REDIRECT: Coded = (67, "the artifact's host redirects to where it is not followed");
-const NETWORK_DOWN: Coded = (68, "the network is not up");
-const POLL: Coded = (
-    69,
-    "the download link has expired, and the server has no time for a new one",
-);
-
-/// Their codes.
-pub(crate) const CODES: &[Coded] = &[
-    GAVE_UP,
-    LINK,
-    LINK_TOO_LONG,
-    STATUS,
-    NO_NEW_LINK,
-    OTHER_RANGE,
-    HTTP,
-    REDIRECT,
-    NETWORK_DOWN,
-    POLL,
-];
+const GAVE_UP: Code = Code::new(60);
+const LINK: Code = Code::new(61);
+const LINK_TOO_LONG: Code = Code::new(62);
+const STATUS: Code = Code::new(63);
+const NO_NEW_LINK: Code = Code::new(64);
+const OTHER_RANGE: Code = Code::new(65);
+const HTTP: Code = Code::new(66);
+const REDIRECT: Code = Code::new(67);
+const NETWORK_DOWN: Code = Code::new(68);
+const POLL: Code = Code::new(69);
 
 /// A number behind a text that may be a code.
-fn numbered(out: &mut Text<'_>, code: Coded, number: u16) {
-    out.coded(code);
+fn numbered(out: &mut Text<'_>, code: Code, number: u16) {
+    out.code(code);
     out.gap();
     out.number(u32::from(number));
 }
 
 /// A reason behind a text that may be a code.
-fn because(out: &mut Text<'_>, code: Coded, reason: &dyn Describe) {
-    out.coded(code);
+fn because(out: &mut Text<'_>, code: Code, reason: &dyn Describe) {
+    out.code(code);
     out.gap();
     reason.describe(out);
 }
@@ -116,15 +94,15 @@ impl Describe for FetchError {
             FetchError::GaveUp(error) => because(out, GAVE_UP, error),
             FetchError::Link(error) => because(out, LINK, error),
             FetchError::LinkTooLong { needed } => {
-                out.coded(LINK_TOO_LONG);
+                out.code(LINK_TOO_LONG);
                 out.push(": ");
                 out.number(u32::from(*needed));
             }
             FetchError::Status(status) => numbered(out, STATUS, *status),
-            FetchError::NoNewLink => out.coded(NO_NEW_LINK),
-            FetchError::OtherRange => out.coded(OTHER_RANGE),
+            FetchError::NoNewLink => out.code(NO_NEW_LINK),
+            FetchError::OtherRange => out.code(OTHER_RANGE),
             FetchError::Http(error) => because(out, HTTP, error),
-            FetchError::Redirect => out.coded(REDIRECT),
+            FetchError::Redirect => out.code(REDIRECT),
         }
     }
 }
@@ -133,8 +111,8 @@ impl Describe for Interruption {
     fn describe(&self, out: &mut Text<'_>) {
         match self {
             Interruption::Call(error) => error.describe(out),
-            Interruption::NetworkDown => out.coded(NETWORK_DOWN),
-            Interruption::Poll => out.coded(POLL),
+            Interruption::NetworkDown => out.code(NETWORK_DOWN),
+            Interruption::Poll => out.code(POLL),
             Interruption::Busy(status) => numbered(out, STATUS, *status),
         }
     }

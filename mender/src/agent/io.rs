@@ -9,9 +9,10 @@ use super::time::{Instant, Millis};
 use crate::api::inventory::{InventoryWriter, Method};
 use crate::api::key::{DigestSignature, KeyError};
 use crate::api::log::LogTime;
+use crate::codes::Code;
 use crate::net::{Endpoint, Peer};
 use crate::storage::RecordKey;
-use crate::text::{Coded, Describe, Text};
+use crate::text::{Describe, Text};
 use crate::update_module::{CallbackState, Failure, ModuleIndex};
 use crate::window::Window;
 
@@ -138,17 +139,14 @@ pub(crate) enum Fault {
     Corrupt,
 }
 
-const BACKEND: Coded = (84, "the storage medium failed");
-const TOO_LONG: Coded = (85, "the record is too long");
-const FULL: Coded = (86, "the storage is full: give it more room");
-const CORRUPT: Coded = (87, "the storage is damaged");
-
-/// Their codes.
-pub(crate) const CODES: &[Coded] = &[BACKEND, TOO_LONG, FULL, CORRUPT];
+const BACKEND: Code = Code::new(84);
+const TOO_LONG: Code = Code::new(85);
+const FULL: Code = Code::new(86);
+const CORRUPT: Code = Code::new(87);
 
 impl Describe for Fault {
     fn describe(&self, out: &mut Text<'_>) {
-        out.coded(match self {
+        out.code(match self {
             Fault::Backend => BACKEND,
             Fault::TooLong => TOO_LONG,
             Fault::Full => FULL,

@@ -27,10 +27,11 @@ use super::{Do, Memory, Piece};
 use crate::api::Class;
 use crate::api::auth::AuthRefused;
 use crate::api::key::{DigestSignature, KeyError};
+use crate::codes::Code;
 use crate::fmt::{debug, warning};
 use crate::net::http::HttpError;
 use crate::net::{Peer, redirect};
-use crate::text::{Coded, Describe, Text};
+use crate::text::{Describe, Text};
 
 /// How often a request is tried in place when the connection fails; mender-mcu's number.
 const TRIES: u8 = 5;
@@ -68,19 +69,16 @@ pub(crate) enum CallError {
     Redirect,
 }
 
-const CONNECT: Coded = (8, "no connection");
-const TIMEOUT: Coded = (9, "no answer in time");
-const REDIRECT: Coded = (10, "a redirect that is not followed");
-
-/// Their codes.
-pub(crate) const CODES: &[Coded] = &[CONNECT, TIMEOUT, REDIRECT];
+const CONNECT: Code = Code::new(8);
+const TIMEOUT: Code = Code::new(9);
+const REDIRECT: Code = Code::new(10);
 
 impl Describe for CallError {
     fn describe(&self, out: &mut Text<'_>) {
         match self {
-            CallError::Connect => out.coded(CONNECT),
-            CallError::Timeout => out.coded(TIMEOUT),
-            CallError::Redirect => out.coded(REDIRECT),
+            CallError::Connect => out.code(CONNECT),
+            CallError::Timeout => out.code(TIMEOUT),
+            CallError::Redirect => out.code(REDIRECT),
             CallError::Http(error) => error.describe(out),
             CallError::Refused { refused, .. } => refused.describe(out),
             CallError::Key(error) => error.describe(out),

@@ -7,7 +7,8 @@ use core::fmt;
 
 use super::key::{PublicKeyPem, pem};
 use super::{Class, EncodeError, Message, json, whole};
-use crate::text::{Coded, Describe, Text, display};
+use crate::codes::Code;
+use crate::text::{Describe, Text, display};
 use crate::window::Window;
 
 /// Path of the request, sent with `POST`.
@@ -172,49 +173,26 @@ impl Describe for AuthRefused {
             AuthRefused::Refused { status } => (REFUSED, Some(*status)),
             AuthRefused::BadToken => (BAD_TOKEN, None),
             AuthRefused::TokenTooLong { needed } => {
-                out.coded(TOKEN_TOO_LONG);
+                out.code(TOKEN_TOO_LONG);
                 out.push(": ");
                 return out.number(u32::from(*needed));
             }
         };
-        out.coded(code);
+        out.code(code);
         if let Some(status) = status {
             out.status(status);
         }
     }
 }
 
-const NOT_ACCEPTED: Coded = (
-    20,
-    "the server has not accepted this device: accept it in the server's list",
-);
-const SIGNATURE_REFUSED: Coded = (21, "the server could not verify the request's signature");
-const RATE_LIMITED: Coded = (22, "the server asks to wait before the next authentication");
-const RETRY_LATER: Coded = (23, "authentication is not possible now");
-const REFUSED: Coded = (
-    24,
-    "the server refuses the authentication request: check identity and tenant token",
-);
-const BAD_TOKEN: Coded = (
-    25,
-    "the server answered the authentication with something that is no token",
-);
+const NOT_ACCEPTED: Code = Code::new(20);
+const SIGNATURE_REFUSED: Code = Code::new(21);
+const RATE_LIMITED: Code = Code::new(22);
+const RETRY_LATER: Code = Code::new(23);
+const REFUSED: Code = Code::new(24);
+const BAD_TOKEN: Code = Code::new(25);
 
-const TOKEN_TOO_LONG: Coded = (
-    29,
-    "the token is too long: raise TOKEN of the client's Resources to its bytes",
-);
-
-/// Their codes.
-pub(crate) const CODES: &[Coded] = &[
-    TOKEN_TOO_LONG,
-    NOT_ACCEPTED,
-    SIGNATURE_REFUSED,
-    RATE_LIMITED,
-    RETRY_LATER,
-    REFUSED,
-    BAD_TOKEN,
-];
+const TOKEN_TOO_LONG: Code = Code::new(29);
 
 impl fmt::Display for AuthRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,7 +6,8 @@
 use core::fmt;
 
 use super::{EncodeError, Message, full, json};
-use crate::text::{Coded, Describe, Text, display};
+use crate::codes::Code;
+use crate::text::{Describe, Text, display};
 use crate::window::Window;
 
 /// Path of the report.
@@ -97,23 +98,20 @@ impl Describe for InventoryError {
     fn describe(&self, out: &mut Text<'_>) {
         match self {
             InventoryError::Full { buffer_len } => {
-                out.coded(FULL);
+                out.code(FULL);
                 out.push(" (");
                 out.number(u32::try_from(*buffer_len).unwrap_or(u32::MAX));
                 out.push(" bytes)");
             }
-            InventoryError::TooMany => out.coded(TOO_MANY),
-            InventoryError::Name => out.coded(NAME),
+            InventoryError::TooMany => out.code(TOO_MANY),
+            InventoryError::Name => out.code(NAME),
         }
     }
 }
 
-const FULL: Coded = (26, "the inventory does not fit: lend a longer buffer");
-const TOO_MANY: Coded = (27, "the server takes at most 100 inventory attributes");
-const NAME: Coded = (28, "the name of an inventory attribute has 1 to 1024 bytes");
-
-/// Their codes.
-pub(crate) const CODES: &[Coded] = &[FULL, TOO_MANY, NAME];
+const FULL: Code = Code::new(26);
+const TOO_MANY: Code = Code::new(27);
+const NAME: Code = Code::new(28);
 
 impl fmt::Display for InventoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -19,7 +19,8 @@ use {
     sha2::{Digest, Sha256},
 };
 
-use crate::text::{Coded, Describe, Text, display};
+use crate::codes::Code;
+use crate::text::{Describe, Text, display};
 use crate::window::Window;
 
 /// Length of a stored private key in bytes.
@@ -50,21 +51,15 @@ pub enum KeyError {
     Signer,
 }
 
-const INVALID: Coded = (45, "the stored bytes are no P-256 private key: generate a new one");
-const RANDOM: Coded = (
-    46,
-    "the random number generator is broken: it gives no usable private key",
-);
-const POINT: Coded = (47, "the public key is no uncompressed point of P-256");
-const SIGNING: Coded = (48, "the signature could not be computed");
-const SIGNER: Coded = (49, "the device's signer failed: see its error above");
-
-/// Their codes.
-pub(crate) const CODES: &[Coded] = &[INVALID, RANDOM, POINT, SIGNING, SIGNER];
+const INVALID: Code = Code::new(45);
+const RANDOM: Code = Code::new(46);
+const POINT: Code = Code::new(47);
+const SIGNING: Code = Code::new(48);
+const SIGNER: Code = Code::new(49);
 
 impl Describe for KeyError {
     fn describe(&self, out: &mut Text<'_>) {
-        out.coded(match self {
+        out.code(match self {
             KeyError::Invalid => INVALID,
             KeyError::Random => RANDOM,
             KeyError::Point => POINT,

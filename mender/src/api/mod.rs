@@ -33,7 +33,8 @@ pub mod status;
 
 use core::fmt;
 
-use crate::text::{Coded, Describe, Text, display};
+use crate::codes::Code;
+use crate::text::{Describe, Text, display};
 use crate::window::Window;
 use reader::{Field, Reader};
 
@@ -163,23 +164,20 @@ impl Describe for EncodeError {
     fn describe(&self, out: &mut Text<'_>) {
         match self {
             EncodeError::Full { message, buffer_len } => {
-                out.coded(FULL);
+                out.code(FULL);
                 out.push(" (");
                 out.push(message.name());
                 out.push(", ");
                 out.number(u32::try_from(*buffer_len).unwrap_or(u32::MAX));
                 out.push(" bytes)");
             }
-            EncodeError::NoIdentity => out.coded(NO_IDENTITY),
+            EncodeError::NoIdentity => out.code(NO_IDENTITY),
         }
     }
 }
 
-const FULL: Coded = (40, "a message does not fit: lend a longer buffer");
-const NO_IDENTITY: Coded = (41, "the device has no identity attribute: add one, such as its mac");
-
-/// Their codes.
-pub(crate) const CODES: &[Coded] = &[FULL, NO_IDENTITY];
+const FULL: Code = Code::new(40);
+const NO_IDENTITY: Code = Code::new(41);
 
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

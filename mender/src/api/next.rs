@@ -10,8 +10,9 @@ use core::fmt;
 
 use super::reader::{Field, Reader};
 use super::{Class, EncodeError, Message, json, path, whole, whole_text};
+use crate::codes::Code;
 use crate::provides::Provides;
-use crate::text::{Coded, Describe, Text, display};
+use crate::text::{Describe, Text, display};
 use crate::window::Window;
 
 /// Path of the poll with a body, sent with `POST`.
@@ -136,36 +137,21 @@ impl Describe for NextError {
             NextError::RetryLater { status } => (RETRY_LATER, Some(*status)),
             NextError::Malformed => (MALFORMED, None),
         };
-        out.coded(code);
+        out.code(code);
         if let Some(status) = status {
             out.status(status);
         }
     }
 }
 
-const ROUTE_MISSING: Coded = (30, "the server does not know this way to ask for a deployment");
-const CONFLICT: Coded = (
-    31,
-    "the server failed the deployment: the device's artifact name, type or provides changed during it",
-);
-const UNAUTHORIZED: Coded = (32, "the server does not take the token");
-const FORBIDDEN: Coded = (33, "the server does not allow this device to ask for a deployment");
-const RATE_LIMITED: Coded = (34, "the server asks to wait before the next poll");
-const REFUSED: Coded = (35, "the server refuses the poll for a deployment");
-const RETRY_LATER: Coded = (36, "polling for a deployment is not possible now");
-const MALFORMED: Coded = (37, "the server's answer is no deployment");
-
-/// Their codes.
-pub(crate) const CODES: &[Coded] = &[
-    ROUTE_MISSING,
-    CONFLICT,
-    UNAUTHORIZED,
-    FORBIDDEN,
-    RATE_LIMITED,
-    REFUSED,
-    RETRY_LATER,
-    MALFORMED,
-];
+const ROUTE_MISSING: Code = Code::new(30);
+const CONFLICT: Code = Code::new(31);
+const UNAUTHORIZED: Code = Code::new(32);
+const FORBIDDEN: Code = Code::new(33);
+const RATE_LIMITED: Code = Code::new(34);
+const REFUSED: Code = Code::new(35);
+const RETRY_LATER: Code = Code::new(36);
+const MALFORMED: Code = Code::new(37);
 
 impl fmt::Display for NextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

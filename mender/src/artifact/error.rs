@@ -7,8 +7,7 @@ use super::fault::{
     SignatureFault, TarFault, ValueFault,
 };
 use super::limits::Limit;
-use super::message::{self, Part};
-use crate::text::{self, Describe, Text};
+use crate::text::{self, Describe, Part, Text};
 
 /// Why [`Parser::feed`](super::Parser::feed) or [`Parser::finish`](super::Parser::finish) refused an artifact.
 ///
@@ -119,7 +118,7 @@ impl Error {
 
 impl Describe for Error {
     fn describe(&self, out: &mut Text<'_>) {
-        let mut write = |parts: &[Part<'_>]| message::write(self.code(), parts, out);
+        let mut write = |parts: &[Part<'_>]| out.message(self.code(), parts);
         match *self {
             Error::NotSupported(_)
             | Error::Contradiction(_)
@@ -129,15 +128,15 @@ impl Describe for Error {
             | Error::File(_) => write(&[]),
             Error::FormatVersion(number) | Error::Truncated { offset: number } => write(&[Part::Number(number)]),
             Error::Limit { allowed, needed, .. } => write(&[Part::Number(allowed), Part::Number(needed)]),
-            Error::Tar { archive, .. } | Error::UnknownEntry(archive) => write(&[Part::Name(archive as u8)]),
+            Error::Tar { archive, .. } | Error::UnknownEntry(archive) => write(&[Part::Name(archive as u16)]),
             Error::EntryType { archive, flag } => {
                 let shown = [if flag.is_ascii_graphic() { flag } else { b'?' }];
                 let shown = core::str::from_utf8(&shown).unwrap_or("");
-                write(&[Part::Name(archive as u8), Part::Text(shown)]);
+                write(&[Part::Name(archive as u16), Part::Text(shown)]);
             }
-            Error::Order { expected, found } => write(&[Part::Name(expected as u8), Part::Name(found as u8)]),
-            Error::Json { document, at, .. } => write(&[Part::Name(document as u8), Part::Number(at)]),
-            Error::Value { document, key, .. } => write(&[Part::Name(document as u8), Part::Name(key as u8)]),
+            Error::Order { expected, found } => write(&[Part::Name(expected as u16), Part::Name(found as u16)]),
+            Error::Json { document, at, .. } => write(&[Part::Name(document as u16), Part::Number(at)]),
+            Error::Value { document, key, .. } => write(&[Part::Name(document as u16), Part::Name(key as u16)]),
             Error::Manifest { line, .. } => write(&[Part::Number(u32::from(line))]),
         }
     }

@@ -4,10 +4,9 @@
 
 use core::fmt;
 
-use super::message::{self, Part};
 use super::records::{Records, Tag};
 use crate::provides::{ARTIFACT_GROUP, ARTIFACT_NAME, Provides, ProvidesBuf, SetError};
-use crate::text::{self, Describe, Text};
+use crate::text::{self, Describe, Part, Text};
 
 /// The verified header of an artifact. A view into the parser's work buffer; all strings have their JSON escapes
 /// decoded, except [`meta_data`](Header::meta_data).
@@ -173,9 +172,9 @@ impl Misfit<'_> {
 impl Describe for Misfit<'_> {
     fn describe(&self, out: &mut Text<'_>) {
         match self {
-            Misfit::DeviceType => message::write(self.code(), &[], out),
+            Misfit::DeviceType => out.message(self.code(), &[]),
             Misfit::NotProvided { key } | Misfit::OtherValue { key } => {
-                message::write(self.code(), &[Part::Text(key)], out);
+                out.message(self.code(), &[Part::Text(key)]);
             }
         }
     }

@@ -86,7 +86,6 @@ mod header;
 mod json;
 mod limits;
 mod manifest;
-mod message;
 mod number;
 mod parser;
 mod records;
@@ -94,6 +93,7 @@ mod signature;
 mod stage;
 mod tar;
 
+pub use crate::codes::ARTIFACT as CODES;
 pub use error::Error;
 pub use event::Event;
 pub use fault::{
@@ -102,5 +102,4 @@ pub use fault::{
 };
 pub use header::{Depend, Depends, Header, Misfit, Pairs, Texts};
 pub use limits::{Limit, Limits};
-pub use message::CODES;
 pub use parser::Parser;

@@ -28,8 +28,9 @@
 use core::fmt;
 
 use super::{Software, Stored, StoredState, Verdict};
+use crate::codes::Code;
 use crate::provides::Provides;
-use crate::text::{Coded, Describe, Text, display};
+use crate::text::{Describe, Text, display};
 
 const VERSION: u8 = 1;
 
@@ -79,21 +80,18 @@ pub enum RecordError {
     },
 }
 
-const OTHER_VERSION: Coded = (81, "stored by another version (layout)");
-const MALFORMED: Coded = (82, "malformed");
-const TOO_LONG: Coded = (83, "too long: lend record buffers of at least so many bytes");
-
-/// Their codes.
-pub(crate) const CODES: &[Coded] = &[OTHER_VERSION, MALFORMED, TOO_LONG];
+const OTHER_VERSION: Code = Code::new(81);
+const MALFORMED: Code = Code::new(82);
+const TOO_LONG: Code = Code::new(83);
 
 impl Describe for RecordError {
     fn describe(&self, out: &mut Text<'_>) {
         let (code, number) = match self {
             RecordError::Version(version) => (OTHER_VERSION, u32::from(*version)),
-            RecordError::Malformed => return out.coded(MALFORMED),
+            RecordError::Malformed => return out.code(MALFORMED),
             RecordError::TooLong { needed } => (TOO_LONG, u32::try_from(*needed).unwrap_or(u32::MAX)),
         };
-        out.coded(code);
+        out.code(code);
         out.push(" ");
         out.number(number);
     }

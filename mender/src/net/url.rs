@@ -3,7 +3,8 @@
 use core::fmt;
 
 use super::{Endpoint, Peer, Security};
-use crate::text::{Coded, Describe, Text, display};
+use crate::codes::Code;
+use crate::text::{Describe, Text, display};
 
 /// The parts of an `http` or `https` URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,18 +38,15 @@ pub enum UrlError {
     Character,
 }
 
-const SCHEME: Coded = (11, "the URL must begin with http:// or https://");
-const HOST: Coded = (12, "the URL has no valid host");
-const PORT: Coded = (13, "the URL's port is not a number from 1 to 65535");
-const USER_INFO: Coded = (14, "the URL has a user name, which is not supported");
-const CHARACTER: Coded = (15, "the URL has a character that must be percent-encoded");
-
-/// Their codes.
-pub(crate) const CODES: &[Coded] = &[SCHEME, HOST, PORT, USER_INFO, CHARACTER];
+const SCHEME: Code = Code::new(11);
+const HOST: Code = Code::new(12);
+const PORT: Code = Code::new(13);
+const USER_INFO: Code = Code::new(14);
+const CHARACTER: Code = Code::new(15);
 
 impl Describe for UrlError {
     fn describe(&self, out: &mut Text<'_>) {
-        out.coded(match self {
+        out.code(match self {
             UrlError::Scheme => SCHEME,
             UrlError::Host => HOST,
             UrlError::Port => PORT,

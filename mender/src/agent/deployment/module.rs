@@ -1,18 +1,13 @@
 //! Who installs an artifact, and why a download failed. Pure.
 
+use crate::codes::Code;
 use crate::deployment::Traits;
-use crate::text::{Coded, Describe, Text};
+use crate::text::{Describe, Text};
 use crate::update_module::{Descriptor, Failure, ModuleIndex};
 
-const RECORD: Coded = (
-    77,
-    "a record does not fit: raise BLOCK or ARTIFACT of the client's Resources",
-);
-const UNFINISHED: Coded = (79, "the artifact is not complete");
-const WRONG_TYPE: Coded = (80, "no update module for the payload type ");
-
-/// Their codes.
-pub(crate) const CODES: &[Coded] = &[RECORD, UNFINISHED, WRONG_TYPE];
+const RECORD: Code = Code::new(77);
+const UNFINISHED: Code = Code::new(79);
+const WRONG_TYPE: Code = Code::new(80);
 
 /// Who installs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,18 +74,18 @@ impl Trouble {
         match self {
             Trouble::Artifact(error) => error.describe(out),
             Trouble::WrongType(payload_type) => {
-                out.coded(WRONG_TYPE);
+                out.code(WRONG_TYPE);
                 out.push("\"");
                 out.push(payload_type.as_str());
                 out.push("\"");
             }
             Trouble::Misfit(failure) => out.push(failure.as_str()),
-            Trouble::Record => out.coded(RECORD),
+            Trouble::Record => out.code(RECORD),
             Trouble::Module(failure) => {
                 out.push("download: ");
                 out.push(failure.as_str());
             }
-            Trouble::Unfinished => out.coded(UNFINISHED),
+            Trouble::Unfinished => out.code(UNFINISHED),
         }
     }
 }

@@ -4,7 +4,8 @@ use super::module::Trouble;
 use crate::agent::Fault;
 use crate::agent::download::FetchError;
 use crate::api::status::DeploymentStatus;
-use crate::text::{Coded, Describe, Text};
+use crate::codes::Code;
+use crate::text::{Describe, Text};
 use crate::update_module::{CallbackState, Failure};
 
 /// Something to be told.
@@ -36,26 +37,14 @@ pub(super) enum Remark {
     Trouble(Trouble),
 }
 
-const ABORTED: Coded = (70, "the server has aborted the deployment");
-const NOT_REPORTED: Coded = (71, "could not be reported");
-const GATE: Coded = (72, "the new software could not report to the server in time");
-const NO_RESTART: Coded = (73, "the module's restart did not happen: restarting the device");
-const STUCK: Coded = (74, "the device did not restart");
-const NOT_STORED: Coded = (75, "a record cannot be stored: ");
-const NOT_READ: Coded = (76, "the deployment's record cannot be read");
-const NO_MODULE: Coded = (78, "this firmware has no update module for the deployment");
-
-/// Their codes.
-pub(crate) const CODES: &[Coded] = &[
-    ABORTED,
-    NOT_REPORTED,
-    GATE,
-    NO_RESTART,
-    STUCK,
-    NOT_STORED,
-    NOT_READ,
-    NO_MODULE,
-];
+const ABORTED: Code = Code::new(70);
+const NOT_REPORTED: Code = Code::new(71);
+const GATE: Code = Code::new(72);
+const NO_RESTART: Code = Code::new(73);
+const STUCK: Code = Code::new(74);
+const NOT_STORED: Code = Code::new(75);
+const NOT_READ: Code = Code::new(76);
+const NO_MODULE: Code = Code::new(78);
 
 impl Describe for Remark {
     fn describe(&self, out: &mut Text<'_>) {
@@ -98,11 +87,11 @@ impl Describe for Remark {
             Remark::Fetch(error) => return error.describe(out),
             Remark::Trouble(trouble) => return trouble.describe(out),
             Remark::NotStored(fault) => {
-                out.coded(NOT_STORED);
+                out.code(NOT_STORED);
                 out.gap();
                 return fault.describe(out);
             }
         };
-        out.coded(code);
+        out.code(code);
     }
 }

@@ -18,7 +18,8 @@ pub mod retry_after;
 
 use core::fmt;
 
-use crate::text::{Coded, Describe, Text, display};
+use crate::codes::Code;
+use crate::text::{Describe, Text, display};
 
 /// The methods that the device API uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,30 +70,18 @@ pub enum HttpError {
     Encoded,
 }
 
-const IO: Coded = (1, "the connection failed");
-const CLOSED: Coded = (2, "the server closed the connection");
-const TRUNCATED: Coded = (3, "the connection ended within a response");
-const MALFORMED: Coded = (4, "the response is not valid HTTP");
-const CONTRADICTION: Coded = (5, "the response says in two ways how long it is: a broken proxy");
-const HEAD_TOO_LONG: Coded = (6, "the response's head is longer than 8 KiB");
-const BODY_TOO_LONG: Coded = (16, "the response's body is longer than 4 GiB");
-const ENCODED: Coded = (7, "the response has a Content-Encoding, which was not asked for");
-
-/// Their codes.
-pub(crate) const CODES: &[Coded] = &[
-    IO,
-    CLOSED,
-    TRUNCATED,
-    MALFORMED,
-    CONTRADICTION,
-    HEAD_TOO_LONG,
-    BODY_TOO_LONG,
-    ENCODED,
-];
+const IO: Code = Code::new(1);
+const CLOSED: Code = Code::new(2);
+const TRUNCATED: Code = Code::new(3);
+const MALFORMED: Code = Code::new(4);
+const CONTRADICTION: Code = Code::new(5);
+const HEAD_TOO_LONG: Code = Code::new(6);
+const BODY_TOO_LONG: Code = Code::new(16);
+const ENCODED: Code = Code::new(7);
 
 impl Describe for HttpError {
     fn describe(&self, out: &mut Text<'_>) {
-        out.coded(match self {
+        out.code(match self {
             HttpError::Io => IO,
             HttpError::Closed => CLOSED,
             HttpError::Truncated => TRUNCATED,

@@ -1,23 +1,106 @@
-//! The codes of everything that is said about an artifact, their texts, and how a message is made of them.
+//! The texts, by code. A code never gets another meaning.
 //!
-//! Depends on nothing but [`text`](crate::text).
-
-use crate::text::Text;
+//! Depends on nothing.
 
 macro_rules! codes {
-    ($($code:literal $text:literal)*) => {
-        /// What the codes of the artifact parser mean. In a text, `…` stands for something that a message adds: a name, which
-        /// has a code of its own (E210 and above), or a number. A message with codes in the place of texts lists these behind
-        /// its code: `E158 E225 44` is "header-info: a key occurs twice (at byte 44)".
+    ($(#[$doc:meta])* $name:ident $($code:literal $text:literal)*) => {
+        $(#[$doc])*
         ///
         /// | code | text |
         /// |---|---|
         $(#[doc = concat!("| E", $code, " | ", $text, " |")])*
-        pub const CODES: &[(u16, &str)] = &[$(($code, $text)),*];
+        pub const $name: &[(u16, &str)] = &[$(($code, $text)),*];
     };
 }
 
 codes! {
+    /// What the codes of the client mean: exchanges over HTTP and URLs (E1 to E19), the device API (E20 to E49), the configuration
+    /// (E50 to E59), downloads, deployments and records (E60 to E99).
+    CLIENT
+    1 "the connection failed"
+    2 "the server closed the connection"
+    3 "the connection ended within a response"
+    4 "the response is not valid HTTP"
+    5 "the response says in two ways how long it is: a broken proxy"
+    6 "the response's head is longer than 8 KiB"
+    7 "the response has a Content-Encoding, which was not asked for"
+    8 "no connection"
+    9 "no answer in time"
+    10 "a redirect that is not followed"
+    11 "the URL must begin with http:// or https://"
+    12 "the URL has no valid host"
+    13 "the URL's port is not a number from 1 to 65535"
+    14 "the URL has a user name, which is not supported"
+    15 "the URL has a character that must be percent-encoded"
+    16 "the response's body is longer than 4 GiB"
+    20 "the server has not accepted this device: accept it in the server's list"
+    21 "the server could not verify the request's signature"
+    22 "the server asks to wait before the next authentication"
+    23 "authentication is not possible now"
+    24 "the server refuses the authentication request: check identity and tenant token"
+    25 "the server answered the authentication with something that is no token"
+    26 "the inventory does not fit: lend a longer buffer"
+    27 "the server takes at most 100 inventory attributes"
+    28 "the name of an inventory attribute has 1 to 1024 bytes"
+    29 "the token is too long: raise TOKEN of the client's Resources to its bytes"
+    30 "the server does not know this way to ask for a deployment"
+    31 "the server failed the deployment: the device's artifact name, type or provides changed during it"
+    32 "the server does not take the token"
+    33 "the server does not allow this device to ask for a deployment"
+    34 "the server asks to wait before the next poll"
+    35 "the server refuses the poll for a deployment"
+    36 "polling for a deployment is not possible now"
+    37 "the server's answer is no deployment"
+    40 "a message does not fit: lend a longer buffer"
+    41 "the device has no identity attribute: add one, such as its mac"
+    45 "the stored bytes are no P-256 private key: generate a new one"
+    46 "the random number generator is broken: it gives no usable private key"
+    47 "the public key is no uncompressed point of P-256"
+    48 "the signature could not be computed"
+    49 "the device's signer failed: see its error above"
+    50 "server_url: "
+    51 "server_url: remove the query behind the `?`"
+    52 "device_type: must have 1 to 256 bytes"
+    53 "artifact_name: must have 1 to 256 bytes"
+    54 "a time is too short: "
+    55 "a time is longer than 30 days: "
+    56 "transition_limit: must be from 1 to 250"
+    57 "the device's identity has no attribute: add one, such as its mac"
+    60 "the download was given up: "
+    61 "the download link cannot be used: "
+    62 "the download link is too long: raise LINK of the client's Resources to its bytes"
+    63 "the artifact's host answered with status "
+    64 "the download link has expired, and the server gives no new one for this deployment"
+    65 "the artifact's host sent another range than asked for"
+    66 "the artifact's host: "
+    67 "the artifact's host redirects to where it is not followed"
+    68 "the network is not up"
+    69 "the download link has expired, and the server has no time for a new one"
+    70 "the server has aborted the deployment"
+    71 "could not be reported"
+    72 "the new software could not report to the server in time"
+    73 "the module's restart did not happen: restarting the device"
+    74 "the device did not restart"
+    75 "a record cannot be stored: "
+    76 "the deployment's record cannot be read"
+    77 "a record does not fit: raise BLOCK or ARTIFACT of the client's Resources"
+    78 "this firmware has no update module for the deployment"
+    79 "the artifact is not complete"
+    80 "no update module for the payload type "
+    81 "stored by another version (layout)"
+    82 "malformed"
+    83 "too long: lend record buffers of at least so many bytes"
+    84 "the storage medium failed"
+    85 "the record is too long"
+    86 "the storage is full: give it more room"
+    87 "the storage is damaged"
+}
+
+codes! {
+    /// What the codes of the artifact parser mean. In a text, `…` stands for something that a message adds: a name, which
+    /// has a code of its own (E210 and above), or a number. A message with codes in the place of texts lists these behind
+    /// its code: `E158 E225 44` is "header-info: a key occurs twice (at byte 44)".
+    ARTIFACT
     100 "not supported: artifact format version … (only 3 is)"
     101 "not supported: gzip compression; write the artifact with --compression none"
     102 "not supported: xz compression; write the artifact with --compression none"
@@ -124,78 +207,13 @@ codes! {
     237 "clears_artifact_provides"
 }
 
-/// What a message adds to its text.
-#[derive(Clone, Copy)]
-pub(super) enum Part<'t> {
-    /// The name that has this code.
-    Name(u8),
-    Number(u32),
-    Text(&'t str),
+codes! {
+    /// What the codes of the provides mean.
+    PROVIDES
+    240 "the stored provides are damaged"
+    241 "the provides do not fit"
+    242 "a provides key or value is too long"
 }
 
-/// Writes the text of a code, with `parts` in the place of its `…`; in codes, the parts behind the code.
-pub(super) fn write(code: u16, parts: &[Part<'_>], out: &mut Text<'_>) {
-    let mut rest = text(code);
-    let (before, after) = cut(rest);
-    out.cause(code, before);
-    rest = after;
-    for part in parts {
-        if cfg!(feature = "terse") {
-            out.push(" ");
-        }
-        match *part {
-            Part::Name(name) => out.cause(u16::from(name), text(u16::from(name))),
-            Part::Number(number) => out.number(number),
-            Part::Text(text) => out.push(text),
-        }
-        let (before, after) = cut(rest);
-        out.push(before);
-        rest = after;
-    }
-}
-
-/// The text of a code; nothing where only codes are written, so that no text is linked.
-fn text(code: u16) -> &'static str {
-    if cfg!(feature = "terse") {
-        return "";
-    }
-    let found = CODES.iter().find(|(known, _)| *known == code);
-    found.map_or("", |(_, text)| text)
-}
-
-/// What is before the next `…`, and what is behind it.
-fn cut(text: &'static str) -> (&'static str, &'static str) {
-    // No other character of the table begins with this byte.
-    let at = text.bytes().position(|byte| byte == 0xe2).unwrap_or(text.len());
-    (
-        text.get(..at).unwrap_or(""),
-        text.get(at + '…'.len_utf8()..).unwrap_or(""),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_is_the_text_with_its_parts_or_codes() {
-        let mut buffer = [0; 96];
-        let mut out = Text::new(&mut buffer);
-        write(158, &[Part::Name(225), Part::Number(44)], &mut out);
-        let expected = if cfg!(feature = "terse") {
-            "E158 E225 44"
-        } else {
-            "header-info: a key occurs twice (at byte 44)"
-        };
-        assert_eq!(out.as_str(), expected);
-        let mut buffer = [0; 96];
-        let mut out = Text::new(&mut buffer);
-        write(207, &[Part::Text("boot")], &mut out);
-        let expected = if cfg!(feature = "terse") {
-            "E207 boot"
-        } else {
-            "the artifact depends on \"boot\", which is not provided"
-        };
-        assert_eq!(out.as_str(), expected);
-    }
-}
+/// Every code with its text, group by group.
+pub const ALL: &[&[(u16, &str)]] = &[CLIENT, ARTIFACT, PROVIDES];
