@@ -4,13 +4,15 @@
 //!
 //! | module | job | may depend on |
 //! |---|---|---|
-//! | [`client`] | the async driver: polling, deployment, inventory; the only place where everything meets | all below |
-//! | [`net`] | [`Connector`](net::Connector), URLs, HTTP over any byte stream | embedded-io, httparse |
-//! | [`storage`] | what is kept across reboots: trait, record layouts, flash backend | `deployment` (its numbers), embedded-storage |
-//! | [`mod@update_module`] | [`UpdateModule`], [`Payload`](update_module::Payload), the tuple of modules | nothing |
-//! | [`api`] | bytes of the device API's requests and responses | pure: no await, no IO |
-//! | [`artifact`] | the artifact stream parser | pure |
-//! | [`deployment`] | the update state machine | pure |
+//! | [`client`] | what the user sees, and the driver: the only place that awaits | all below |
+//! | `agent` | what the client decides: schedule, session, deployment, download, inventory | pure; all below |
+//! | [`net`] | [`Connector`](net::Connector), URLs, HTTP | embedded-io, `text`; pure but for the trait |
+//! | [`storage`] | what is kept across reboots: trait, record layouts, flash backend | embedded-storage |
+//! | [`mod@update_module`] | [`UpdateModule`], [`Payload`](update_module::Payload), the tuple of modules | `text` |
+//! | [`api`] | bytes of the device API's requests and responses | pure; `provides`, `text` |
+//! | [`artifact`] | the artifact stream parser | pure; `provides`, `text` |
+//! | [`deployment`] | the update state machine | pure; `provides`, `update_module`, `text` |
+//! | [`provides`] | the key-value pairs that describe a device's software | pure; `text` |
 //! | [`text`], [`codes`] | short texts without `core::fmt`; what codes mean | nothing |
 #![no_std]
 #![forbid(unsafe_code)]

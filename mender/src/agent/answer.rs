@@ -5,7 +5,7 @@
 
 use heapless::String;
 
-use super::Memory;
+use super::memory::Memory;
 use super::message::Call;
 use super::time::Millis;
 use crate::api::auth::{self, AuthRefused, WrongSignature};

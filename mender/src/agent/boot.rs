@@ -3,8 +3,9 @@
 use super::answer::DeploymentId;
 use super::config::Config;
 use super::deployment::{Deployment, Module};
+use super::io::Fault;
 use super::journal::Journal;
-use super::{Fault, Memory};
+use super::memory::Memory;
 use crate::deployment::Machine;
 use crate::deployment::record::{self, DeploymentNumber, DeploymentRecord, InstalledRecord, RecordError, StateRecord};
 use crate::fmt::{error, info};

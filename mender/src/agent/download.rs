@@ -14,9 +14,10 @@
 
 use super::answer::{Polled, is_redirect};
 use super::config::Config;
+use super::io::{Ctx, Do, Piece};
+use super::memory::Memory;
 use super::session::{CallError, REDIRECTS, Reply, Session};
 use super::time::{Backoff, Deadline, Instant, Millis};
-use super::{Ctx, Do, Memory, Piece};
 use crate::api::next::NextError;
 use crate::codes::Code;
 use crate::fmt::{info, warning};

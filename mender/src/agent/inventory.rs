@@ -3,8 +3,8 @@
 //! The first report replaces what the server has, later ones only add (device API, section 7). A first one that failed is
 //! repeated as such. Other software is reported at once, and in full.
 
-use super::Ctx;
 use super::config::Config;
+use super::io::Ctx;
 use super::session::Reply;
 use super::time::{Backoff, Deadline, Instant, Millis};
 use crate::api::Class;

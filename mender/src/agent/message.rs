@@ -3,9 +3,10 @@
 use sha2::{Digest, Sha256};
 
 use super::config::Config;
-use super::session::Session;
-use super::{Memory, Piece};
+use super::io::Piece;
+use super::memory::Memory;
 use crate::api::inventory::{self, Method as Report};
+use crate::api::key::DigestSignature;
 use crate::api::status::{self, DeploymentStatus};
 use crate::api::{auth, next};
 use crate::net::Url;
@@ -50,6 +51,17 @@ impl Call {
     }
 }
 
+/// What the session adds to a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Envelope<'s> {
+    pub(super) call: Call,
+    pub(super) token_len: usize,
+    /// Of the login.
+    pub(super) signature: Option<&'s DigestSignature>,
+    /// It goes to the URL in the link's memory.
+    pub(super) is_redirected: bool,
+}
+
 /// What requests are made from, beside the lent memory.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts<'a> {
@@ -64,11 +76,11 @@ pub(super) struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    /// Writes the piece of the session's message that begins at `from` into the window.
-    pub(super) fn write(&self, session: &Session, memory: &mut Memory<'_>, from: usize) -> Piece {
+    /// Writes the piece of a request that begins at `from` into the window.
+    pub(super) fn write(&self, envelope: &Envelope<'_>, memory: &mut Memory<'_>, from: usize) -> Piece {
         let window = core::mem::take(&mut memory.window);
         let mut out = Window::new(window, from);
-        self.message(&mut out, session, memory);
+        self.message(&mut out, envelope, memory);
         let piece = Piece::of(&out, from);
         memory.window = out.into_buffer();
         piece
@@ -90,24 +102,19 @@ impl Facts<'_> {
         }
     }
 
-    /// Where the session's message goes.
-    pub(super) fn url_of<'u>(&'u self, session: &Session, memory: &'u Memory<'_>) -> Url<'u> {
-        match memory.url() {
-            Some(url) if session.is_redirected() => url,
-            Some(_) | None => self.url,
-        }
-    }
-
     fn login(&self, out: &mut Window<'_>) {
         let Config { tenant_token, tier, .. } = self.config;
         auth::write(out, self.identity, self.point, *tenant_token, Some(*tier));
     }
 
-    fn message(&self, out: &mut Window<'_>, session: &Session, memory: &mut Memory<'_>) {
-        let token_len = session.token_len();
-        let call = session.message();
-        let elsewhere = session.is_redirected();
-        let url = self.url_of(session, memory);
+    fn message(&self, out: &mut Window<'_>, envelope: &Envelope<'_>, memory: &mut Memory<'_>) {
+        let Envelope {
+            call,
+            token_len,
+            signature,
+            is_redirected: elsewhere,
+        } = *envelope;
+        let url = memory.url().filter(|_| elsewhere).unwrap_or(self.url);
         // A server's own redirect to another host is followed, but that host must not see the token.
         let trusted = url.authority == self.url.authority && url.security == self.url.security;
         let token = memory.token.get(..token_len).filter(|_| call != Call::Login && trusted);
@@ -142,7 +149,7 @@ impl Facts<'_> {
         if let Some(token) = token {
             request::token(out, token);
         }
-        if let Some(signature) = session.signature().filter(|_| call == Call::Login) {
+        if let Some(signature) = signature {
             request::signature(out, |out| signature.write(out));
         }
         let (installed, spare) = memory.split();

@@ -50,6 +50,6 @@ mod time;
 mod updates;
 
 pub(crate) use answer::Lost;
-pub(crate) use io::{Ctx, Do, Done, Fault, Io, Now, Piece, Requests};
+pub(crate) use io::{Done, Fault, Io, Now, Requests};
 pub(crate) use memory::Memory;
 pub(crate) use schedule::{Agent, Setup};

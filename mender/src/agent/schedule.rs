@@ -3,7 +3,6 @@
 //! The schedule is [`Agent::decide`], read from top to bottom: what comes first has the first turn. Nothing is begun while
 //! something else is half done; a deployment says itself when it is [open](super::deployment::Deployment::is_open).
 
-use super::Memory;
 use super::answer::Lost;
 use super::boot::Boot;
 use super::config::Config;
@@ -12,6 +11,7 @@ use super::event::Event;
 use super::inventory::Inventory;
 use super::io::{Ctx, Do, Done, Io, Now, Requests};
 use super::journal::Journal;
+use super::memory::Memory;
 use super::message::{Call, Facts};
 use super::records;
 use super::session::{CallError, Reply, Session};
@@ -410,7 +410,7 @@ impl<'a> Agent<'a> {
             }
             (Done::Read(result), _) => match (&mut self.deployment, asker) {
                 (Some(deployment), Asker::Deployment) => {
-                    let result = result.and_then(|len| len.ok_or(super::Fault::Corrupt));
+                    let result = result.and_then(|len| len.ok_or(super::io::Fault::Corrupt));
                     deployment.read(result, &ctx, memory, &mut self.journal);
                 }
                 _ => {

@@ -21,9 +21,10 @@
 //! its end, so an exchange that is dropped halfway leaves nothing that the next could take for its own.
 
 use super::answer::{Answer, Lost};
-use super::message::{Call, Facts};
+use super::io::{Do, Piece};
+use super::memory::Memory;
+use super::message::{Call, Envelope, Facts};
 use super::time::{Backoff, Deadline, Instant, Millis};
-use super::{Do, Memory, Piece};
 use crate::api::Class;
 use crate::api::auth::AuthRefused;
 use crate::api::key::{DigestSignature, KeyError};
@@ -216,10 +217,6 @@ impl Session {
         }
     }
 
-    pub(super) fn token_len(&self) -> usize {
-        usize::from(self.token_len)
-    }
-
     /// The next call logs in first.
     pub(super) fn forget_token(&mut self) {
         self.token_len = 0;
@@ -258,12 +255,17 @@ impl Session {
         self.redirects > 0 && !self.login
     }
 
-    pub(super) fn signature(&self) -> Option<&DigestSignature> {
-        self.signature.as_ref()
+    fn envelope(&self) -> Envelope<'_> {
+        Envelope {
+            call: self.message(),
+            token_len: usize::from(self.token_len),
+            signature: self.signature.as_ref().filter(|_| self.login),
+            is_redirected: self.is_redirected(),
+        }
     }
 
     /// What is sent: the login or the call.
-    pub(super) fn message(&self) -> Call {
+    fn message(&self) -> Call {
         if self.login { Call::Login } else { self.call }
     }
 
@@ -292,7 +294,7 @@ impl Session {
                 State::Send => {
                     // From here on the connection has something of this exchange in it.
                     self.connected = false;
-                    return Ok(Do::Send(Peer::Server, facts.write(self, memory, self.sent)));
+                    return Ok(Do::Send(Peer::Server, facts.write(&self.envelope(), memory, self.sent)));
                 }
                 State::Receive => return Ok(Do::Receive(Peer::Server)),
                 State::Pause(deadline) if deadline.is_due(now) => self.state = State::Start,

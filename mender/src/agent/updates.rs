@@ -1,7 +1,7 @@
 //! When the server is asked for an update, and by which way. Pure.
 
-use super::Ctx;
 use super::answer::Polled;
+use super::io::Ctx;
 use super::message::Call;
 use super::session::Reply;
 use super::time::{Backoff, Deadline, Instant, Millis};

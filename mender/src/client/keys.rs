@@ -1,19 +1,43 @@
 //! The device's key: made at the first start and stored, or the device's own signer's.
 
+use core::fmt;
+
 use rand_core::CryptoRng;
 
-use super::RunError;
 use super::device::Device;
 use super::signer::Signer;
 use crate::api::key::{DigestSignature, KeyError, POINT_LEN, is_point};
 use crate::fmt::{error, warning};
-use crate::storage::Storage;
+use crate::storage::{ReadError, Storage, WriteError};
 #[cfg(feature = "key")]
 use {
     crate::api::key::{DeviceKey, PRIVATE_KEY_LEN},
     crate::fmt::info,
     crate::storage::RecordKey,
 };
+
+/// Why a client cannot run: there is no device key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunError<E> {
+    /// The storage cannot be read.
+    Read(ReadError<E>),
+    /// A new key cannot be stored.
+    Write(WriteError<E>),
+    /// A key cannot be made, the stored one is damaged, or the device's [`Signer`] does not tell its public key.
+    Key(KeyError),
+}
+
+impl<E: fmt::Display> fmt::Display for RunError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::Read(error) => write!(f, "the device key cannot be read: {error}"),
+            RunError::Write(error) => write!(f, "the device key cannot be stored: {error}"),
+            RunError::Key(error) => write!(f, "the device key: {error}"),
+        }
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display> core::error::Error for RunError<E> {}
 
 /// In front of the private key in its record.
 #[cfg(feature = "key")]

@@ -27,14 +27,14 @@ pub use crate::agent::config::{Config, ConfigError};
 pub use crate::agent::event::Event;
 pub use device::{Clock, Device, Inventory, NetworkDown};
 pub use handle::Handle;
+pub use keys::RunError;
 pub use resources::Resources;
 pub use signer::Signer;
 
 use crate::agent::{Agent, Done, Memory, Setup};
-use crate::api::key::KeyError;
 use crate::fmt::info;
 use crate::net::{Connector, Url};
-use crate::storage::{ReadError, Storage, WriteError};
+use crate::storage::Storage;
 use crate::update_module::ModuleSet;
 use driver::{Beside, Driver, Turn};
 use keys::Keys;
@@ -63,29 +63,6 @@ impl<D, C, S, K, R, M> fmt::Debug for Client<'_, D, C, S, K, R, M> {
             .finish_non_exhaustive()
     }
 }
-
-/// Why a client cannot run: there is no device key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RunError<E> {
-    /// The storage cannot be read.
-    Read(ReadError<E>),
-    /// A new key cannot be stored.
-    Write(WriteError<E>),
-    /// A key cannot be made, the stored one is damaged, or the device's [`Signer`] does not tell its public key.
-    Key(KeyError),
-}
-
-impl<E: fmt::Display> fmt::Display for RunError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RunError::Read(error) => write!(f, "the device key cannot be read: {error}"),
-            RunError::Write(error) => write!(f, "the device key cannot be stored: {error}"),
-            RunError::Key(error) => write!(f, "the device key: {error}"),
-        }
-    }
-}
-
-impl<E: fmt::Debug + fmt::Display> core::error::Error for RunError<E> {}
 
 impl<'r, D, C, S, K, R, M> Client<'r, D, C, S, K, R, M>
 where

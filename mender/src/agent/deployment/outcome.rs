@@ -3,11 +3,13 @@
 use super::remark::Remark;
 use super::{Deployment, Module, Stage, Then, Told, Trouble};
 use crate::agent::answer::{DeploymentId, Polled};
+use crate::agent::io::{Ctx, Fault};
 use crate::agent::journal::Journal;
+use crate::agent::memory::Memory;
 use crate::agent::message::Call;
+use crate::agent::records;
 use crate::agent::session::Reply;
 use crate::agent::time::{Deadline, Millis};
-use crate::agent::{Ctx, Fault, Memory, records};
 use crate::api::log::{Level, LogState, LogWriter};
 use crate::api::next::NextError;
 use crate::api::status::{DeploymentStatus, ReportAnswer};

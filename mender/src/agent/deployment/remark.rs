@@ -1,8 +1,8 @@
 //! What a deployment's log is told: every warning and error, with its text. Pure.
 
 use super::module::Trouble;
-use crate::agent::Fault;
 use crate::agent::download::FetchError;
+use crate::agent::io::Fault;
 use crate::api::status::DeploymentStatus;
 use crate::codes::Code;
 use crate::text::{Describe, Text};

@@ -5,7 +5,7 @@
 //! | `request.rs` | a request's head, written into a [window](crate::window) |
 //! | `response.rs` | a response's head, read byte by byte; what is not needed is passed over |
 //! | `body.rs` | where a body ends, and which of its bytes are data |
-//! | `retry_after.rs` | the wait that a response asks for |
+//! | `retry_after.rs` | the wait that a response asks for; numbers |
 //!
 //! A response's head may have any length up to [`HEAD_MAX_LEN`](response::HEAD_MAX_LEN): no byte of it is kept but what a few
 //! headers say. A whole client has to be trusted with every byte of the network; so this is strict about what it uses (status

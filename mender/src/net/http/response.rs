@@ -7,7 +7,7 @@
 
 use super::HttpError;
 use super::body::Framing;
-use super::retry_after::{Wait, seconds};
+use super::retry_after::{Wait, decimal, seconds};
 
 /// Longest head, in bytes.
 pub(crate) const HEAD_MAX_LEN: u16 = 8192;
@@ -292,17 +292,6 @@ impl HeadReader {
 /// RFC 9110, 5.6.2.
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
-/// A number of digits only: no sign, no blank. `None` beyond a `u32`: no microcontroller takes a body of 4 GiB.
-pub(super) fn decimal(digits: &[u8]) -> Option<u32> {
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0_u32, |number, byte| {
-        let digit = char::from(*byte).to_digit(10)?;
-        number.checked_mul(10)?.checked_add(digit)
-    })
 }
 
 /// Of `bytes A-B/C` the A.
