@@ -163,6 +163,19 @@ pub(crate) fn decimal(mut number: u32, digits: &mut [u8; DIGITS]) -> &str {
     core::str::from_utf8(digits.get(start..).unwrap_or(&[])).unwrap_or("")
 }
 
+/// Quotient and remainder of a number of 64 bits by a small one, in digits of 16 bits: a division of 64 bits is half a kilobyte of
+/// code on chips that have none.
+pub(crate) fn divide(number: u64, by: u16) -> (u64, u32) {
+    let (mut quotient, mut rest) = (0, 0);
+    for place in (0..4).rev() {
+        // Of 16 bits, and a remainder below `by`.
+        let digit = rest << 16 | (number >> (16 * place)) as u32 & 0xffff;
+        quotient = quotient << 16 | u64::from(digit / u32::from(by));
+        rest = digit % u32::from(by);
+    }
+    (quotient, rest)
+}
+
 /// Something that can say in a short text what it is: every error of this crate.
 pub trait Describe {
     /// Appends the description.
@@ -225,6 +238,25 @@ mod tests {
             text.push("z");
             assert_eq!(text.len(), whole.floor_char_boundary(room));
             assert!(text.is_cut());
+        }
+    }
+
+    #[test]
+    fn divisions_are_those_of_the_language() {
+        for number in [
+            0,
+            1,
+            999,
+            65_535,
+            65_536,
+            u64::from(u32::MAX),
+            253_402_300_799_999,
+            u64::MAX,
+        ] {
+            for by in [1, 2, 10, 125, 675, 65_535] {
+                let expected = (number / u64::from(by), (number % u64::from(by)) as u32);
+                assert_eq!(divide(number, by), expected, "{number} / {by}");
+            }
         }
     }
 

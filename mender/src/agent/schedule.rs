@@ -126,6 +126,8 @@ impl<'a> Agent<'a> {
     }
 
     /// The next thing to do. What it asked for before has been answered.
+    // Not a part of the driver's frame, which is there while everything else is called.
+    #[inline(never)]
     pub(crate) fn next<'m>(&'m mut self, now: Now, requests: Requests, memory: &'m mut Memory<'_>) -> Io<'m> {
         self.requests.add(requests);
         let ctx = self.ctx(now);
@@ -341,6 +343,7 @@ impl<'a> Agent<'a> {
     }
 
     /// How what was asked for went.
+    #[inline(never)]
     pub(crate) fn done(&mut self, now: Now, memory: &mut Memory<'_>, done: Done) {
         let ctx = self.ctx(now);
         let config = self.setup.config;

@@ -50,8 +50,9 @@ impl Millis {
         Millis(secs.saturating_mul(1000).saturating_add(duration.subsec_millis()))
     }
 
-    pub(crate) const fn as_duration(self) -> Duration {
-        Duration::from_millis(self.0 as u64)
+    pub(crate) fn as_duration(self) -> Duration {
+        // In 32 bits: `from_millis` links a division of 64.
+        Duration::new(u64::from(self.0 / 1000), self.0 % 1000 * 1_000_000)
     }
 
     pub(crate) const fn is_zero(self) -> bool {

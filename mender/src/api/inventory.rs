@@ -7,7 +7,7 @@ use core::fmt;
 
 use super::{EncodeError, Message, full, json};
 use crate::codes::Code;
-use crate::text::{Describe, Text, display};
+use crate::text::{Describe, Text, display, divide};
 use crate::window::Window;
 
 /// Path of the report.
@@ -232,19 +232,11 @@ fn signed(json: &mut Window<'_>, number: i64) {
     unsigned(json, number.unsigned_abs());
 }
 
-/// In parts of nine digits, each of which is a `u32`.
 fn unsigned(json: &mut Window<'_>, number: u64) {
-    const PART: u64 = 1_000_000_000;
-    if number < PART {
-        // Below a `u32`'s end.
-        return json.number(number as u32);
+    let (front, last) = divide(number, 10);
+    if front > 0 {
+        unsigned(json, front);
     }
-    unsigned(json, number / PART);
-    let mut rest = (number % PART) as u32;
-    let mut unit = 100_000_000;
-    while unit > 0 {
-        json.byte(b'0' + (rest / unit) as u8);
-        rest %= unit;
-        unit /= 10;
-    }
+    // Below ten.
+    json.byte(b'0' + last as u8);
 }

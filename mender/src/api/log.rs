@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use super::status::{ReportAnswer, write_path};
 use super::{Class, EncodeError, Message, full, json, whole_text};
+use crate::text::divide;
 use crate::window::Window;
 
 /// A log is never longer than this, in bytes, whatever the buffer: the server refuses bodies over 1 MiB.
@@ -103,8 +104,10 @@ impl LogTime {
         const LAST: u64 = 253_402_300_799_999;
         const DAY: u64 = 86_400_000;
         let millis = self.millis().min(LAST);
-        let (year, month, day) = date_of((millis / DAY) as u32);
-        let of_day = (millis % DAY) as u32;
+        // A day is 1024 * 125 * 675 milliseconds.
+        let (days, _) = divide(divide(millis >> 10, 125).0, 675);
+        let of_day = (millis - days * DAY) as u32;
+        let (year, month, day) = date_of(days as u32);
         for (number, digits, after) in [
             (year, 1000, b'-'),
             (month, 10, b'-'),
