@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
-use mender::net::{Connector, Endpoint, Peer, Url};
+use mender::net::{Connector, Endpoint, Peer, Security, Url};
 
-use crate::server::{Ending, Endpoint as ServerEndpoint, Request, Server};
+use crate::server::{Ending, Endpoint as ServerEndpoint, Request, Server, Violation};
 use crate::time::VirtualClock;
 
 /// A simulated server that several parts of a test share.
@@ -187,6 +187,8 @@ impl Connector for SimNetwork {
         Ok(SimConnection {
             network: self.clone(),
             door,
+            security: endpoint.security,
+            address: (endpoint.host.to_owned(), endpoint.port),
             unsent: Vec::new(),
             request: Vec::new(),
             answer: VecDeque::new(),
@@ -204,6 +206,9 @@ impl Connector for SimNetwork {
 pub struct SimConnection {
     network: SimNetwork,
     door: ServerEndpoint,
+    security: Security,
+    /// Host and port at the other end.
+    address: (String, u16),
     /// What was written and not flushed: it is not sent, as with many TLS stacks.
     unsent: Vec<u8>,
     /// What was sent and is no whole request yet.
@@ -231,6 +236,7 @@ impl SimConnection {
             let since_start = self.network.clock.elapsed();
             self.network.add_to_history((since_start, self.door, sent));
             let now = self.network.clock.date();
+            self.check_host(&parsed.request);
             let response = lock(&self.network.server).handle(&parsed.request, now);
             let encoded = response.encode(parsed.keep_alive);
             self.answer.extend(encoded.bytes);
@@ -241,6 +247,23 @@ impl SimConnection {
             self.stopped = false;
         }
         Ok(())
+    }
+
+    /// A request belongs to the host that it is sent to.
+    fn check_host(&self, request: &Request) {
+        let scheme = match self.security {
+            Security::Plain => "http",
+            Security::Tls => "https",
+        };
+        let url = format!("{scheme}://{}", request.header_value("Host").unwrap_or(""));
+        let (host, port) = &self.address;
+        if !Url::parse(&url).is_ok_and(|url| url.host == host && url.port == *port) {
+            lock(&self.network.server).add_violation(Violation {
+                time: self.network.clock.date(),
+                request: format!("{} {}", request.method, request.path()),
+                what: format!("a request for {url} was sent to {host}:{port}"),
+            });
+        }
     }
 
     /// Length of the next packet; none is longer than the window.
@@ -355,5 +378,57 @@ impl Read for SimConnection {
         }
         self.network.shared().traffic.received_bytes += len as u64;
         Ok(len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::{Effect, Fault, Filling, Settings};
+    use crate::time::Run;
+
+    #[test]
+    fn a_window_fills_while_nobody_reads() {
+        let clock = VirtualClock::new();
+        let mut server = Server::new(Settings::default());
+        let (len, filling) = (3000, Filling::Line);
+        server.inject(Fault::new(Effect::LongHead { len, filling }));
+        let network = SimNetwork::new(Arc::new(Mutex::new(server)), clock.clone());
+        network.set_latency(Duration::ZERO);
+        network.set_packet_len(100);
+        network.set_pace(Duration::from_millis(10));
+        network.set_window(1000);
+        let url = Url::parse("http://mender.test:8080").unwrap();
+        let run = clock.run(Duration::MAX, async {
+            let mut connection = network.connect(url.endpoint(Peer::Server)).await.unwrap();
+            connection
+                .write(b"GET / HTTP/1.1\r\nHost: mender.test:8080\r\n\r\n")
+                .await
+                .unwrap();
+            clock.wait(Duration::from_secs(1)).await;
+            // Nothing was sent before it was flushed.
+            connection.flush().await.unwrap();
+            let sent = clock.elapsed();
+            let mut reads = Vec::new();
+            for pause in [0, 45, 10_000, 0, 0, 0, 0] {
+                clock.wait(Duration::from_millis(pause)).await;
+                let len = connection.read(&mut [0; 700]).await.unwrap();
+                reads.push((len, (clock.elapsed() - sent).as_millis()));
+            }
+            reads
+        });
+        let expected = [
+            // The first packet is waited for; then four arrive; then as many as the window has room for.
+            (100, 10),
+            (400, 55),
+            (700, 10_055),
+            (300, 10_055),
+            // The sender had stopped.
+            (100, 10_065),
+            (100, 10_075),
+            (100, 10_085),
+        ];
+        assert_eq!(run, Run::Done(expected.to_vec()));
+        assert_eq!((network.traffic().writes, network.traffic().flushes), (1, 1));
     }
 }

@@ -77,7 +77,9 @@ impl Server {
         match self.devices.acceptance_of(&device, &auth_set) {
             Some(Acceptance::Accepted) => {
                 let expires = now + self.settings.token_lifetime;
-                let token = self.signer.device_token(&device, &auth_set, now, expires, self.settings.token_len);
+                let token = self
+                    .signer
+                    .device_token(&device, &auth_set, now, expires, self.settings.token_len);
                 Ok(Response::bytes(200, "application/jwt", token))
             }
             // Pending and rejected look alike to a device.

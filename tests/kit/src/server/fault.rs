@@ -18,6 +18,13 @@ pub enum Effect {
     },
     /// The request is not handled; this is answered.
     Answer(Response),
+    /// The request is not handled; it is to be made elsewhere: under the same path and query, with this in front.
+    Redirect {
+        /// Status of the answer.
+        status: u16,
+        /// Scheme and host; may be a part of that, or empty.
+        to: &'static str,
+    },
     /// The request is handled, but the answer has this status.
     StatusOfAnswer(u16),
     /// The answer has this header line too.
@@ -66,9 +73,12 @@ pub enum Effect {
 
 impl Effect {
     /// The response that takes the place of the server's own.
-    pub(super) fn instead(&self) -> Option<&Response> {
+    pub(super) fn instead(&self, request: &Request) -> Option<Response> {
         match self {
-            Effect::Answer(response) => Some(response),
+            Effect::Answer(response) => Some(response.clone()),
+            Effect::Redirect { status, to } => {
+                Some(Response::empty(*status).header("Location", format!("{to}{}", request.target)))
+            }
             Effect::Status(_)
             | Effect::BareStatus(_)
             | Effect::TooManyRequests { .. }
@@ -184,7 +194,10 @@ impl Fault {
     fn matches(&self, request: &Request) -> bool {
         self.endpoint.is_none_or(|endpoint| endpoint == request.endpoint)
             && self.method.as_ref().is_none_or(|method| *method == request.method)
-            && self.host.as_deref().is_none_or(|host| request.header_value("Host") == Some(host))
+            && self
+                .host
+                .as_deref()
+                .is_none_or(|host| request.header_value("Host") == Some(host))
             && request.path().starts_with(&self.path)
     }
 }
@@ -255,6 +268,7 @@ pub(super) fn spoil(response: &mut Response, effect: &Effect) {
         | Effect::BareStatus(_)
         | Effect::TooManyRequests { .. }
         | Effect::Answer(_)
+        | Effect::Redirect { .. }
         | Effect::LoseRequest
         | Effect::IgnoreRange => {}
     }

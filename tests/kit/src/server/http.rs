@@ -194,7 +194,11 @@ impl Filling {
         let mut lines = String::new();
         while len >= SHORTEST {
             // What would be left is too little for a line of its own.
-            let this = if len.saturating_sub(line_len) < SHORTEST { len } else { line_len };
+            let this = if len.saturating_sub(line_len) < SHORTEST {
+                len
+            } else {
+                line_len
+            };
             lines.push_str(name);
             lines.extend(std::iter::repeat_n('v', this - name.len() - 2));
             lines.push_str("\r\n");

@@ -177,8 +177,8 @@ impl Server {
             Some(id) if !id.is_empty() => id.to_owned(),
             Some(_) | None => self.random.uuid(),
         };
-        if let Some(response) = effects.iter().find_map(Effect::instead) {
-            return (self.token_of(request, now), response.clone());
+        if let Some(response) = effects.iter().find_map(|effect| effect.instead(request)) {
+            return (self.token_of(request, now), response);
         }
         let (device, answer) = match effects.iter().find_map(refusal) {
             Some(error) => (None, Err(error)),
@@ -241,6 +241,7 @@ fn refusal(effect: &Effect) -> Option<ApiError> {
             Some(ApiError::new(429, "too many requests").header("Retry-After", retry_after_secs.to_string()))
         }
         Effect::Answer(_)
+        | Effect::Redirect { .. }
         | Effect::StatusOfAnswer(_)
         | Effect::Header(..)
         | Effect::LongHead { .. }

@@ -104,7 +104,9 @@ impl Signer {
     fn signature(&self, text: &str, len: usize) -> String {
         let len = len.max(SIGNATURE_LEN);
         let parts = len * 3 / 4 / 32 + 1;
-        let bytes: Vec<u8> = (0..parts).flat_map(|part| self.code(&format!("{part}:{text}"))).collect();
+        let bytes: Vec<u8> = (0..parts)
+            .flat_map(|part| self.code(&format!("{part}:{text}")))
+            .collect();
         let mut signature = URL_SAFE_NO_PAD.encode(bytes);
         signature.truncate(len);
         signature
