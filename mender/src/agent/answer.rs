@@ -138,12 +138,15 @@ impl Answer {
 
     fn push_bytes(&mut self, bytes: &mut [u8], memory: &mut Memory<'_>) -> Result<Option<bool>, HttpError> {
         let mut at = 0;
+        // A link that was offered before is not overwritten by a redirect that nobody follows.
+        let location = match self.wanted {
+            Wanted::Deployment => memory.link.get_mut(memory.link_len..).unwrap_or(&mut []),
+            Wanted::Nothing | Wanted::Token => &mut [],
+        };
         while self.head.is_none() {
             let Some(byte) = bytes.get(at) else { return Ok(None) };
             at += 1;
-            self.head = self
-                .head_reader
-                .push(*byte, memory.link.get_mut(memory.link_len..).unwrap_or(&mut []))?;
+            self.head = self.head_reader.push(*byte, location)?;
         }
         let wanted = self.wanted();
         let Some(head) = &mut self.head else { return Ok(None) };

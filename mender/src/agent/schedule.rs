@@ -211,7 +211,7 @@ impl<'a> Agent<'a> {
                 Some(deployment) => match deployment.next(ctx, memory, &mut self.session, &mut self.journal) {
                     Next::Do(it) => return (Asker::Deployment, it),
                     Next::Call(call) => {
-                        self.begin(Owner::Deployment, call, memory);
+                        self.begin(Owner::Deployment, call);
                         continue;
                     }
                     Next::Tell(told) => {
@@ -231,7 +231,7 @@ impl<'a> Agent<'a> {
                     let left = self.updates.left(ctx.now);
                     if left.is_zero() {
                         let call = self.updates.route(ctx.now);
-                        self.begin(Owner::Updates, call, memory);
+                        self.begin(Owner::Updates, call);
                         continue;
                     }
                     Some(left)
@@ -246,9 +246,9 @@ impl<'a> Agent<'a> {
         }
     }
 
-    fn begin(&mut self, owner: Owner, call: Call, memory: &mut Memory<'_>) {
+    fn begin(&mut self, owner: Owner, call: Call) {
         self.owner = owner;
-        self.session.begin(call, memory);
+        self.session.begin(call);
     }
 
     /// What was decided, with what it needs of memory.
@@ -408,7 +408,7 @@ impl<'a> Agent<'a> {
                 if self.inventory.written(attributes, &ctx) {
                     let len = u16::try_from(len).unwrap_or(u16::MAX);
                     let call = Call::Inventory { report, len };
-                    self.begin(Owner::Inventory, call, memory);
+                    self.begin(Owner::Inventory, call);
                 }
             }
             (Done::Read(result), _) => match (&mut self.deployment, asker) {
@@ -546,7 +546,7 @@ impl<'a> Agent<'a> {
                 }
                 Outcome::AskAgain => {
                     let call = self.updates.route(ctx.now);
-                    self.begin(Owner::Updates, call, memory);
+                    self.begin(Owner::Updates, call);
                 }
                 Outcome::Wait => {}
             },

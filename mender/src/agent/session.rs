@@ -159,7 +159,7 @@ pub(super) struct Session {
     signature: Option<DigestSignature>,
     /// Bytes of the message that were sent.
     sent: usize,
-    /// How often the call was redirected; then its URL is in the link's memory.
+    /// How often the call was redirected; then its URL is in the link's memory. A call that is repeated begins with the server.
     redirects: u8,
     pub(super) answer: Answer,
 }
@@ -228,10 +228,7 @@ impl Session {
     }
 
     /// Begins a call. [`is_idle`](Session::is_idle) is so.
-    pub(super) fn begin(&mut self, call: Call, memory: &mut Memory<'_>) {
-        if call.is_poll() {
-            memory.link_len = 0;
-        }
+    pub(super) fn begin(&mut self, call: Call) {
         self.call = call;
         self.fresh = self.token_len == 0;
         self.redirects = 0;
@@ -281,6 +278,9 @@ impl Session {
                 }
                 State::Start if self.needs_network() => return Ok(Do::NetworkUp),
                 State::Start => {
+                    if self.redirects == 0 && self.call.is_poll() {
+                        memory.link_len = 0;
+                    }
                     self.state = match (self.login && self.signature.is_none(), self.connected) {
                         (true, _) => State::Sign,
                         (false, true) => State::Send,
@@ -338,7 +338,8 @@ impl Session {
         match self.answer.push(len, memory) {
             Ok(None) => {}
             Ok(Some(keep)) => {
-                self.connected = keep;
+                // What comes next goes to the server again.
+                self.connected = keep && !self.is_redirected();
                 self.answered(memory, facts);
             }
             Err(error) => self.lost(CallError::Http(error), now, random),
@@ -356,6 +357,8 @@ impl Session {
             return self.state = State::Replied(self.reply());
         }
         self.tries_left = self.tries_left.saturating_sub(1);
+        // The answer may have overwritten the URL that the call was redirected to.
+        self.redirects = 0;
         if !error.is_transport() || self.tries_left == 0 {
             if error.is_transport() {
                 self.doubt_network();
@@ -417,6 +420,7 @@ impl Session {
         if Class::of(status) == Class::Reauthenticate {
             self.forget_token();
             if !core::mem::replace(&mut self.fresh, true) {
+                self.redirects = 0;
                 return self.begin_exchange(true);
             }
         }

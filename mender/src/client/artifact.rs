@@ -26,9 +26,29 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
     ) -> ControlFlow<()> {
         let installed_len = memory.installed_len;
         let (front, work) = memory.front.split_at_mut_checked(installed_len).unwrap_or_default();
+        // Until the first block is there, however long that takes, the agent has the room for the header too.
+        let first = {
+            let blocks = Blocks::new(&mut []);
+            let mut rest = Memory {
+                token: &mut *memory.token,
+                link: &mut *memory.link,
+                link_len: memory.link_len,
+                window: &mut *memory.window,
+                front: &mut *front,
+                installed_len,
+                spare: &mut *work,
+                block: &mut *memory.block,
+                block_len: memory.block_len,
+            };
+            if self.run(agent, &mut rest, Beside::Header(&blocks)).await == Turn::Stop {
+                return ControlFlow::Break(());
+            }
+            memory.link_len = rest.link_len;
+            blocks.take().map(|first| first.map(|(_, len)| len))
+        };
         let blocks = Blocks::new(other_block);
         let mut source = Source::new(Parser::new(self.config.artifact_limits, work), &blocks);
-        // What is left to the agent meanwhile.
+        // What is left to the agent from then on.
         let mut rest = Memory {
             token: &mut *memory.token,
             link: &mut *memory.link,
@@ -39,6 +59,11 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
             spare: &mut [],
             block: &mut *memory.block,
         };
+        match first {
+            Some(Ok(len)) => blocks.hand_over(core::mem::take(&mut rest.block), len),
+            Some(Err(end)) => blocks.end(end),
+            None => {}
+        }
         // The header first: an artifact that does not fit costs no flash write.
         let header = loop {
             match source.step() {

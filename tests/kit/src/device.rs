@@ -24,6 +24,7 @@ struct Shared {
     events: Vec<String>,
     network_failures: u32,
     network_is_up: bool,
+    network_tries: u32,
     restarts: u32,
     dynamic: Vec<(String, String)>,
 }
@@ -99,6 +100,11 @@ impl SimDevice {
         self.shared().network_is_up
     }
 
+    /// How often the client wanted the network up.
+    pub fn network_tries(&self) -> u32 {
+        self.shared().network_tries
+    }
+
     /// How often the client restarted the device itself.
     pub fn restarts(&self) -> u32 {
         self.shared().restarts
@@ -126,6 +132,7 @@ impl Device for SimDevice {
 
     async fn network_up(&self) -> Result<(), NetworkDown> {
         let mut shared = self.shared();
+        shared.network_tries += 1;
         match shared.network_failures.checked_sub(1) {
             Some(left) => {
                 shared.network_failures = left;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 use mender::net::{Connector, Endpoint, Peer, Security, Url};
 
-use crate::server::{Ending, Endpoint as ServerEndpoint, Request, Server};
+use crate::server::{Ending, Endpoint as ServerEndpoint, Request, Server, Violation};
 use crate::time::VirtualClock;
 
 /// A simulated server that several parts of a test share.
@@ -33,6 +33,10 @@ pub struct Traffic {
     pub sent_bytes: u64,
     /// Bytes received by the device.
     pub received_bytes: u64,
+    /// Writes of the device, each of some bytes.
+    pub writes: usize,
+    /// How often the device had what it had written sent.
+    pub flushes: usize,
 }
 
 /// A network with nothing but the simulated server in it.
@@ -50,6 +54,8 @@ struct Shared {
     latency: Duration,
     pace: Duration,
     packet_len: usize,
+    /// Bytes that arrive while nobody reads; 0: none.
+    window: usize,
     traffic: Traffic,
     /// Of all requests so far, and when they came.
     history: u64,
@@ -77,6 +83,7 @@ impl SimNetwork {
                 latency: Duration::from_millis(10),
                 pace: Duration::ZERO,
                 packet_len: 1460,
+                window: 0,
                 traffic: Traffic::default(),
                 history: 0,
             })),
@@ -112,6 +119,14 @@ impl SimNetwork {
         self.shared().packet_len = packet_len.max(1);
     }
 
+    /// How many bytes arrive while nobody reads, as in a socket's buffer. 0, as at first: each packet is on its way only while
+    /// the device waits for it.
+    ///
+    /// A sender that finds the window full goes on when there is room for a packet again.
+    pub fn set_window(&self, len: usize) {
+        self.shared().window = len;
+    }
+
     /// What has happened so far.
     pub fn traffic(&self) -> Traffic {
         self.shared().traffic
@@ -136,20 +151,17 @@ impl SimNetwork {
         self.shared().history = history;
     }
 
-    /// Which of the server's two doors an address leads to.
+    /// Which of the server's two doors an address leads to. `https` is only a name here: nothing is encrypted.
     fn door(&self, endpoint: Endpoint<'_>) -> Option<ServerEndpoint> {
         let server = lock(&self.server);
         let settings = server.settings();
-        let is = |url: &str| {
-            Url::parse(url).is_ok_and(|url| url.host == endpoint.host && url.port == endpoint.port)
-                && endpoint.security == Security::Plain
-        };
-        if is(&settings.api_url) && endpoint.peer == Peer::Server {
-            Some(ServerEndpoint::Api)
-        } else if is(&settings.storage_url) && endpoint.peer == Peer::ArtifactHost {
-            Some(ServerEndpoint::Storage)
-        } else {
-            None
+        let is = |url: &String| Url::parse(url).is_ok_and(|url| url.endpoint(endpoint.peer) == endpoint);
+        let is_one = |url: &String, more: &[String]| is(url) || more.iter().any(is);
+        match endpoint.peer {
+            Peer::Server => is_one(&settings.api_url, &settings.more_api_urls).then_some(ServerEndpoint::Api),
+            Peer::ArtifactHost => {
+                is_one(&settings.storage_url, &settings.more_storage_urls).then_some(ServerEndpoint::Storage)
+            }
         }
     }
 }
@@ -175,9 +187,15 @@ impl Connector for SimNetwork {
         Ok(SimConnection {
             network: self.clone(),
             door,
+            security: endpoint.security,
+            address: (endpoint.host.to_owned(), endpoint.port),
+            unsent: Vec::new(),
             request: Vec::new(),
             answer: VecDeque::new(),
             delay: latency,
+            arrived: VecDeque::new(),
+            due: Duration::ZERO,
+            stopped: false,
             ending: Ending::KeepAlive,
         })
     }
@@ -188,14 +206,125 @@ impl Connector for SimNetwork {
 pub struct SimConnection {
     network: SimNetwork,
     door: ServerEndpoint,
+    security: Security,
+    /// Host and port at the other end.
+    address: (String, u16),
+    /// What was written and not flushed: it is not sent, as with many TLS stacks.
+    unsent: Vec<u8>,
     /// What was sent and is no whole request yet.
     request: Vec<u8>,
     /// What is on its way back.
     answer: VecDeque<u8>,
     /// Time until its first byte arrives.
     delay: Duration,
+    /// With a window: what has arrived and was not read.
+    arrived: VecDeque<u8>,
+    /// With a window: when the next packet has arrived.
+    due: Duration,
+    /// With a window: the next packet is not on its way, because there was no room for it.
+    stopped: bool,
     /// What happens after its last byte.
     ending: Ending,
+}
+
+impl SimConnection {
+    /// Sends what was written; the server answers what is a request.
+    fn send(&mut self) -> Result<(), ErrorKind> {
+        self.request.append(&mut self.unsent);
+        while let Some(parsed) = Request::parse(&self.request, self.door).map_err(|_| ErrorKind::InvalidData)? {
+            let sent: Vec<u8> = self.request.drain(..parsed.consumed).collect();
+            let since_start = self.network.clock.elapsed();
+            self.network.add_to_history((since_start, self.door, sent));
+            let now = self.network.clock.date();
+            self.check_host(&parsed.request);
+            let response = lock(&self.network.server).handle(&parsed.request, now);
+            let encoded = response.encode(parsed.keep_alive);
+            self.answer.extend(encoded.bytes);
+            self.ending = encoded.ending;
+            let shared = self.network.shared();
+            self.delay = shared.latency + response.delay;
+            self.due = since_start + self.delay + shared.pace;
+            self.stopped = false;
+        }
+        Ok(())
+    }
+
+    /// A request belongs to the host that it is sent to.
+    fn check_host(&self, request: &Request) {
+        let scheme = match self.security {
+            Security::Plain => "http",
+            Security::Tls => "https",
+        };
+        let url = format!("{scheme}://{}", request.header_value("Host").unwrap_or(""));
+        let (host, port) = &self.address;
+        if !Url::parse(&url).is_ok_and(|url| url.host == host && url.port == *port) {
+            lock(&self.network.server).add_violation(Violation {
+                time: self.network.clock.date(),
+                request: format!("{} {}", request.method, request.path()),
+                what: format!("a request for {url} was sent to {host}:{port}"),
+            });
+        }
+    }
+
+    /// Length of the next packet; none is longer than the window.
+    fn next_packet(&self, shared: &Shared) -> usize {
+        self.answer.len().min(shared.packet_len).min(shared.window)
+    }
+
+    /// Lets arrive what has arrived by now.
+    fn arrive(&mut self, now: Duration) {
+        let network = self.network.clone();
+        let shared = network.shared();
+        while !self.answer.is_empty() && !self.stopped && self.due <= now {
+            let len = self.next_packet(&shared);
+            if self.arrived.len() + len > shared.window {
+                self.stopped = true;
+            } else {
+                self.arrived.extend(self.answer.drain(..len));
+                self.due += shared.pace;
+            }
+        }
+    }
+
+    /// A read of what arrives whether or not somebody reads.
+    async fn read_arrived(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
+        loop {
+            let now = self.network.clock.elapsed();
+            self.arrive(now);
+            let network = self.network.clone();
+            let mut shared = network.shared();
+            if !shared.reachable() {
+                return Err(ErrorKind::ConnectionReset);
+            }
+            if !self.arrived.is_empty() {
+                let len = buffer.len().min(self.arrived.len());
+                for (place, byte) in buffer.iter_mut().zip(self.arrived.drain(..len)) {
+                    *place = byte;
+                }
+                if self.stopped && self.arrived.len() + self.next_packet(&shared) <= shared.window {
+                    self.stopped = false;
+                    self.due = now + shared.pace;
+                }
+                shared.traffic.received_bytes += len as u64;
+                return Ok(len);
+            }
+            drop(shared);
+            if self.answer.is_empty() {
+                return self.end().await;
+            }
+            self.network.clock.wait(self.due.saturating_sub(now)).await;
+        }
+    }
+
+    /// What a read gives behind the last byte.
+    async fn end(&self) -> Result<usize, ErrorKind> {
+        match self.ending {
+            // Nothing more will come: as a socket, it waits for ever.
+            Ending::KeepAlive => std::future::pending().await,
+            Ending::Close => Ok(0),
+            Ending::Reset => Err(ErrorKind::ConnectionReset),
+        }
+    }
 }
 
 impl ErrorType for SimConnection {
@@ -207,29 +336,28 @@ impl Write for SimConnection {
         if !self.network.shared().reachable() || self.ending != Ending::KeepAlive {
             return Err(ErrorKind::BrokenPipe);
         }
-        self.network.shared().traffic.sent_bytes += bytes.len() as u64;
-        self.request.extend_from_slice(bytes);
-        while let Some(parsed) = Request::parse(&self.request, self.door).map_err(|_| ErrorKind::InvalidData)? {
-            let sent: Vec<u8> = self.request.drain(..parsed.consumed).collect();
-            let since_start = self.network.clock.elapsed();
-            self.network.add_to_history((since_start, self.door, sent));
-            let now = self.network.clock.date();
-            let response = lock(&self.network.server).handle(&parsed.request, now);
-            let encoded = response.encode(parsed.keep_alive);
-            self.answer.extend(encoded.bytes);
-            self.ending = encoded.ending;
-            self.delay = self.network.shared().latency + response.delay;
-        }
+        let mut shared = self.network.shared();
+        shared.traffic.sent_bytes += bytes.len() as u64;
+        shared.traffic.writes += 1;
+        drop(shared);
+        self.unsent.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
     async fn flush(&mut self) -> Result<(), ErrorKind> {
-        Ok(())
+        if !self.network.shared().reachable() {
+            return Err(ErrorKind::BrokenPipe);
+        }
+        self.network.shared().traffic.flushes += 1;
+        self.send()
     }
 }
 
 impl Read for SimConnection {
     async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
+        if self.network.shared().window > 0 {
+            return self.read_arrived(buffer).await;
+        }
         // Taken only when it has passed: the reader may give up before and come again.
         let delay = self.delay + self.network.shared().pace;
         self.network.clock.wait(delay).await;
@@ -242,12 +370,7 @@ impl Read for SimConnection {
             return Err(ErrorKind::ConnectionReset);
         }
         if self.answer.is_empty() {
-            return match self.ending {
-                // Nothing more will come: as a socket, it waits for ever.
-                Ending::KeepAlive => std::future::pending().await,
-                Ending::Close => Ok(0),
-                Ending::Reset => Err(ErrorKind::ConnectionReset),
-            };
+            return self.end().await;
         }
         let len = buffer.len().min(self.answer.len()).min(packet_len);
         for (place, byte) in buffer.iter_mut().zip(self.answer.drain(..len)) {
@@ -255,5 +378,57 @@ impl Read for SimConnection {
         }
         self.network.shared().traffic.received_bytes += len as u64;
         Ok(len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::{Effect, Fault, Filling, Settings};
+    use crate::time::Run;
+
+    #[test]
+    fn a_window_fills_while_nobody_reads() {
+        let clock = VirtualClock::new();
+        let mut server = Server::new(Settings::default());
+        let (len, filling) = (3000, Filling::Line);
+        server.inject(Fault::new(Effect::LongHead { len, filling }));
+        let network = SimNetwork::new(Arc::new(Mutex::new(server)), clock.clone());
+        network.set_latency(Duration::ZERO);
+        network.set_packet_len(100);
+        network.set_pace(Duration::from_millis(10));
+        network.set_window(1000);
+        let url = Url::parse("http://mender.test:8080").unwrap();
+        let run = clock.run(Duration::MAX, async {
+            let mut connection = network.connect(url.endpoint(Peer::Server)).await.unwrap();
+            connection
+                .write(b"GET / HTTP/1.1\r\nHost: mender.test:8080\r\n\r\n")
+                .await
+                .unwrap();
+            clock.wait(Duration::from_secs(1)).await;
+            // Nothing was sent before it was flushed.
+            connection.flush().await.unwrap();
+            let sent = clock.elapsed();
+            let mut reads = Vec::new();
+            for pause in [0, 45, 10_000, 0, 0, 0, 0] {
+                clock.wait(Duration::from_millis(pause)).await;
+                let len = connection.read(&mut [0; 700]).await.unwrap();
+                reads.push((len, (clock.elapsed() - sent).as_millis()));
+            }
+            reads
+        });
+        let expected = [
+            // The first packet is waited for; then four arrive; then as many as the window has room for.
+            (100, 10),
+            (400, 55),
+            (700, 10_055),
+            (300, 10_055),
+            // The sender had stopped.
+            (100, 10_065),
+            (100, 10_075),
+            (100, 10_085),
+        ];
+        assert_eq!(run, Run::Done(expected.to_vec()));
+        assert_eq!((network.traffic().writes, network.traffic().flushes), (1, 1));
     }
 }

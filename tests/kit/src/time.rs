@@ -128,6 +128,10 @@ impl VirtualClock {
             if reached() {
                 return Run::Done(None);
             }
+            // It may have asked somebody for something.
+            if woken.0.load(Ordering::Relaxed) {
+                continue;
+            }
             let due = {
                 let mut shared = self.shared();
                 let Some(next) = shared.timers.iter().map(|timer| timer.due).min() else {
@@ -234,6 +238,24 @@ mod tests {
         );
         assert_eq!(run, Run::<Option<()>>::Done(None));
         assert_eq!(clock.elapsed(), Duration::from_secs(30));
+    }
+
+    #[test]
+    fn who_is_woken_by_the_look_at_what_is_reached_goes_on_at_once() {
+        let clock = VirtualClock::new();
+        let line = crate::device::ResetLine::new();
+        let run = clock.run_until(
+            Duration::MAX,
+            async {
+                embassy_futures::select::select(clock.wait(Duration::from_secs(9)), line.pulled()).await;
+                clock.elapsed()
+            },
+            || {
+                line.pull();
+                false
+            },
+        );
+        assert_eq!(run, Run::Done(Some(Duration::ZERO)));
     }
 
     #[test]

@@ -105,5 +105,33 @@ fn a_deployment_without_reboot_needs_two_connections() {
         }
         println!("{mode:?}: {server} connections to the server, {host} to the artifact's host, requests {requests:?}");
         assert_eq!((server, host), (1, 1), "{mode:?}");
+        // Few packets: each request is written in pieces of the client's window, and sent as one.
+        let requests: usize = requests.values().sum();
+        let (writes, sent) = (after.writes - before.writes, after.sent_bytes - before.sent_bytes);
+        println!("{requests} requests of {sent} bytes in {writes} writes");
+        assert_eq!(after.flushes - before.flushes, requests, "{mode:?}");
+        assert!(
+            writes as u64 <= sent / 256 + requests as u64,
+            "{mode:?}: {writes} writes of {sent} bytes"
+        );
+        assert!(requests <= 11, "{mode:?}: {requests} requests");
     }
+}
+
+#[test]
+fn a_long_request_is_sent_as_one() {
+    let mut bench = Bench::accepted(Mode::Enterprise);
+    let before = bench.network.traffic();
+    // The login, which has the key and the signature, and a poll with a token.
+    let poll = |site: &Site| !site.requests(crate::support::NEXT_V2).is_empty();
+    assert_eq!(bench.run(HOUR, poll), Ended::Reached);
+    let after = bench.network.traffic();
+    let sent = after.sent_bytes - before.sent_bytes;
+    println!(
+        "login and poll: {sent} bytes in {} writes",
+        after.writes - before.writes
+    );
+    assert!(sent > 1500);
+    assert_eq!(after.flushes - before.flushes, 2);
+    assert!((after.writes - before.writes) as u64 <= sent / 256 + 2);
 }

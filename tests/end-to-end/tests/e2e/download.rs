@@ -95,6 +95,25 @@ fn any_framing_will_do() {
     }
 }
 
+#[test]
+fn a_body_without_a_length_that_ends_early_is_resumed() {
+    for packet_len in [13, 256, 1460] {
+        for len in [0, 1, 600, 2000, 4000, app().len() - 1] {
+            let what = format!("{len} bytes in packets of {packet_len}");
+            let (mut bench, deployment) = deployed();
+            bench.network.set_packet_len(packet_len);
+            bench.inject(Fault::new(Effect::NoContentLength).on_downloads().times(2));
+            let ending = Ending::Close;
+            bench.inject(Fault::new(Effect::CutBody { len, ending }).on_downloads());
+            bench.run_to_end();
+            assert_installed(&bench, &deployment, &what);
+            let ranges: Vec<_> = bench.downloads().into_iter().map(|request| request.range).collect();
+            let rest = (len > 0).then(|| format!("bytes={len}-"));
+            assert_eq!(ranges, [None, rest], "{what}");
+        }
+    }
+}
+
 /// A host that says no length and resets the connection behind the last byte: all has arrived, but that is known only
 /// after the next request.
 #[test]

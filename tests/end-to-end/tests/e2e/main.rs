@@ -3,6 +3,9 @@
 //! | module | rules of |
 //! |---|---|
 //! | `auth`, `polling`, `reports`, `download`, `inventory`, `network` | the behaviour of clients and the device API, one topic each |
+//! | `http`, `redirects`, `sizes` | HTTP on bad days; redirects; links and tokens of the longest kind |
+//! | `handle` | every pause: who has a turn in it, and what ends it |
+//! | `overlap` | network and flash at the same time |
 //! | `flows` | the state machine: mender-mcu's flows, and power cuts within the module |
 //! | `update`, `power_cuts` | whole updates of a board with MCUboot and the bundled module |
 //! | `budget` | what a deployment costs: records in flash, connections |
@@ -16,9 +19,14 @@ mod auth;
 mod budget;
 mod download;
 mod flows;
+mod handle;
+mod http;
 mod inventory;
 mod network;
+mod overlap;
 mod polling;
 mod power_cuts;
+mod redirects;
 mod reports;
+mod sizes;
 mod update;

@@ -51,6 +51,14 @@ impl Server {
         }
     }
 
+    /// The device whose valid token a request carries, whatever becomes of the request.
+    pub(super) fn token_of(&self, request: &Request, now: Time) -> Option<DeviceId> {
+        match self.signer.check(bearer_text(request).ok()?, now) {
+            Ok(Bearer::Device { device, .. }) => Some(device),
+            Ok(Bearer::User) | Err(TokenError::Malformed | TokenError::Invalid) => None,
+        }
+    }
+
     /// `POST /api/devices/v1/authentication/auth_requests`.
     pub(super) fn post_auth_request(&mut self, request: &Request, now: Time) -> Result<Response, ApiError> {
         check_json_body(request)?;
@@ -69,7 +77,9 @@ impl Server {
         match self.devices.acceptance_of(&device, &auth_set) {
             Some(Acceptance::Accepted) => {
                 let expires = now + self.settings.token_lifetime;
-                let token = self.signer.device_token(&device, &auth_set, now, expires);
+                let token = self
+                    .signer
+                    .device_token(&device, &auth_set, now, expires, self.settings.token_len);
                 Ok(Response::bytes(200, "application/jwt", token))
             }
             // Pending and rejected look alike to a device.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::http::{Cut, Ending, Endpoint, Framing, Request, Response};
+use super::http::{Cut, Ending, Endpoint, Filling, Framing, Request, Response};
 
 /// What goes wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,28 @@ pub enum Effect {
         /// Value of `Retry-After`.
         retry_after_secs: u32,
     },
+    /// The request is not handled; this is answered.
+    Answer(Response),
+    /// The request is not handled; it is to be made elsewhere: under the same path and query, with this in front.
+    Redirect {
+        /// Status of the answer.
+        status: u16,
+        /// Scheme and host; may be a part of that, or empty.
+        to: &'static str,
+    },
+    /// The request is handled, but the answer has this status.
+    StatusOfAnswer(u16),
+    /// The answer has this header line too.
+    Header(&'static str, &'static str),
+    /// The answer's head is filled up to this many bytes, in front of the lines that matter.
+    LongHead {
+        /// Length of the head.
+        len: usize,
+        /// What it is filled with.
+        filling: Filling,
+    },
+    /// Bytes follow the complete answer.
+    Behind(Vec<u8>),
     /// The request is handled, but the answer loses its body. The status stays.
     NoBody,
     /// The request is handled, and the body of the answer is replaced.
@@ -49,6 +71,35 @@ pub enum Effect {
     },
 }
 
+impl Effect {
+    /// The response that takes the place of the server's own.
+    pub(super) fn instead(&self, request: &Request) -> Option<Response> {
+        match self {
+            Effect::Answer(response) => Some(response.clone()),
+            Effect::Redirect { status, to } => {
+                Some(Response::empty(*status).header("Location", format!("{to}{}", request.target)))
+            }
+            Effect::Status(_)
+            | Effect::BareStatus(_)
+            | Effect::TooManyRequests { .. }
+            | Effect::StatusOfAnswer(_)
+            | Effect::Header(..)
+            | Effect::LongHead { .. }
+            | Effect::Behind(_)
+            | Effect::NoBody
+            | Effect::Body(_)
+            | Effect::Delay(_)
+            | Effect::LoseRequest
+            | Effect::LoseAnswer
+            | Effect::CutBody { .. }
+            | Effect::Chunked { .. }
+            | Effect::NoContentLength
+            | Effect::IgnoreRange
+            | Effect::FlipBit { .. } => None,
+        }
+    }
+}
+
 /// A fault, the requests it is for, and how often it strikes.
 ///
 /// ```
@@ -64,6 +115,7 @@ pub struct Fault {
     path: String,
     method: Option<String>,
     endpoint: Option<Endpoint>,
+    host: Option<String>,
     skip: u32,
     /// How often it still strikes; `None` without end.
     left: Option<u32>,
@@ -77,6 +129,7 @@ impl Fault {
             path: String::new(),
             method: None,
             endpoint: None,
+            host: None,
             skip: 0,
             left: Some(1),
         }
@@ -110,6 +163,13 @@ impl Fault {
         self
     }
 
+    /// Only for requests whose `Host` header is this.
+    #[must_use]
+    pub fn on_host(mut self, host: &str) -> Self {
+        self.host = Some(host.to_owned());
+        self
+    }
+
     /// Strikes this often instead of once.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
@@ -134,6 +194,10 @@ impl Fault {
     fn matches(&self, request: &Request) -> bool {
         self.endpoint.is_none_or(|endpoint| endpoint == request.endpoint)
             && self.method.as_ref().is_none_or(|method| *method == request.method)
+            && self
+                .host
+                .as_deref()
+                .is_none_or(|host| request.header_value("Host") == Some(host))
             && request.path().starts_with(&self.path)
     }
 }
@@ -180,6 +244,10 @@ pub(super) fn spoil(response: &mut Response, effect: &Effect) {
                 .retain(|(name, _)| !name.eq_ignore_ascii_case("Content-Type"));
         }
         Effect::Body(body) => response.body.clone_from(body),
+        Effect::StatusOfAnswer(status) => response.status = *status,
+        Effect::Header(name, value) => response.headers.push(((*name).to_owned(), (*value).to_owned())),
+        Effect::LongHead { len, filling } => response.filling = Some((*len, *filling)),
+        Effect::Behind(bytes) => response.behind.clone_from(bytes),
         Effect::Delay(delay) => response.delay += *delay,
         Effect::LoseAnswer => response.cut = Some(Cut::BeforeHead),
         Effect::CutBody { len, ending } => {
@@ -199,6 +267,8 @@ pub(super) fn spoil(response: &mut Response, effect: &Effect) {
         Effect::Status(_)
         | Effect::BareStatus(_)
         | Effect::TooManyRequests { .. }
+        | Effect::Answer(_)
+        | Effect::Redirect { .. }
         | Effect::LoseRequest
         | Effect::IgnoreRange => {}
     }

@@ -171,6 +171,43 @@ pub enum Cut {
     },
 }
 
+/// Header lines that mean nothing to a client, in front of all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Filling {
+    /// As many short lines as there is room for.
+    Lines,
+    /// One long line.
+    Line,
+    /// Cookies of a kilobyte each.
+    Cookies,
+}
+
+impl Filling {
+    /// Header lines of `len` bytes in all; none if that is less than a line needs.
+    fn lines(self, mut len: usize) -> String {
+        const SHORTEST: usize = 32;
+        let (name, line_len) = match self {
+            Filling::Lines => ("X-Filling: ", SHORTEST),
+            Filling::Line => ("X-Filling: ", usize::MAX),
+            Filling::Cookies => ("Set-Cookie: c=", 1024),
+        };
+        let mut lines = String::new();
+        while len >= SHORTEST {
+            // What would be left is too little for a line of its own.
+            let this = if len.saturating_sub(line_len) < SHORTEST {
+                len
+            } else {
+                line_len
+            };
+            lines.push_str(name);
+            lines.extend(std::iter::repeat_n('v', this - name.len() - 2));
+            lines.push_str("\r\n");
+            len -= this;
+        }
+        lines
+    }
+}
+
 /// How a connection ends after the last byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ending {
@@ -200,6 +237,10 @@ pub struct Response {
     pub cut: Option<Cut>,
     /// How long the driver waits before the first byte.
     pub delay: Duration,
+    /// The head is filled up to this many bytes.
+    pub filling: Option<(usize, Filling)>,
+    /// Bytes that follow the complete response although nobody has asked for them.
+    pub behind: Vec<u8>,
 }
 
 /// A response as bytes of HTTP/1.1.
@@ -221,6 +262,8 @@ impl Response {
             framing: Framing::ContentLength,
             cut: None,
             delay: Duration::ZERO,
+            filling: None,
+            behind: Vec::new(),
         }
     }
 
@@ -271,7 +314,8 @@ impl Response {
                 ending: Ending::Reset,
             };
         }
-        let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
+        let start = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
+        let mut head = String::new();
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -288,7 +332,10 @@ impl Response {
         }
         head.push_str("\r\n");
 
-        let mut bytes = head.into_bytes();
+        let filling = self.filling.map_or(String::new(), |(len, filling)| {
+            filling.lines(len.saturating_sub(start.len() + head.len()))
+        });
+        let mut bytes = [start, filling, head].concat().into_bytes();
         let sent = match self.cut {
             Some(Cut::AfterBody { len, .. }) => self.body.get(..len).unwrap_or(&self.body),
             Some(Cut::BeforeHead) | None => &self.body,
@@ -308,8 +355,9 @@ impl Response {
                 }
             }
         }
-        if let Some(Cut::AfterBody { ending: cut_ending, .. }) = self.cut {
-            ending = cut_ending;
+        match self.cut {
+            Some(Cut::AfterBody { ending: cut_ending, .. }) => ending = cut_ending,
+            Some(Cut::BeforeHead) | None => bytes.extend_from_slice(&self.behind),
         }
         Encoded { bytes, ending }
     }
@@ -467,7 +515,11 @@ fn reason(status: u16) -> &'static str {
         202 => "Accepted",
         204 => "No Content",
         206 => "Partial Content",
+        301 => "Moved Permanently",
+        302 => "Found",
         304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",

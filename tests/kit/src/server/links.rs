@@ -136,16 +136,16 @@ impl Server {
             return refusal(403, "SignatureDoesNotMatch", "The link is signed for another method");
         }
         // The host is a part of what the link's signature covers, port included.
-        let authority = self
-            .settings
-            .storage_url
-            .split_once("://")
-            .map_or("", |(_, authority)| authority);
-        if !request
-            .header_value("Host")
-            .is_some_and(|host| host.eq_ignore_ascii_case(authority))
-        {
-            self.violation(request, now, format!("the Host header is not `{authority}`"));
+        let is_host = |url: &String| {
+            let authority = url.split_once("://").map_or("", |(_, authority)| authority);
+            request
+                .header_value("Host")
+                .is_some_and(|host| host.eq_ignore_ascii_case(authority))
+        };
+        let url = &self.settings.storage_url;
+        if !is_host(url) && !self.settings.more_storage_urls.iter().any(is_host) {
+            let what = format!("the Host header is not that of `{url}`");
+            self.violation(request, now, what);
             return refusal(403, "SignatureDoesNotMatch", "The link is signed for another host");
         }
         let Some(link) = self.links.issued.get(&request.target) else {

@@ -74,7 +74,7 @@ pub use self::attributes::{Attribute, Inventory};
 pub use self::deployments::{Deployment, DeviceDeployment, Kind, LogMessage, PollData, Progress};
 pub use self::devices::{Acceptance, Device};
 pub use self::fault::{Effect, Fault};
-pub use self::http::{Cut, Encoded, Ending, Endpoint, Framing, Parsed, Request, Response, WireError};
+pub use self::http::{Cut, Encoded, Ending, Endpoint, Filling, Framing, Parsed, Request, Response, WireError};
 pub(crate) use self::ids::hex;
 pub(crate) use self::json::to_go_string as go_json;
 
@@ -141,6 +141,7 @@ impl Server {
         let mut record = RequestRecord {
             time: now,
             endpoint: request.endpoint,
+            host: request.header_value("Host").map(str::to_owned),
             method: request.method.clone(),
             target: request.target.clone(),
             device: None,
@@ -176,6 +177,9 @@ impl Server {
             Some(id) if !id.is_empty() => id.to_owned(),
             Some(_) | None => self.random.uuid(),
         };
+        if let Some(response) = effects.iter().find_map(|effect| effect.instead(request)) {
+            return (self.token_of(request, now), response);
+        }
         let (device, answer) = match effects.iter().find_map(refusal) {
             Some(error) => (None, Err(error)),
             None => match request.endpoint {
@@ -236,7 +240,13 @@ fn refusal(effect: &Effect) -> Option<ApiError> {
         Effect::TooManyRequests { retry_after_secs } => {
             Some(ApiError::new(429, "too many requests").header("Retry-After", retry_after_secs.to_string()))
         }
-        Effect::NoBody
+        Effect::Answer(_)
+        | Effect::Redirect { .. }
+        | Effect::StatusOfAnswer(_)
+        | Effect::Header(..)
+        | Effect::LongHead { .. }
+        | Effect::Behind(_)
+        | Effect::NoBody
         | Effect::Body(_)
         | Effect::Delay(_)
         | Effect::LoseRequest

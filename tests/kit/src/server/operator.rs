@@ -66,8 +66,8 @@ impl Server {
         &mut self.settings
     }
 
-    /// Which of the server's addresses a host and port are, by the settings' `api_url` and `storage_url`; `None` when
-    /// there is nobody at home. For in-process connectors, which are asked to connect to somewhere.
+    /// Which of the server's addresses a host and port are, by the settings' URLs; `None` when there is nobody
+    /// at home. For in-process connectors, which are asked to connect to somewhere.
     pub fn endpoint_at(&self, host: &str, port: u16) -> Option<Endpoint> {
         let is = |url: &str| {
             let (scheme, authority) = url.split_once("://").unwrap_or(("http", url));
@@ -78,9 +78,10 @@ impl Server {
             };
             known.eq_ignore_ascii_case(host) && known_port == Some(port)
         };
-        if is(&self.settings.api_url) {
+        let is_one = |url: &str, more: &[String]| is(url) || more.iter().any(|url| is(url));
+        if is_one(&self.settings.api_url, &self.settings.more_api_urls) {
             Some(Endpoint::Api)
-        } else if is(&self.settings.storage_url) {
+        } else if is_one(&self.settings.storage_url, &self.settings.more_storage_urls) {
             Some(Endpoint::Storage)
         } else {
             None

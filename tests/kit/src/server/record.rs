@@ -11,6 +11,8 @@ pub struct RequestRecord {
     pub time: Time,
     /// Where it was sent to.
     pub endpoint: Endpoint,
+    /// The `Host` header.
+    pub host: Option<String>,
     /// `GET`, `POST`, ...
     pub method: String,
     /// Path and query as sent.

@@ -23,8 +23,14 @@ pub struct Settings {
     pub api_url: String,
     /// Where the artifact store is reached. Another host or port than `api_url`, as in reality.
     pub storage_url: String,
+    /// More addresses under which the API is reached, for redirects.
+    pub more_api_urls: Vec<String>,
+    /// More addresses under which the artifact store is reached. A link may be asked for at each of them.
+    pub more_storage_urls: Vec<String>,
     /// How long a device's token is valid. Seven days in reality.
     pub token_lifetime: Duration,
+    /// Least length of a device's token, in bytes. 0 gives the length of a real one, 0.8 to 0.9 KiB.
+    pub token_len: usize,
     /// How long a link to an artifact is valid. 24 hours in reality.
     pub link_lifetime: Duration,
     /// Length of the part of a link that only makes it long, in bytes. The links of real object stores have 500 to 2000
@@ -55,6 +61,9 @@ impl Default for Settings {
             auto_accept: false,
             api_url: "http://mender.test:8080".to_owned(),
             storage_url: "http://storage.mender.test:9000".to_owned(),
+            more_api_urls: Vec::new(),
+            more_storage_urls: Vec::new(),
+            token_len: 0,
             token_lifetime: Duration::from_secs(7 * 24 * 3600),
             link_lifetime: Duration::from_secs(24 * 3600),
             link_token_len: 700,

@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 use super::ids::{AuthSetId, DeviceId, Random};
 use super::time::Time;
 
+/// Length of a token's signature, in Base64.
+const SIGNATURE_LEN: usize = 342;
+
 /// Makes and checks tokens, and signs links.
 #[derive(Clone, Debug)]
 pub(crate) struct Signer {
@@ -45,8 +48,16 @@ impl Signer {
         hmac::sign(&self.key, text.as_bytes()).as_ref().to_vec()
     }
 
-    pub(crate) fn device_token(&self, device: &DeviceId, auth_set: &AuthSetId, now: Time, expires: Time) -> String {
-        self.token(&json!({
+    /// A token of at least `len` bytes.
+    pub(crate) fn device_token(
+        &self,
+        device: &DeviceId,
+        auth_set: &AuthSetId,
+        now: Time,
+        expires: Time,
+        len: usize,
+    ) -> String {
+        let claims = json!({
             "jti": auth_set.as_str(),
             "sub": device.as_str(),
             "iss": "Mender",
@@ -62,7 +73,8 @@ impl Signer {
                 {"name": "troubleshoot", "enabled": true},
                 {"name": "monitor", "enabled": true},
             ],
-        }))
+        });
+        self.token(&claims, len)
     }
 
     pub(crate) fn user_token(&self, id: &str, user: &str, now: Time, expires: Option<Time>) -> String {
@@ -78,19 +90,26 @@ impl Signer {
         if let Some(expires) = expires {
             claims["exp"] = json!(expires.unix_secs());
         }
-        self.token(&claims)
+        self.token(&claims, 0)
     }
 
-    fn token(&self, claims: &Value) -> String {
+    fn token(&self, claims: &Value, len: usize) -> String {
         let head = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","kid":0,"typ":"JWT"}"#);
         let signed = format!("{head}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
-        format!("{signed}.{}", self.signature(&signed))
+        let signature = self.signature(&signed, len.saturating_sub(signed.len() + 1));
+        format!("{signed}.{signature}")
     }
 
-    /// As long as a signature of a 2048-bit RSA key, so that tokens have the real length.
-    fn signature(&self, text: &str) -> String {
-        let bytes: Vec<u8> = (0..8).flat_map(|part| self.code(&format!("{part}:{text}"))).collect();
-        URL_SAFE_NO_PAD.encode(bytes)
+    /// As long as a signature of a 2048-bit RSA key, so that tokens have the real length; longer if it is to have `len` bytes.
+    fn signature(&self, text: &str, len: usize) -> String {
+        let len = len.max(SIGNATURE_LEN);
+        let parts = len * 3 / 4 / 32 + 1;
+        let bytes: Vec<u8> = (0..parts)
+            .flat_map(|part| self.code(&format!("{part}:{text}")))
+            .collect();
+        let mut signature = URL_SAFE_NO_PAD.encode(bytes);
+        signature.truncate(len);
+        signature
     }
 
     pub(crate) fn check(&self, token: &str, now: Time) -> Result<Bearer, TokenError> {
@@ -100,7 +119,7 @@ impl Signer {
         };
         let decoded = URL_SAFE_NO_PAD.decode(claims).map_err(|_| TokenError::Malformed)?;
         let claims_value: Value = serde_json::from_slice(&decoded).map_err(|_| TokenError::Malformed)?;
-        if self.signature(&format!("{head}.{claims}")) != *signature {
+        if self.signature(&format!("{head}.{claims}"), signature.len()) != *signature {
             return Err(TokenError::Invalid);
         }
         if claims_value["exp"]

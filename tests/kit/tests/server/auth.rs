@@ -57,6 +57,25 @@ fn a_rejected_device_cannot_tell_that_from_pending() {
 }
 
 #[test]
+fn tokens_have_the_length_that_is_asked_for() {
+    for len in [1000, 1024, 2048, 2049, 4096] {
+        let mut bench = Bench::with(Settings {
+            auto_accept: true,
+            token_len: len,
+            ..Settings::default()
+        });
+        let device = bench.login("aa");
+        assert_eq!(device.token.len(), len);
+        assert_eq!(bench.poll(&device, "release-1").status, 204);
+        // Somewhere in what only makes it long.
+        let mut other = device.token.clone();
+        other.replace_range(950..951, if &other[950..951] == "A" { "B" } else { "A" });
+        let path = format!("{DEPLOYMENTS}/next?artifact_name=a&device_type=b");
+        assert_eq!(bench.send(Request::new("GET", path).bearer(&other)).status, 401);
+    }
+}
+
+#[test]
 fn the_token_is_a_jwt_of_the_real_size_and_claims() {
     let mut bench = Bench::new();
     let device = bench.login("aa");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mender_testkit::server::{Cut, Effect, Ending, Endpoint, Fault, Framing, Settings, Status};
+use mender_testkit::server::{Cut, Effect, Ending, Endpoint, Fault, Framing, Request, Response, Settings, Status};
 
 use crate::bench::*;
 
@@ -103,6 +103,34 @@ fn bodies_are_dropped_replaced_and_damaged() {
     let bad = bench.send(bench.download(&link)).body;
     let differing: Vec<_> = (0..good.len()).filter(|at| good[*at] != bad[*at]).collect();
     assert_eq!(differing, [700]);
+}
+
+#[test]
+fn another_answer_takes_the_place_of_the_servers() {
+    let (mut bench, device, _) = Bench::with_deployment();
+    let to = "http://other.test";
+    bench.server.inject(Fault::new(Effect::Redirect { status: 307, to }));
+    let response = bench.poll(&device, "release-1");
+    assert_eq!(response.status, 307);
+    let location = response.header_value("Location").unwrap();
+    assert!(location.starts_with("http://other.test/api/devices/v1/"), "{location}");
+    // Who asked is known all the same.
+    assert!(bench.server.requests().last().unwrap().device.is_some());
+    bench
+        .server
+        .inject(Fault::new(Effect::Answer(Response::empty(418))).on_host("other.test"));
+    assert_eq!(bench.poll(&device, "release-1").status, 200);
+    let request = Request::new("GET", "/").header("Host", "other.test");
+    assert_eq!(bench.send(request).status, 418);
+    bench.server.inject(Fault::new(Effect::StatusOfAnswer(299)));
+    bench
+        .server
+        .inject(Fault::new(Effect::Header("Content-Encoding", "br")));
+    let response = bench.poll(&device, "release-1");
+    assert_eq!(
+        (response.status, response.header_value("Content-Encoding")),
+        (299, Some("br"))
+    );
 }
 
 #[test]

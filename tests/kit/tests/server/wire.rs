@@ -1,6 +1,6 @@
 //! Requests out of bytes and responses into bytes, as in-process connectors use them.
 
-use mender_testkit::server::{Ending, Endpoint, Framing, Request, Response, Server, Settings, WireError};
+use mender_testkit::server::{Ending, Endpoint, Filling, Framing, Request, Response, Server, Settings, WireError};
 
 fn parse(bytes: &[u8]) -> Result<Option<mender_testkit::server::Parsed>, WireError> {
     Request::parse(bytes, Endpoint::Api)
@@ -97,6 +97,26 @@ fn responses_are_framed_in_three_ways() {
             Ending::KeepAlive
         )
     );
+}
+
+#[test]
+fn heads_are_filled_to_the_byte_and_bytes_follow_the_end() {
+    for filling in [Filling::Lines, Filling::Line, Filling::Cookies] {
+        for len in [200, 1100, 8192, 8193] {
+            let mut response = Response::bytes(200, "text/plain", "hello");
+            response.filling = Some((len, filling));
+            response.behind = b"more".to_vec();
+            let text = String::from_utf8(response.encode(true).bytes).unwrap();
+            assert_eq!(text.find("\r\n\r\n"), Some(len - 4), "{filling:?}");
+            assert!(text.ends_with("\r\n\r\nhellomore"), "{filling:?}");
+            let lines = text.split("\r\n").count();
+            assert_eq!(
+                lines > 100,
+                filling == Filling::Lines && len > 8000,
+                "{filling:?}: {lines}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub struct Bench {
     pub written: Arc<Mutex<Vec<Written>>>,
     /// Which of the writes fail.
     pub failing: Failing,
+    /// The next run is the client's alone: the device goes on without a restart.
+    pub goes_on: bool,
 }
 
 /// A small file with content of its own.
@@ -59,6 +61,7 @@ impl Bench {
             flash: SimFlash::new(2),
             written: Arc::default(),
             failing: Failing::None,
+            goes_on: false,
         }
     }
 
@@ -107,7 +110,9 @@ impl Bench {
     pub fn run(&mut self, limit: Duration, reached: impl Fn(&Site) -> bool) -> Ended {
         let end = self.clock.elapsed() + limit;
         loop {
-            self.script().boot();
+            if !std::mem::take(&mut self.goes_on) {
+                self.script().boot();
+            }
             let storage = Counting {
                 storage: FlashStorage::new(
                     self.flash.partition(0..2 * SECTOR as u32),

@@ -22,7 +22,7 @@ use mender_testkit::time::{Run, VirtualClock};
 
 pub use bench::{Bench, app, firmware, small_file};
 pub use board::{Board, SLOT1, artifact};
-pub use script::Crash;
+pub use script::{Crash, Flash};
 pub use storage::{Failing, Written};
 
 pub const MAC: &str = "02:00:5e:10:00:01";
@@ -71,6 +71,19 @@ pub struct Site {
     pub reset: ResetLine,
     /// Boots so far.
     pub boots: u32,
+    /// The client's memory.
+    pub sizes: Sizes,
+}
+
+/// How long the buffers of the client are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sizes {
+    /// `Resources`
+    Usual,
+    /// `Resources<2048, 4096>`
+    Long,
+    /// `Resources<4096, 4096>`
+    Longer,
 }
 
 impl Site {
@@ -97,6 +110,7 @@ impl Site {
             handle: Arc::default(),
             reset,
             boots: 0,
+            sizes: Sizes::Usual,
         }
     }
 
@@ -245,10 +259,25 @@ impl Site {
         power: impl Fn() -> bool,
         reached: impl Fn(&Site) -> bool,
     ) -> Option<Ended> {
+        match self.sizes {
+            Sizes::Usual => self.boot_with(Resources::<1024, 2048>::new(), storage, modules, end, power, reached),
+            Sizes::Long => self.boot_with(Resources::<2048, 4096>::new(), storage, modules, end, power, reached),
+            Sizes::Longer => self.boot_with(Resources::<4096, 4096>::new(), storage, modules, end, power, reached),
+        }
+    }
+
+    fn boot_with<S: Storage, M: ModuleSet, const TOKEN: usize, const LINK: usize>(
+        &mut self,
+        mut resources: Resources<TOKEN, LINK>,
+        storage: S,
+        modules: M,
+        end: Duration,
+        power: impl Fn() -> bool,
+        reached: impl Fn(&Site) -> bool,
+    ) -> Option<Ended> {
         self.boots += 1;
         assert!(self.boots < 200, "the device restarts for ever");
         self.network.set_radio(false);
-        let mut resources: Box<Resources> = Box::new(Resources::new());
         let mut client = Client::new(
             self.config,
             self.device.clone(),

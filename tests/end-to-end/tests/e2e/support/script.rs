@@ -32,10 +32,36 @@ pub struct Script {
     pub files: Vec<(String, Vec<u8>)>,
     /// How long the module takes for a piece of a file.
     pub slow: Option<(mender_testkit::time::VirtualClock, std::time::Duration)>,
+    /// The flash that the module writes files to.
+    pub flash: Option<Flash>,
     /// The new software runs.
     pub runs_new: bool,
     confirmed: bool,
     request: Option<Request>,
+}
+
+/// A flash that takes its time.
+#[derive(Clone, Debug)]
+pub struct Flash {
+    pub clock: mender_testkit::time::VirtualClock,
+    /// For each byte.
+    pub write: std::time::Duration,
+    /// For each sector of 4 KiB, before its first byte.
+    pub erase: std::time::Duration,
+    /// Bytes written so far.
+    pub written: usize,
+}
+
+impl Flash {
+    const SECTOR: usize = 4096;
+
+    /// How long these bytes take.
+    pub fn time(&mut self, len: usize) -> std::time::Duration {
+        let sectors = |len: usize| len.div_ceil(Self::SECTOR) as u32;
+        let erased = sectors(self.written);
+        self.written += len;
+        self.write * len as u32 + self.erase * (sectors(self.written) - erased)
+    }
 }
 
 /// What the bootloader is asked to do.
@@ -156,6 +182,13 @@ impl<const REBOOT: bool, const ROLLBACK: bool> UpdateModule for Scripted<REBOOT,
                 let slow = self.script().slow.clone();
                 if let Some((clock, pause)) = slow {
                     clock.wait(pause).await;
+                }
+                let work = self.script().flash.as_mut().map(|flash| {
+                    let time = flash.time(chunk.len());
+                    (flash.clock.clone(), time)
+                });
+                if let Some((clock, time)) = work {
+                    clock.wait(time).await;
                 }
             }
             let name = file.name().to_owned();
