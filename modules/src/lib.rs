@@ -18,6 +18,8 @@
 #[cfg(all(any(feature = "file", feature = "directory"), not(target_os = "none")))]
 extern crate std;
 
+#[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
+mod cause;
 #[cfg(all(feature = "directory", not(target_os = "none")))]
 pub mod directory;
 #[cfg(all(any(feature = "file", feature = "directory"), not(target_os = "none")))]
@@ -35,6 +37,8 @@ pub mod mcuboot;
 #[cfg(feature = "noop")]
 pub mod noop;
 mod restart;
+#[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
+mod writer;
 
 #[cfg(all(any(feature = "file", feature = "directory"), not(target_os = "none")))]
 pub use disk::{DiskError, PathFault};

@@ -158,45 +158,50 @@
 //!
 //! The signature is the bootloader's business: a module that checked it would need its key.
 
+mod change;
+mod decide;
 mod error;
 mod flash;
 mod image;
 mod inspect;
 mod layout;
 mod mode;
-mod note;
 mod receive;
-mod request;
-mod state;
+mod recover;
 mod trailer;
+mod version;
 
+pub(crate) use error::CAUSES;
 pub use error::{Error, ImageFault, OldRuns};
-pub use image::{Image, Version};
+pub use image::Image;
 pub use inspect::{Content, Inspection, NextBoot, SlotState, SwapInfo};
 pub use layout::{Layout, LayoutError};
 pub use mode::{DirectXip, Mode, Overwrite, SwapMove, SwapOffset, SwapScratch};
-pub use request::Request;
+pub use recover::Request;
 pub use trailer::{Flag, Magic};
+pub use version::Version;
 
 use core::fmt;
+use core::marker::PhantomData;
 
-use embedded_storage_async::nor_flash::{ErrorType, NorFlash};
+use embedded_storage_async::nor_flash::NorFlash;
 use mender::update_module;
 use mender::update_module::Payload;
 
 use crate::Restart;
-use image::Hash;
-use layout::MAX_ALIGN;
+use decide::{Fingerprint, Op};
+use error::Failed;
+use flash::Slots;
 use mode::sealed::Kind;
-use state::{NewRuns, Running};
-use trailer::{Cell, RAN, TEST};
+use receive::Options;
+use trailer::MAX_ALIGN;
 
 /// The update module for MCUboot images: see the [module documentation](self).
 ///
 /// `P` and `S` are the flash of the primary and the secondary slot, each with offset 0 at the start of its slot; partitions
 /// of one chip, or two chips. `BUFFER` is the number of bytes read at once when an image is verified, a multiple
-/// of 8; it is part of this struct. `M` is the bootloader's mode, which comes with the [`Layout`]. All else is below
-/// 200 bytes, and no future holds more than one SHA-256 state.
+/// of 32, and at least 64; it is part of this struct. `M` is the bootloader's mode, which comes with the [`Layout`]. All else is below
+/// 80 bytes beside the handles, and no future holds more than one SHA-256 state.
 ///
 /// # Power loss and cancellation
 ///
@@ -218,33 +223,19 @@ use trailer::{Cell, RAN, TEST};
     )
 )]
 pub struct ZephyrImage<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize = 256, M: Mode = SwapMove> {
-    layout: Layout<M>,
-    primary: P,
-    secondary: S,
+    slots: Slots<P, S, BUFFER, M>,
     restart: R,
     options: Options,
     /// What this run of the firmware has received; unknown after a restart.
-    received: Option<Hash>,
-    buffer: [u8; BUFFER],
+    received: Option<Fingerprint>,
 }
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Options {
-    refuse_downgrades: bool,
-    refuse_same_image: bool,
-    compare_builds: bool,
-    address: Option<u32>,
-}
-
-/// What a method of [`ZephyrImage`] fails with.
-type Failed<P, S> = Error<<P as ErrorType>::Error, <S as ErrorType>::Error>;
 
 impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> fmt::Debug
     for ZephyrImage<P, S, R, BUFFER, M>
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ZephyrImage")
-            .field("layout", &self.layout)
+            .field("geometry", &self.slots.geometry)
             .field("options", &self.options)
             .finish_non_exhaustive()
     }
@@ -258,7 +249,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// A module for slots of this layout.
     ///
     /// Does not compile with flash whose read or write unit is not 1, 2, 4, 8, 16 or 32 bytes, or with a `BUFFER` that is
-    /// not a multiple of 8.
+    /// not a multiple of 32 or below 64.
     ///
     /// # Errors
     ///
@@ -273,7 +264,10 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
                 is_unit(P::READ_SIZE) && is_unit(S::READ_SIZE),
                 "the flash must have a read unit of 1, 2, 4, 8, 16 or 32 bytes"
             );
-            assert!(BUFFER > 0 && BUFFER.is_multiple_of(8), "BUFFER must be a multiple of 8");
+            assert!(
+                BUFFER >= 64 && BUFFER.is_multiple_of(32),
+                "BUFFER must be a multiple of 32, and at least 64"
+            );
         }
         let layout = layout.try_checked()?;
         if primary.capacity() < layout.primary_len as usize || secondary.capacity() < layout.secondary_len as usize {
@@ -290,13 +284,16 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
             return Err(LayoutError::WriteSize);
         }
         Ok(ZephyrImage {
-            layout,
-            primary,
-            secondary,
+            slots: Slots {
+                geometry: layout.geometry(),
+                primary,
+                secondary,
+                buffer: [0; BUFFER],
+                mode: PhantomData,
+            },
             restart,
             options: Options::default(),
             received: None,
-            buffer: [0; BUFFER],
         })
     }
 
@@ -342,7 +339,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// Gives the flash of the primary and the secondary slot back.
     #[must_use]
     pub fn release(self) -> (P, S) {
-        (self.primary, self.secondary)
+        (self.slots.primary, self.slots.secondary)
     }
 
     /// Download: writes the payload's only file to slot 1, verifies it by reading it back, and marks it as received.
@@ -356,29 +353,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// 1 then is inert.
     pub async fn write_slot(&mut self, payload: &mut Payload<'_>) -> Result<(), Failed<P, S>> {
         self.received = None;
-        let Some(mut file) = payload.next_file().await? else {
-            return Err(Error::NoFile);
-        };
-        self.refuse_while_under_test().await?;
-        let len = self.write_file(&mut file).await?;
-        if payload.next_file().await?.is_some() {
-            return Err(Error::SecondFile);
-        }
-        let image = self
-            .verify_secondary(self.layout.image_offset(), len)
-            .await?
-            .map_err(Error::Image)?;
-        self.write_note(&image, len).await?;
-        if M::KIND != Kind::Xip {
-            let mark = self.layout.secondary_cells_offset() + Cell::SwapInfo.offset(self.layout.max_align);
-            flash::write_cell(&mut self.secondary, mark, TEST)
-                .await
-                .map_err(Error::SecondaryFlash)?;
-            if self.secondary_cells().await?.swap_info() != TEST {
-                return Err(Error::NotKept { slot: 1 });
-            }
-        }
-        self.received = Some(image.hash);
+        self.received = Some(self.slots.receive(payload, &self.options).await?);
         Ok(())
     }
 
@@ -389,33 +364,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// [`Error::RunningUnconfirmed`], [`Error::NotReceived`], [`Error::Damaged`], [`Error::NotKept`] or the flash's. Unless it is one of
     /// the last two nothing was requested; [`discard`](ZephyrImage::discard) withdraws in any case.
     pub async fn request_swap(&mut self) -> Result<(), Failed<P, S>> {
-        self.refuse_while_under_test().await?;
-        let cells = self.secondary_cells().await?;
-        let requested = match cells.magic() {
-            Magic::Good => true,
-            Magic::Unset => false,
-            Magic::Bad => return Err(Error::NotReceived),
-        };
-        let marked = match M::KIND {
-            Kind::Move | Kind::Offset | Kind::Scratch | Kind::Overwrite => cells.swap_info() == TEST,
-            // There is no place for a mark: only the run of the firmware that received the image knows.
-            Kind::Xip => self.received.is_some() && cells.swap_info() == trailer::ERASED,
-        };
-        // Any other cell that is not erased would make another request of it.
-        if !marked || !cells.flags_are_blank() {
-            return Err(Error::NotReceived);
-        }
-        let image = self
-            .verify_secondary(self.layout.image_offset(), self.layout.max_image_len())
-            .await?
-            .map_err(Error::Damaged)?;
-        if self.received.is_some_and(|received| received != image.hash) {
-            return Err(Error::Damaged(ImageFault::WrongHash));
-        }
-        if requested {
-            return Ok(());
-        }
-        self.write_secondary_magic().await
+        self.slots.perform(Op::Install, self.received).await
     }
 
     /// Reboot and rollback_reboot: restarts the device.
@@ -435,13 +384,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     ///
     /// [`Error::OldRuns`], [`Error::AlreadyConfirmed`], [`Error::Unconfirmable`], [`Error::CannotGoBack`] or the flash's.
     pub async fn check_swapped(&mut self) -> Result<(), Failed<P, S>> {
-        match self.running().await? {
-            Running::New(NewRuns::UnderTest) if M::REVERTS => self.require_way_back().await.map(drop),
-            Running::New(NewRuns::UnderTest) => Ok(()),
-            Running::New(NewRuns::Confirmed) => Err(Error::AlreadyConfirmed),
-            Running::New(NewRuns::Unconfirmable) => Err(Error::Unconfirmable),
-            Running::Old(why) => Err(Error::OldRuns(why)),
-        }
+        self.slots.perform(Op::CheckSwapped, self.received).await
     }
 
     /// Commit: confirms the running image, so that the bootloader keeps it. The old one stays in slot 1, unless it was
@@ -451,15 +394,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     ///
     /// [`Error::OldRuns`], [`Error::Unconfirmable`], [`Error::NotKept`] or the flash's.
     pub async fn confirm(&mut self) -> Result<(), Failed<P, S>> {
-        match self.running().await? {
-            Running::New(NewRuns::UnderTest) => {
-                self.mark_that_it_ran().await?;
-                self.confirm_running().await
-            }
-            Running::New(NewRuns::Confirmed) => Ok(()),
-            Running::New(NewRuns::Unconfirmable) => Err(Error::Unconfirmable),
-            Running::Old(why) => Err(Error::OldRuns(why)),
-        }
+        self.slots.perform(Op::Confirm, self.received).await
     }
 
     /// Rollback: sees to it that the next boot runs the old image.
@@ -471,18 +406,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     ///
     /// [`Error::CannotGoBack`], [`Error::NoWayBack`], [`Error::NotKept`] or the flash's.
     pub async fn request_revert(&mut self) -> Result<(), Failed<P, S>> {
-        match self.running().await? {
-            Running::New(NewRuns::UnderTest) if M::REVERTS => self.require_way_back().await.map(drop),
-            Running::New(NewRuns::UnderTest | NewRuns::Confirmed | NewRuns::Unconfirmable) => {
-                self.request_way_back().await
-            }
-            Running::Old(OldRuns::Pending) => self.withdraw().await,
-            Running::Old(OldRuns::Unsettled) => self.confirm_running().await,
-            // Without a magic there is no request; the mark stays, so that the states to come know what runs.
-            Running::Old(
-                OldRuns::NotRequested | OldRuns::Refused | OldRuns::Erased | OldRuns::Reverted | OldRuns::NotSwapped,
-            ) => Ok(()),
-        }
+        self.slots.perform(Op::Revert, self.received).await
     }
 
     /// Rollback_verify_reboot: succeeds if the old image runs and no request waits.
@@ -495,19 +419,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// [`Error::NewRuns`], [`Error::OldRuns`] with [`OldRuns::Pending`], [`Error::CannotGoBack`], [`Error::NotKept`] or the
     /// flash's.
     pub async fn check_reverted(&mut self) -> Result<(), Failed<P, S>> {
-        match self.running().await? {
-            Running::New(NewRuns::Confirmed | NewRuns::Unconfirmable) if M::REVERTS => {
-                self.request_way_back().await?;
-                Err(Error::NewRuns)
-            }
-            Running::New(NewRuns::UnderTest | NewRuns::Confirmed | NewRuns::Unconfirmable) => Err(Error::NewRuns),
-            Running::Old(why @ OldRuns::Pending) => Err(Error::OldRuns(why)),
-            // Without this the next boot would bring the new image back.
-            Running::Old(OldRuns::Unsettled) => self.confirm_running().await,
-            Running::Old(
-                OldRuns::NotRequested | OldRuns::Refused | OldRuns::Erased | OldRuns::Reverted | OldRuns::NotSwapped,
-            ) => Ok(()),
-        }
+        self.slots.perform(Op::CheckReverted, self.received).await
     }
 
     /// Failure and cleanup: withdraws what was received but never swapped, requested or not. Leaves everything else as
@@ -518,19 +430,38 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// The flash's.
     pub async fn discard(&mut self) -> Result<(), Failed<P, S>> {
         self.received = None;
-        let never_ran = match M::KIND {
-            Kind::Move | Kind::Offset | Kind::Scratch => self.secondary_cells().await?.swap_info() == TEST,
-            // Nothing in slot 1 is of use any more, not even what a torn erase left of a request. The mark of an image that came
-            // to run was written to an erased sector.
-            Kind::Overwrite => {
-                let cells = self.secondary_cells().await?;
-                !cells.is_blank() && cells.swap_info() != RAN
-            }
-            Kind::Xip => matches!(
-                self.running().await?,
-                Running::Old(OldRuns::Pending | OldRuns::NotRequested)
-            ),
-        };
-        if never_ran { self.withdraw().await } else { Ok(()) }
+        self.slots.perform(Op::Discard, None).await
+    }
+
+    /// Requests an image that is in slot 1, however it got there. For recovery tools; a deployment uses
+    /// [`request_swap`](ZephyrImage::request_swap).
+    ///
+    /// Verifies the image, erases what the trailer holds, and the first sector in swap using offset if there is another
+    /// image's header, then writes the request.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RunningUnconfirmed`], [`Error::Damaged`], [`Error::ErasesToZero`], [`Error::NotKept`] or the flash's.
+    pub async fn request(&mut self, request: Request) -> Result<(), Failed<P, S>> {
+        self.slots.request(request).await
+    }
+
+    /// Sets image_ok of the running image if its trailer allows it, as MCUboot's `boot_set_confirmed()`: without a magic there
+    /// is nothing to confirm (in direct-xip nothing that would start again). [`confirm`](ZephyrImage::confirm) makes sure first that the right image runs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unconfirmable`], [`Error::NotKept`] or the flash's.
+    pub async fn confirm_running(&mut self) -> Result<(), Failed<P, S>> {
+        self.slots.confirm_running().await
+    }
+
+    /// Reads both slots, images included. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The flash's.
+    pub async fn inspect(&mut self) -> Result<Inspection, Failed<P, S>> {
+        self.slots.inspect(self.options.compare_builds).await
     }
 }

@@ -1,105 +1,219 @@
-//! The download: one file into slot 1.
+//! The download: one file into slot 1. Depends on the flash and all below it.
 
 use embedded_storage_async::nor_flash::NorFlash;
-use mender::update_module::File;
+use mender::update_module::Payload;
 
-use super::flash::{Target, WriteError, Writer};
-use super::image::{HEADER_LEN, Header};
+use super::change::Change;
+use super::decide::{Fingerprint, Step, confirm, fingerprint, may_go_back};
+use super::error::{Error, Failed, ImageFault};
+use super::flash::Slots;
+use super::image::{HEADER_LEN, Header, Image};
+use super::layout::{Geometry, Slot};
 use super::mode::Mode;
-use super::{Error, Failed, ImageFault, Restart, ZephyrImage, flash};
+use super::mode::sealed::Kind;
+use super::trailer::{ERASED, Magic, TEST};
+use super::version::Version;
+use crate::writer::{Block, MAX_UNIT, WriteError, Writer};
 
-impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrImage<P, S, R, BUFFER, M> {
-    /// Writes one file to slot 1 and gives its length. Nothing is erased before its header has been checked.
-    pub(super) async fn write_file(&mut self, file: &mut File<'_, '_>) -> Result<u32, Failed<P, S>> {
-        let room = self.layout.max_image_len();
+/// What a download refuses.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Options {
+    pub(super) refuse_downgrades: bool,
+    pub(super) refuse_same_image: bool,
+    pub(super) compare_builds: bool,
+    pub(super) address: Option<u32>,
+}
+
+const _: () = assert!(HEADER_LEN == MAX_UNIT, "a header is a whole number of write units");
+
+impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER, M> {
+    /// Writes the payload's only file to slot 1, verifies it, and marks it as received.
+    pub(super) async fn receive(
+        &mut self,
+        payload: &mut Payload<'_>,
+        options: &Options,
+    ) -> Result<Fingerprint, Failed<P, S>> {
+        let Geometry {
+            sector_len,
+            room,
+            image_offset: start,
+            ..
+        } = self.geometry;
+        let Some(mut file) = payload.next_file().await? else {
+            return Err(Error::NoFile);
+        };
+        self.refuse_while_under_test().await?;
         let file_len = match u32::try_from(file.len()) {
             Ok(len) if len <= room => len,
             Ok(_) | Err(_) => return Err(Error::Image(ImageFault::TooLarge { len: file.len(), room })),
         };
 
-        // Chunks may be of any length, so the header may come in pieces.
-        let mut header = [0; HEADER_LEN];
-        let mut have = 0;
-        let mut data = loop {
-            let Some(chunk) = file.next_chunk().await? else {
-                return Err(Error::Image(ImageFault::NotAnImage));
-            };
-            let (now, later) = chunk.split_at(chunk.len().min(HEADER_LEN - have));
-            for (to, from) in header.iter_mut().skip(have).zip(now) {
-                *to = *from;
-            }
-            have += now.len();
-            if have == HEADER_LEN {
-                break later;
-            }
-        };
-        let parts = Header::check(&header, room).map_err(Error::Image)?;
-        parts.check_address(self.options.address).map_err(Error::Image)?;
-        if parts.least_len() > file_len {
-            return Err(Error::Image(ImageFault::Truncated));
-        }
-        self.refuse_version(parts.version).await?;
-
+        // Chunks may be of any length, so the header may come in pieces. Nothing is erased before it has been checked.
+        let mut header = Block::new(HEADER_LEN);
+        let mut writer = None;
         // As long as the file is what slot 0 holds nothing needs to be written: slot 0 is the copy.
-        let mut equal_len = HEADER_LEN as u32;
-        if self.options.refuse_same_image && self.matches_primary(0, &header).await? {
-            while self.matches_primary(equal_len, data).await? {
-                equal_len = equal_len.saturating_add(data.len() as u32);
-                match file.next_chunk().await? {
-                    Some(chunk) => data = chunk,
-                    None => {
-                        return Err(match self.verify_primary(file_len).await? {
-                            Ok(_) => Error::SameImage,
-                            Err(fault) => Error::Image(fault),
-                        });
+        let mut equal = options.refuse_same_image;
+        let mut equal_len = 0;
+        while let Some(chunk) = file.next_chunk().await? {
+            let mut data = chunk;
+            let writer = match &mut writer {
+                Some(writer) => writer,
+                None => {
+                    if !header.is_full() {
+                        data = header.fill(data);
+                        if !header.is_full() {
+                            continue;
+                        }
+                        let parts = Header::check(header.bytes(), room).map_err(Error::Image)?;
+                        parts.check_address(options.address).map_err(Error::Image)?;
+                        if parts.least_len() > file_len {
+                            return Err(Error::Image(ImageFault::Truncated));
+                        }
+                        self.refuse_version(parts.version, options).await?;
+                        if equal {
+                            equal = self.matches(Slot::Primary, 0, header.bytes()).await?;
+                            equal_len = HEADER_LEN as u32;
+                        }
                     }
+                    if equal {
+                        equal = self.matches(Slot::Primary, equal_len, data).await?;
+                        if equal {
+                            equal_len = equal_len.saturating_add(data.len() as u32);
+                            continue;
+                        }
+                    }
+                    self.prepare(file_len).await?;
+                    // The last unit may stick out by its filling.
+                    let end = start.saturating_add(room.next_multiple_of(S::WRITE_SIZE as u32));
+                    let last = self.geometry.last_sector(Slot::Secondary);
+                    let new = writer.insert(Writer::new(start, end, sector_len, last, header));
+                    let mut offset = HEADER_LEN as u32;
+                    while offset < equal_len {
+                        self.read(Slot::Primary, offset, equal_len - offset).await?;
+                        // As `read` cuts it: whole blocks.
+                        let len = (equal_len - offset).min(BUFFER as u32);
+                        let piece = self.buffer.get(..len as usize).unwrap_or_default();
+                        new.push(&mut self.secondary, piece).await.map_err(|error| failed(error, room))?;
+                        offset = offset.saturating_add(len);
+                    }
+                    new
                 }
-            }
+            };
+            writer.push(&mut self.secondary, data).await.map_err(|error| failed(error, room))?;
         }
+        match &mut writer {
+            Some(writer) => writer.finish(&mut self.secondary).await.map_err(|error| failed(error, room))?,
+            None if header.is_full() => {
+                return Err(match self.examine(Slot::Primary, 0, file_len, true).await? {
+                    Ok(_) => Error::SameImage,
+                    Err(fault) => Error::Image(fault),
+                });
+            }
+            None => return Err(Error::Image(ImageFault::NotAnImage)),
+        }
+        if payload.next_file().await?.is_some() {
+            return Err(Error::SecondFile);
+        }
+        let image = self
+            .examine(Slot::Secondary, start, file_len, true)
+            .await?
+            .map_err(Error::Image)?;
+        self.note(&image, file_len).await?;
+        if M::KIND != Kind::Xip {
+            self.change(Change::write(Slot::Secondary, [TEST, ERASED, ERASED])).await?;
+        }
+        Ok(fingerprint(&image.hash))
+    }
 
+    /// Refuses to overwrite the only image that the bootloader can go back to.
+    pub(super) async fn refuse_while_under_test(&mut self) -> Result<(), Failed<P, S>> {
+        let cells = self.cells(Slot::Primary).await?;
+        if cells.magic == Magic::Good && cells.zeroed {
+            // What the flags say is unknown, then.
+            Err(Error::ErasesToZero { slot: 0 })
+        } else if may_go_back(M::KIND, &cells) {
+            Err(Error::RunningUnconfirmed)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Refuses versions as the mode and the module's options demand.
+    async fn refuse_version(&mut self, offered: Version, options: &Options) -> Result<(), Failed<P, S>> {
+        if M::KIND != Kind::Xip && !options.refuse_downgrades {
+            return Ok(());
+        }
+        let primary_len = self.geometry.primary_len;
+        let header = self.read(Slot::Primary, 0, HEADER_LEN as u32).await?;
+        // Without a header that can be read there is nothing to compare with.
+        let Ok(Header { version: running, .. }) = Header::check(header, primary_len) else {
+            return Ok(());
+        };
+        let builds = options.compare_builds;
+        if M::KIND == Kind::Xip && offered.compared(builds) <= running.compared(builds) {
+            return Err(Error::NotNewer { running, offered });
+        }
+        if options.refuse_downgrades && offered < running {
+            return Err(Error::Downgrade { running, offered });
+        }
+        Ok(())
+    }
+
+    /// Erases all of slot 1 that is not erased as the image comes.
+    async fn prepare(&mut self, file_len: u32) -> Result<(), Failed<P, S>> {
         self.confirm_before_overwriting().await?;
         // First of all a request that may still be there: it must not meet another image.
-        let last = self.layout.secondary_last_sector();
-        self.secondary
-            .erase(last, self.layout.secondary_len)
-            .await
-            .map_err(Error::SecondaryFlash)?;
-        let start = self.layout.image_offset();
+        self.change(Change::erase(Slot::Secondary)).await?;
+        let start = self.geometry.image_offset;
         if start > 0 {
             // A header there would be taken for an image in the wrong place.
-            self.secondary.erase(0, start).await.map_err(Error::SecondaryFlash)?;
+            self.erase(Slot::Secondary, 0, start).await?;
         }
-        self.erase_note(file_len).await?;
-        let target = Target {
-            start,
-            room,
-            sector_len: self.layout.sector_len,
-            erased_sector: last,
+        // The note of an earlier update, unless the image will be written over it.
+        match self.geometry.note_beside(file_len) {
+            Some(note) => {
+                let end = note.saturating_add(self.geometry.sector_len);
+                self.erase(Slot::Secondary, note, end).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Overwrite-only: after the update an unconfirmed image in slot 0 is the new one, so the old one must not be.
+    pub(super) async fn confirm_before_overwriting(&mut self) -> Result<(), Failed<P, S>> {
+        if M::KIND != Kind::Overwrite {
+            return Ok(());
+        }
+        match confirm(M::KIND, &self.cells(Slot::Primary).await?) {
+            Step::Change(change, _) => self.change(change).await.map(drop),
+            // One that cannot be confirmed does not look like one that was just installed either.
+            Step::Done | Step::Refuse(_) => Ok(()),
+        }
+    }
+
+    /// Notes the hash of the image that was received in a file of this length. There is no note if the file or the old image
+    /// reaches into its sector, or if both images are the same.
+    async fn note(&mut self, new: &Image, file_len: u32) -> Result<(), Failed<P, S>> {
+        let Some(offset) = self.geometry.note_beside(file_len) else {
+            return Ok(());
         };
-        let mut writer = Writer::new(&mut self.secondary, target);
-        writer.push(&header).await.map_err(write_failed)?;
-        let mut offset = HEADER_LEN as u32;
-        while offset < equal_len {
-            let len = BUFFER.min((equal_len - offset) as usize);
-            let Some(piece) = self.buffer.get_mut(..len) else { break };
-            flash::read(&mut self.primary, offset, piece)
-                .await
-                .map_err(Error::PrimaryFlash)?;
-            writer.push(piece).await.map_err(write_failed)?;
-            offset = offset.saturating_add(len as u32);
+        let room = self.geometry.primary_len;
+        match self.examine(Slot::Primary, 0, room, false).await? {
+            Ok(old) if old.hash != new.hash && self.geometry.note_beside(old.len).is_some() => {
+                self.write_note(offset, &new.hash).await
+            }
+            Ok(_) | Err(_) => Ok(()),
         }
-        writer.push(data).await.map_err(write_failed)?;
-        while let Some(chunk) = file.next_chunk().await? {
-            writer.push(chunk).await.map_err(write_failed)?;
-        }
-        writer.flush().await.map_err(write_failed)?;
-        Ok(file_len)
     }
 }
 
-fn write_failed<P, S>(error: WriteError<S>) -> Error<P, S> {
+fn failed<P, S>(error: WriteError<S>, room: u32) -> Error<P, S> {
     match error {
         WriteError::Flash(error) => Error::SecondaryFlash(error),
-        WriteError::TooLarge(fault) => Error::Image(fault),
+        // More came than was announced.
+        WriteError::TooLong => Error::Image(ImageFault::TooLarge {
+            len: u64::from(room) + 1,
+            room,
+        }),
     }
 }

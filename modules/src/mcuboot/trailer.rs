@@ -1,14 +1,13 @@
-//! The cells of a trailer that an application reads and writes.
+//! The cells of a trailer that an application reads and writes. Depends on nothing.
 //!
 //! From the end of a slot: magic (16 bytes, rounded up to `BOOT_MAX_ALIGN`), image_ok, copy_done, swap_info
 //! (`BOOT_MAX_ALIGN` bytes each, the value in the first byte). MCUboot's `docs/design.md`, "Image trailer".
 
-use super::layout::MAX_ALIGN;
-
+/// The largest `BOOT_MAX_ALIGN`, and so the largest write unit.
+pub(super) const MAX_ALIGN: usize = 32;
 const MAGIC_LEN: usize = 16;
-/// The longest magic with its padding.
-const MAX_MAGIC_AREA: usize = MAX_ALIGN;
-const MAX_CELLS_LEN: usize = 3 * MAX_ALIGN + MAX_MAGIC_AREA;
+/// Cells of one byte: swap_info, copy_done, image_ok.
+pub(super) const CELLS: usize = 3;
 
 pub(super) const ERASED: u8 = 0xff;
 /// The value of a flag that is set.
@@ -24,75 +23,61 @@ pub(super) const PERMANENT: u8 = 0x03;
 /// `swap_info` of a revert.
 pub(super) const REVERT: u8 = 0x04;
 
-/// A cell that holds one byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cell {
-    SwapInfo,
-    CopyDone,
-    ImageOk,
-}
-
-impl Cell {
-    /// Offset from the first cell.
-    pub(super) const fn offset(self, max_align: u32) -> u32 {
-        match self {
-            Cell::SwapInfo => 0,
-            Cell::CopyDone => max_align,
-            Cell::ImageOk => 2 * max_align,
-        }
-    }
+/// Offset of the magic, with its padding before it, from the first cell; before it stand the cells of one byte.
+pub(super) const fn magic_offset(max_align: u32) -> u32 {
+    max_align.saturating_mul(CELLS as u32)
 }
 
 const fn magic_area_len(max_align: u32) -> u32 {
-    (MAGIC_LEN as u32).next_multiple_of(max_align)
+    match (MAGIC_LEN as u32).checked_next_multiple_of(max_align) {
+        Some(len) => len,
+        None => u32::MAX,
+    }
 }
 
 /// Length of what the application uses of a trailer: swap_info, copy_done, image_ok, magic.
 pub(super) const fn cells_len(max_align: u32) -> u32 {
-    3 * max_align + magic_area_len(max_align)
+    magic_offset(max_align).saturating_add(magic_area_len(max_align))
 }
 
-/// Offset of the magic, with the padding before it, from the first cell.
-pub(super) const fn magic_offset(max_align: u32) -> u32 {
-    3 * max_align
+/// Depends on `BOOT_MAX_ALIGN`, as in MCUboot's bootutil, `boot_img_magic`.
+fn magic(max_align: u32) -> [u8; MAGIC_LEN] {
+    if max_align == 8 {
+        return [
+            0x77, 0xc2, 0x95, 0xf3, 0x60, 0xd2, 0xef, 0x7f, 0x35, 0x52, 0x50, 0x0f, 0x2c, 0xb6, 0x79, 0x80,
+        ];
+    }
+    // At most 32.
+    [
+        max_align as u8,
+        0x00,
+        0x2d,
+        0xe1,
+        0x5d,
+        0x29,
+        0x41,
+        0x0b,
+        0x8d,
+        0x77,
+        0x67,
+        0x9c,
+        0x11,
+        0x0f,
+        0x1f,
+        0x8a,
+    ]
 }
 
-/// The magic as it is written: padding first.
-pub(super) struct MagicArea {
-    bytes: [u8; MAX_MAGIC_AREA],
-    max_align: u32,
-}
-
-impl MagicArea {
-    pub(super) fn new(max_align: u32) -> MagicArea {
-        let [low, high, ..] = max_align.to_le_bytes();
-        // Another value than 8 is part of its magic: MCUboot's bootutil, `boot_img_magic`.
-        let magic: [u8; MAGIC_LEN] = if max_align == 8 {
-            [
-                0x77, 0xc2, 0x95, 0xf3, 0x60, 0xd2, 0xef, 0x7f, 0x35, 0x52, 0x50, 0x0f, 0x2c, 0xb6, 0x79, 0x80,
-            ]
-        } else {
-            [
-                low, high, 0x2d, 0xe1, 0x5d, 0x29, 0x41, 0x0b, 0x8d, 0x77, 0x67, 0x9c, 0x11, 0x0f, 0x1f, 0x8a,
-            ]
-        };
-        let mut bytes = [ERASED; MAX_MAGIC_AREA];
-        let padding = (magic_area_len(max_align) as usize).saturating_sub(MAGIC_LEN);
-        for (to, from) in bytes.iter_mut().skip(padding).zip(magic) {
-            *to = from;
-        }
-        MagicArea { bytes, max_align }
+/// Puts the magic, with its padding before it, at the start of `out`, and gives its length.
+pub(super) fn put_magic(max_align: u32, out: &mut [u8]) -> u32 {
+    let len = magic_area_len(max_align);
+    let padding = (len as usize).saturating_sub(MAGIC_LEN);
+    let (before, rest) = out.split_at_mut(padding.min(out.len()));
+    before.fill(ERASED);
+    for (to, from) in rest.iter_mut().zip(magic(max_align)) {
+        *to = from;
     }
-
-    pub(super) fn bytes(&self) -> &[u8] {
-        let len = magic_area_len(self.max_align) as usize;
-        self.bytes.get(..len).unwrap_or(&self.bytes)
-    }
-
-    fn magic(&self) -> &[u8] {
-        let bytes = self.bytes();
-        bytes.get(bytes.len().saturating_sub(MAGIC_LEN)..).unwrap_or(bytes)
-    }
+    len
 }
 
 /// The magic of a trailer.
@@ -117,84 +102,121 @@ pub enum Flag {
     Bad,
 }
 
-/// A trailer's cells as they are in flash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cells {
-    bytes: [u8; MAX_CELLS_LEN],
-    max_align: u32,
-}
-
-impl Cells {
-    pub(super) fn new(max_align: u32) -> Cells {
-        Cells {
-            bytes: [0; _],
-            max_align,
-        }
-    }
-
-    /// Where they are read to.
-    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
-        let len = MAX_CELLS_LEN.min(cells_len(self.max_align) as usize);
-        let (bytes, _) = self.bytes.split_at_mut(len);
-        bytes
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.bytes
-            .get(..cells_len(self.max_align) as usize)
-            .unwrap_or(&self.bytes)
-    }
-
-    /// First byte of a cell.
-    pub(super) fn value(&self, cell: Cell) -> u8 {
-        let offset = cell.offset(self.max_align) as usize;
-        self.bytes.get(offset).copied().unwrap_or(ERASED)
-    }
-
-    fn flag(&self, cell: Cell) -> Flag {
-        match self.value(cell) {
+impl Flag {
+    const fn of(byte: u8) -> Flag {
+        match byte {
             SET => Flag::Set,
             ERASED => Flag::Unset,
             _ => Flag::Bad,
         }
     }
+}
 
-    pub(super) fn magic(&self) -> Magic {
-        let bytes = self.bytes();
-        let stored = bytes.get(bytes.len().saturating_sub(MAGIC_LEN)..).unwrap_or(&[]);
-        if stored == MagicArea::new(self.max_align).magic() {
-            Magic::Good
-        } else if blank(stored) {
-            Magic::Unset
-        } else {
-            Magic::Bad
-        }
-    }
-
-    pub(super) fn image_ok(&self) -> Flag {
-        self.flag(Cell::ImageOk)
-    }
-
-    pub(super) fn copy_done(&self) -> Flag {
-        self.flag(Cell::CopyDone)
-    }
-
-    /// The first byte of swap_info: type in the low nibble, image number in the high one.
-    pub(super) fn swap_info(&self) -> u8 {
-        self.value(Cell::SwapInfo)
-    }
-
-    pub(super) fn is_blank(&self) -> bool {
-        blank(self.bytes())
-    }
-
+/// What a trailer's cells say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cells {
+    pub(super) magic: Magic,
+    pub(super) copy_done: Flag,
+    pub(super) image_ok: Flag,
+    /// The first byte of swap_info, copy_done, image_ok. The first: type in the low nibble, image number in the high one.
+    pub(super) values: [u8; CELLS],
+    /// All of them are erased as a whole.
+    pub(super) blank: bool,
     /// copy_done and image_ok are erased as a whole.
-    pub(super) fn flags_are_blank(&self) -> bool {
-        let (start, end) = (self.max_align as usize, magic_offset(self.max_align) as usize);
-        self.bytes.get(start..end).is_some_and(blank)
+    pub(super) flags_blank: bool,
+    /// The bytes between the values are 0x00. Nobody writes them so: this is what they are on flash that erases to 0x00.
+    pub(super) zeroed: bool,
+}
+
+impl Cells {
+    pub(super) const fn swap_info(&self) -> u8 {
+        let [swap_info, _, _] = self.values;
+        swap_info
+    }
+
+    /// Slot 0: an image that the next boot of a swapping bootloader reverts.
+    pub(super) fn under_test(&self) -> bool {
+        (self.magic, self.copy_done, self.image_ok) == (Magic::Good, Flag::Set, Flag::Unset)
     }
 }
 
-fn blank(bytes: &[u8]) -> bool {
-    bytes.iter().all(|byte| *byte == ERASED)
+/// Reads cells piece by piece.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CellReader {
+    max_align: u32,
+    /// So many bytes were read.
+    at: u32,
+    values: [u8; CELLS],
+    good: bool,
+    /// The bits that are set in all bytes: of the flags' cells, of the rest before the magic, of the magic.
+    flags: u8,
+    others: u8,
+    magic: u8,
+    /// The bits that are set in any byte between the values.
+    filling: u8,
+}
+
+impl CellReader {
+    pub(super) const fn new(max_align: u32) -> CellReader {
+        CellReader {
+            max_align,
+            at: 0,
+            values: [ERASED; CELLS],
+            good: true,
+            flags: ERASED,
+            others: ERASED,
+            magic: ERASED,
+            filling: 0,
+        }
+    }
+
+    /// Where the next bytes are, from the first cell, and how many there are to the end.
+    pub(super) const fn wants(&self) -> (u32, u32) {
+        (self.at, cells_len(self.max_align).saturating_sub(self.at))
+    }
+
+    pub(super) fn take(&mut self, bytes: &[u8]) {
+        let magic = magic(self.max_align);
+        let magic_start = cells_len(self.max_align).saturating_sub(MAGIC_LEN as u32);
+        for byte in bytes {
+            let at = self.at;
+            self.at = at.saturating_add(1);
+            if let Some(in_magic) = at.checked_sub(magic_start) {
+                self.good &= magic.get(in_magic as usize) == Some(byte);
+                self.magic &= byte;
+                continue;
+            }
+            let cell = at.checked_div(self.max_align).unwrap_or_default() as usize;
+            match self.values.get_mut(cell) {
+                Some(value) if at.is_multiple_of(self.max_align) => *value = *byte,
+                Some(_) | None => self.filling |= byte,
+            }
+            if cell == 1 || cell == 2 {
+                self.flags &= byte;
+            } else {
+                self.others &= byte;
+            }
+        }
+    }
+
+    /// What was read, once there is nothing more to read.
+    pub(super) fn cells(&self) -> Cells {
+        let magic = if self.good {
+            Magic::Good
+        } else if self.magic == ERASED {
+            Magic::Unset
+        } else {
+            Magic::Bad
+        };
+        let [_, copy_done, image_ok] = self.values;
+        Cells {
+            magic,
+            copy_done: Flag::of(copy_done),
+            image_ok: Flag::of(image_ok),
+            values: self.values,
+            blank: self.flags & self.others & self.magic == ERASED,
+            flags_blank: self.flags == ERASED,
+            zeroed: self.filling == 0,
+        }
+    }
 }

@@ -1,0 +1,410 @@
+//! What runs, and what to do about it: every decision after a download, as a function of facts. Pure; depends on errors, images,
+//! layout, modes, trailer and changes. The rules and their reasons are in the documentation of the parent module, "Which image
+//! runs?".
+//!
+//! [`decide`] is called with the facts that are known. It gives the next step, or names the fact that it needs. So a fact that
+//! costs much, such as a hash, is found out only where it decides.
+
+use super::change::{Change, Request, Values, request};
+use super::error::{ImageFault, OldRuns};
+use super::image::{HASH_LEN, Hash, Image};
+use super::layout::{Geometry, Slot};
+use super::mode::sealed::Kind;
+use super::trailer::{Cells, ERASED, Flag, Magic, PERMANENT, RAN, REVERT, SET, TEST};
+
+/// What is asked for: one for each state after the download.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Op {
+    Install,
+    CheckSwapped,
+    Confirm,
+    Revert,
+    CheckReverted,
+    Discard,
+}
+
+/// An image, or what is wrong with it.
+pub(super) type Checked = Result<Image, ImageFault>;
+
+/// As much of a hash as tells images of one device apart.
+pub(super) type Fingerprint = [u8; 8];
+
+/// The first bytes of a hash.
+pub(super) fn fingerprint(hash: &Hash) -> Fingerprint {
+    hash.first_chunk().copied().unwrap_or_default()
+}
+
+/// What is known. Everything but the first three is found out when it is needed.
+pub(super) struct Facts {
+    pub(super) primary: Cells,
+    pub(super) secondary: Cells,
+    /// What this run of the firmware has received.
+    pub(super) received: Option<Fingerprint>,
+    /// The image in slot 1 that matters: the new one before a swap, the old one after it.
+    pub(super) image: Option<Checked>,
+    /// The image in slot 0. If it was not hashed, it is what it states; the image runs, so that is true.
+    pub(super) own: Option<Checked>,
+    /// Whether slot 0 holds the image of the note, if there is a note.
+    pub(super) note: Option<Option<bool>>,
+    /// Overwrite-only: slot 1 still holds what the bootloader leaves of the image that it has copied to slot 0.
+    pub(super) agree: Option<bool>,
+}
+
+/// A fact that is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    Image,
+    /// Hashed or not.
+    Own(bool),
+    Note,
+    Agree,
+}
+
+/// Why nothing is to be done, but to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    RunningUnconfirmed,
+    NotReceived,
+    Damaged(ImageFault),
+    OldRuns(OldRuns),
+    AlreadyConfirmed,
+    Unconfirmable,
+    CannotGoBack(ImageFault),
+    NoWayBack,
+    NewRuns,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Done,
+    Refuse(Refusal),
+    Change(Change, Then),
+}
+
+/// What follows a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    Done,
+    /// The next decision.
+    Again,
+    /// [`Refusal::NewRuns`].
+    NewRuns,
+}
+
+/// The image that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Running {
+    Old(OldRuns),
+    New(NewRuns),
+}
+
+/// How firmly the new image runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NewRuns {
+    /// It waits for its confirmation. The next boot reverts it, if the mode can.
+    UnderTest,
+    /// It stays.
+    Confirmed,
+    /// It cannot be confirmed: a cell of its trailer was torn by a power cut.
+    Unconfirmable,
+}
+
+impl From<Refusal> for Step {
+    fn from(refusal: Refusal) -> Step {
+        Step::Refuse(refusal)
+    }
+}
+
+/// The next step of an operation.
+pub(super) fn decide(kind: Kind, op: Op, facts: &Facts, geometry: &Geometry) -> Result<Step, Need> {
+    let reverts = kind != Kind::Overwrite;
+    let runs = match op {
+        Op::Install => return install(kind, facts),
+        Op::Discard => return discard(kind, facts),
+        Op::CheckSwapped | Op::Confirm | Op::Revert | Op::CheckReverted => running(kind, facts)?,
+    };
+    Ok(match (op, runs) {
+        (Op::Confirm, Running::New(NewRuns::UnderTest)) => match mark_that_it_ran(kind, facts, geometry)? {
+            Some(change) => Step::Change(change, Then::Again),
+            None => confirm(kind, &facts.primary),
+        },
+        (Op::CheckSwapped | Op::Revert, Running::New(NewRuns::UnderTest)) if reverts => match way_back(kind, facts)? {
+            Ok(_) => Step::Done,
+            Err(fault) => Refusal::CannotGoBack(fault).into(),
+        },
+        (Op::CheckSwapped, Running::New(NewRuns::UnderTest)) | (Op::Confirm, Running::New(NewRuns::Confirmed)) => {
+            Step::Done
+        }
+        (Op::CheckSwapped, Running::New(NewRuns::Confirmed)) => Refusal::AlreadyConfirmed.into(),
+        (Op::CheckSwapped | Op::Confirm, Running::New(NewRuns::Unconfirmable)) => Refusal::Unconfirmable.into(),
+        (Op::CheckSwapped | Op::Confirm, Running::Old(why)) => Refusal::OldRuns(why).into(),
+        (Op::Revert, Running::New(_)) => request_way_back(kind, facts, geometry)?,
+        (Op::CheckReverted, Running::New(NewRuns::Confirmed | NewRuns::Unconfirmable)) if reverts => {
+            match request_way_back(kind, facts, geometry)? {
+                Step::Done => Refusal::NewRuns.into(),
+                Step::Refuse(refusal) => Step::Refuse(refusal),
+                Step::Change(change, _) => Step::Change(change, Then::NewRuns),
+            }
+        }
+        (Op::CheckReverted, Running::New(_)) => Refusal::NewRuns.into(),
+        (Op::Revert, Running::Old(OldRuns::Pending)) => Step::Change(Change::withdraw(), Then::Done),
+        (Op::CheckReverted, Running::Old(why @ OldRuns::Pending)) => Refusal::OldRuns(why).into(),
+        // Without this the next boot would bring the new image back.
+        (Op::Revert | Op::CheckReverted, Running::Old(OldRuns::Unsettled)) => confirm(kind, &facts.primary),
+        // Without a magic there is no request; the mark stays, so that the states to come know what runs.
+        (
+            Op::Revert | Op::CheckReverted,
+            Running::Old(
+                OldRuns::NotRequested | OldRuns::Refused | OldRuns::Erased | OldRuns::Reverted | OldRuns::NotSwapped,
+            ),
+        )
+        | (Op::Install | Op::Discard, _) => Step::Done,
+    })
+}
+
+/// Whether slot 1 may be all there is to go back to.
+pub(super) fn may_go_back(kind: Kind, primary: &Cells) -> bool {
+    match kind {
+        Kind::Move | Kind::Offset | Kind::Scratch => primary.under_test(),
+        // Anything but a confirmed image is erased when it is the only one left.
+        Kind::Xip => (primary.magic, primary.image_ok) != (Magic::Good, Flag::Set),
+        Kind::Overwrite => false,
+    }
+}
+
+/// Sets image_ok of the running image if its trailer allows it.
+pub(super) fn confirm(kind: Kind, primary: &Cells) -> Step {
+    match (primary.magic, primary.image_ok) {
+        // It would not start again.
+        (Magic::Unset, _) if kind == Kind::Xip => Refusal::Unconfirmable.into(),
+        (Magic::Unset, _) | (Magic::Good, Flag::Set) => Step::Done,
+        (Magic::Good, Flag::Unset) => Step::Change(Change::confirm(), Then::Done),
+        (Magic::Good, Flag::Bad) | (Magic::Bad, _) => Refusal::Unconfirmable.into(),
+    }
+}
+
+fn install(kind: Kind, facts: &Facts) -> Result<Step, Need> {
+    let cells = &facts.secondary;
+    let marked = match kind {
+        Kind::Move | Kind::Offset | Kind::Scratch | Kind::Overwrite => cells.swap_info() == TEST,
+        // There is no place for a mark: only the run of the firmware that received the image knows.
+        Kind::Xip => facts.received.is_some() && cells.swap_info() == ERASED,
+    };
+    if may_go_back(kind, &facts.primary) {
+        return Ok(Refusal::RunningUnconfirmed.into());
+    }
+    // Any other cell that is not erased would make another request of it.
+    if cells.magic == Magic::Bad || !marked || !cells.flags_blank {
+        return Ok(Refusal::NotReceived.into());
+    }
+    Ok(match facts.image.as_ref().ok_or(Need::Image)? {
+        Err(fault) => Refusal::Damaged(*fault).into(),
+        Ok(image) if facts.received.is_some_and(|received| received != fingerprint(&image.hash)) => {
+            Refusal::Damaged(ImageFault::WrongHash).into()
+        }
+        Ok(_) if cells.magic == Magic::Good => Step::Done,
+        Ok(_) => Step::Change(Change::write_magic(), Then::Done),
+    })
+}
+
+fn discard(kind: Kind, facts: &Facts) -> Result<Step, Need> {
+    let cells = &facts.secondary;
+    let never_ran = match kind {
+        Kind::Move | Kind::Offset | Kind::Scratch => cells.swap_info() == TEST,
+        // Nothing in slot 1 is of use any more, not even what a torn erase left of a request. The mark of an image that came
+        // to run was written to an erased sector.
+        Kind::Overwrite => !cells.blank && cells.swap_info() != RAN,
+        Kind::Xip => matches!(
+            running(kind, facts)?,
+            Running::Old(OldRuns::Pending | OldRuns::NotRequested)
+        ),
+    };
+    Ok(if never_ran {
+        Step::Change(Change::withdraw(), Then::Done)
+    } else {
+        Step::Done
+    })
+}
+
+fn running(kind: Kind, facts: &Facts) -> Result<Running, Need> {
+    match kind {
+        Kind::Move | Kind::Offset | Kind::Scratch => running_of_swap(facts),
+        Kind::Overwrite => running_of_overwrite(facts),
+        Kind::Xip => running_in_place(facts),
+    }
+}
+
+/// A new image that no boot has looked at.
+fn waiting(secondary: &Cells) -> Running {
+    Running::Old(match secondary.magic {
+        Magic::Good => OldRuns::Pending,
+        Magic::Unset | Magic::Bad => OldRuns::NotRequested,
+    })
+}
+
+fn running_of_swap(facts: &Facts) -> Result<Running, Need> {
+    let (primary, secondary) = (&facts.primary, &facts.secondary);
+    if secondary.swap_info() == TEST {
+        return Ok(waiting(secondary));
+    }
+    let state = (primary.magic, primary.copy_done, primary.image_ok);
+    let noted = facts.note.ok_or(Need::Note)?;
+    if noted == Some(false) {
+        return Ok(Running::Old(match (state, primary.swap_info()) {
+            ((Magic::Good, Flag::Set, Flag::Unset), _) => OldRuns::Unsettled,
+            ((Magic::Good, _, _), PERMANENT | REVERT) => OldRuns::Reverted,
+            ((Magic::Good, _, _), TEST) => OldRuns::Refused,
+            ((Magic::Good | Magic::Unset | Magic::Bad, _, _), _) => OldRuns::NotSwapped,
+        }));
+    }
+    if primary.under_test() {
+        return Ok(Running::New(NewRuns::UnderTest));
+    }
+    if noted == Some(true) {
+        return Ok(Running::New(match state {
+            (Magic::Good, _, Flag::Set) => NewRuns::Confirmed,
+            (Magic::Good | Magic::Unset | Magic::Bad, _, _) => NewRuns::Unconfirmable,
+        }));
+    }
+    let new = match state {
+        (Magic::Good, Flag::Set | Flag::Bad, Flag::Set) => NewRuns::Confirmed,
+        (Magic::Good, Flag::Set | Flag::Bad, Flag::Bad | Flag::Unset) => NewRuns::Unconfirmable,
+        (Magic::Good, Flag::Unset, _) | (Magic::Unset | Magic::Bad, _, _) => {
+            return Ok(Running::Old(OldRuns::NotSwapped));
+        }
+    };
+    match primary.swap_info() {
+        PERMANENT | REVERT => return Ok(Running::Old(OldRuns::Reverted)),
+        TEST => {}
+        _ => return Ok(Running::Old(OldRuns::NotSwapped)),
+    }
+    // A swap leaves the old image at the start of slot 1, in swap using offset too.
+    Ok(match facts.image.as_ref().ok_or(Need::Image)? {
+        Ok(_) => Running::New(new),
+        Err(_) => Running::Old(OldRuns::Refused),
+    })
+}
+
+fn running_of_overwrite(facts: &Facts) -> Result<Running, Need> {
+    let (primary, secondary) = (&facts.primary, &facts.secondary);
+    if (primary.magic, primary.image_ok) == (Magic::Good, Flag::Unset) {
+        return Ok(Running::New(NewRuns::UnderTest));
+    }
+    if facts.image.as_ref().ok_or(Need::Image)?.is_ok() {
+        return Ok(waiting(secondary));
+    }
+    let came_to_run = primary.magic == Magic::Good
+        && (secondary.swap_info() == RAN || {
+            facts.own.as_ref().ok_or(Need::Own(false))?;
+            facts.agree.ok_or(Need::Agree)?
+        });
+    Ok(if came_to_run {
+        Running::New(NewRuns::Confirmed)
+    } else {
+        Running::Old(OldRuns::Refused)
+    })
+}
+
+fn running_in_place(facts: &Facts) -> Result<Running, Need> {
+    let (own, other) = (&facts.primary, &facts.secondary);
+    if own.under_test() {
+        return Ok(Running::New(NewRuns::UnderTest));
+    }
+    if (own.magic, own.image_ok) != (Magic::Good, Flag::Set) {
+        return Ok(Running::New(NewRuns::Unconfirmable));
+    }
+    let intact = facts.image.as_ref().ok_or(Need::Image)?.is_ok();
+    Ok(match (intact, other.magic, other.image_ok) {
+        // Only an image that runs sets its own image_ok, and it does not run any more.
+        (true, Magic::Good, Flag::Set) => Running::New(NewRuns::Confirmed),
+        (true, Magic::Good | Magic::Unset | Magic::Bad, _) => waiting(other),
+        (false, _, _) => Running::Old(OldRuns::Erased),
+    })
+}
+
+/// Overwrite-only: the part of slot 0's image that is in slot 1 too, if it came from there, as start and end: all but the first
+/// and the last sector. The bootloader erases these two after it has copied the image, but all of a slot that it refuses. `None`
+/// if the rest is too little to be told from erased flash.
+pub(super) fn left_in_secondary(own: &Checked, geometry: &Geometry) -> Option<(u32, u32)> {
+    let len = own.as_ref().ok()?.len;
+    let (start, end) = (
+        geometry.sector_len,
+        len.min(geometry.last_sector(Slot::Secondary)),
+    );
+    // An image ends with a hash or a signature, of which a few bytes may be 0xff.
+    (start.saturating_add(HASH_LEN) <= end).then_some((start, end))
+}
+
+/// Overwrite-only, before the running image is confirmed: leaves a mark in slot 1 if nothing else there will tell later
+/// that its image came to run. Until the confirmation the unconfirmed image in slot 0 tells, so that a power cut may come
+/// anywhere.
+fn mark_that_it_ran(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Option<Change>, Need> {
+    if kind != Kind::Overwrite || facts.secondary.swap_info() == RAN {
+        return Ok(None);
+    }
+    let own = facts.own.as_ref().ok_or(Need::Own(false))?;
+    Ok(left_in_secondary(own, geometry).is_none().then_some(Change {
+        // The bootloader has done so, but it may have been cut short.
+        erase_cells: true,
+        ..Change::write(Slot::Secondary, [RAN, ERASED, ERASED])
+    }))
+}
+
+/// The old image, if it is intact and the bootloader would run it.
+fn way_back(kind: Kind, facts: &Facts) -> Result<Checked, Need> {
+    let old = *facts.image.as_ref().ok_or(Need::Image)?;
+    let cells = &facts.secondary;
+    Ok(match old {
+        Ok(_) if kind == Kind::Xip && (cells.magic, cells.image_ok) != (Magic::Good, Flag::Set) => {
+            Err(ImageFault::NotConfirmed)
+        }
+        Ok(_) | Err(_) => old,
+    })
+}
+
+/// Sees to it that the next boot goes back from an image that was confirmed, or cannot be.
+fn request_way_back(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Step, Need> {
+    if kind == Kind::Overwrite {
+        return Ok(Refusal::NoWayBack.into());
+    }
+    let old = match way_back(kind, facts)? {
+        Ok(old) => old,
+        Err(fault) => return Ok(Refusal::CannotGoBack(fault).into()),
+    };
+    let values: Values = match kind {
+        Kind::Move | Kind::Scratch | Kind::Overwrite => [PERMANENT, ERASED, SET],
+        // A permanent request would be one for the image at the second sector, and the bootloader would erase the
+        // slot because there is one at the first.
+        Kind::Offset => [REVERT, SET, ERASED],
+        Kind::Xip => return drop_own_trailer(facts, geometry),
+    };
+    let now = &facts.secondary;
+    let mut asked = values.iter().zip(&now.values).filter(|(wanted, _)| **wanted != ERASED);
+    if now.magic == Magic::Good && asked.all(|(wanted, value)| wanted == value) {
+        return Ok(Step::Done);
+    }
+    Ok(match request(values, old.len, geometry, now) {
+        Request::There => Step::Done,
+        Request::Write(change) => Step::Change(change, Then::Done),
+        Request::Shared => Refusal::CannotGoBack(ImageFault::SharesTrailer).into(),
+    })
+}
+
+/// Direct-xip: without a magic the bootloader erases the running image and takes the other one.
+fn drop_own_trailer(facts: &Facts, geometry: &Geometry) -> Result<Step, Need> {
+    let cells = &facts.primary;
+    match (cells.magic, cells.copy_done, cells.image_ok) {
+        // The next boot erases it anyhow.
+        (Magic::Unset | Magic::Bad, _, _) | (Magic::Good, Flag::Set, Flag::Unset | Flag::Bad) => {
+            return Ok(Step::Done);
+        }
+        (Magic::Good, _, _) => {}
+    }
+    Ok(match facts.own.as_ref().ok_or(Need::Own(true))? {
+        Ok(own) if own.len <= geometry.last_sector(Slot::Primary) => {
+            Step::Change(Change::erase(Slot::Primary), Then::Done)
+        }
+        Ok(_) => Refusal::CannotGoBack(ImageFault::SharesTrailer).into(),
+        Err(fault) => Refusal::CannotGoBack(*fault).into(),
+    })
+}

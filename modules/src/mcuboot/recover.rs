@@ -1,0 +1,61 @@
+//! For recovery tools: requests and confirmations outside of deployments. Depends on the flash and all below it.
+
+use embedded_storage_async::nor_flash::NorFlash;
+
+use super::change::{self, Change};
+use super::decide::{Step, confirm};
+use super::error::{Error, Failed, ImageFault};
+use super::flash::{Slots, refused};
+use super::image;
+use super::layout::Slot;
+use super::mode::Mode;
+use super::mode::sealed::Kind;
+use super::trailer::{ERASED, PERMANENT, SET, TEST};
+
+/// What is asked of the bootloader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Run the image in slot 1, and go back at the boot after unless it confirms itself.
+    Test,
+    /// Run the image in slot 1 for good.
+    Permanent,
+}
+
+impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER, M> {
+    /// Requests an image that is in slot 1, however it got there.
+    pub(super) async fn request(&mut self, request: Request) -> Result<(), Failed<P, S>> {
+        self.refuse_while_under_test().await?;
+        self.confirm_before_overwriting().await?;
+        let start = self.geometry.image_offset;
+        let image = self
+            .examine(Slot::Secondary, start, self.geometry.room, true)
+            .await?
+            .map_err(Error::Damaged)?;
+        if start > 0 && image::is_image(self.read(Slot::Secondary, 0, 4).await?) {
+            self.erase(Slot::Secondary, 0, start).await?;
+        }
+        let values = match (M::KIND, request) {
+            (Kind::Xip, Request::Test) => [ERASED, ERASED, ERASED],
+            (Kind::Xip, Request::Permanent) => [ERASED, SET, SET],
+            (Kind::Move | Kind::Offset | Kind::Scratch | Kind::Overwrite, Request::Test) => [TEST, ERASED, ERASED],
+            (Kind::Move | Kind::Offset | Kind::Scratch | Kind::Overwrite, Request::Permanent) => {
+                [PERMANENT, ERASED, SET]
+            }
+        };
+        let now = self.cells(Slot::Secondary).await?;
+        match change::request(values, start.saturating_add(image.len), &self.geometry, &now) {
+            change::Request::There => Ok(()),
+            change::Request::Write(change) => self.change(change).await.map(drop),
+            change::Request::Shared => Err(Error::Damaged(ImageFault::SharesTrailer)),
+        }
+    }
+
+    /// Sets image_ok of the running image if its trailer allows it.
+    pub(super) async fn confirm_running(&mut self) -> Result<(), Failed<P, S>> {
+        match confirm(M::KIND, &self.cells(Slot::Primary).await?) {
+            Step::Done => Ok(()),
+            Step::Refuse(refusal) => Err(refused(refusal)),
+            Step::Change(change @ Change { .. }, _) => self.change(change).await.map(drop),
+        }
+    }
+}
