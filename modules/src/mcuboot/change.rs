@@ -1,9 +1,12 @@
-//! Changes of a trailer, as values: requests, their withdrawal, the confirmation, the way back. Pure; depends on layout, modes and
-//! trailer.
+//! Changes of a trailer, as values: requests, their withdrawal, the confirmation, the way back. Pure; depends on errors,
+//! layout, modes and trailer.
 //!
 //! In each the magic comes last, so that half of one is none.
 
-use super::layout::{Geometry, Slot};
+use super::error::Stop;
+use super::layout::Geometry;
+use super::mode::sealed::Kind;
+use super::slot::Slot;
 use super::trailer::{CELLS, Cells, ERASED, Magic, SET, magic_offset, put_magic};
 
 /// Values of swap_info, copy_done and image_ok; [`ERASED`]: none.
@@ -31,24 +34,15 @@ pub(super) enum Action {
     Check,
 }
 
-/// Why a slot is not as it should be after a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NotSo {
-    ErasesToZero,
-    NotKept,
-}
-
 const ERASE_HEADER: u8 = 0;
 const ERASE_CELLS: u8 = 1;
 const CHECK_ERASED: u8 = 2;
 const FIRST_CELL: u8 = 3;
 const MAGIC: u8 = FIRST_CELL + CELLS as u8;
-const CHECK: u8 = MAGIC + 1;
+/// The last step.
+pub(super) const CHECK: u8 = MAGIC + 1;
 
 impl Change {
-    /// All steps, of which a change does some.
-    pub(super) const STEPS: core::ops::RangeInclusive<u8> = 0..=CHECK;
-
     /// Writes these cells, and nothing else.
     pub(super) const fn write(slot: Slot, values: Values) -> Change {
         Change {
@@ -92,12 +86,19 @@ impl Change {
     }
 
     /// The flash operation of a step, if there is one; `unit` is the slot's write unit, and `buffer` gets what is to be written.
-    pub(super) fn action(&self, step: u8, geometry: &Geometry, unit: u32, buffer: &mut [u8]) -> Option<Action> {
+    pub(super) fn action(
+        &self,
+        kind: Kind,
+        step: u8,
+        geometry: &Geometry,
+        unit: u32,
+        buffer: &mut [u8],
+    ) -> Option<Action> {
         let cells = geometry.cells_offset(self.slot);
         match step {
             ERASE_HEADER => self.erase_header.then(|| Action::Erase {
-                from: geometry.image_offset,
-                to: geometry.image_offset.saturating_add(geometry.sector_len),
+                from: geometry.image_offset(kind),
+                to: geometry.image_offset(kind).saturating_add(geometry.sector_len),
             }),
             ERASE_CELLS => self.erase_cells.then(|| Action::Erase {
                 from: geometry.last_sector(self.slot),
@@ -106,8 +107,8 @@ impl Change {
             CHECK_ERASED => self.erase_cells.then_some(Action::Check),
             CHECK => Some(Action::Check),
             MAGIC => self.magic.then(|| Action::Write {
-                offset: cells.saturating_add(magic_offset(geometry.max_align)),
-                len: put_magic(geometry.max_align, buffer),
+                offset: cells.saturating_add(magic_offset(geometry.max_align.into())),
+                len: put_magic(geometry.max_align.into(), buffer),
             }),
             cell => {
                 let cell = cell.saturating_sub(FIRST_CELL);
@@ -119,7 +120,7 @@ impl Change {
                     *byte = if index == 0 { value } else { ERASED };
                 }
                 Some(Action::Write {
-                    offset: cells.saturating_add(u32::from(cell).saturating_mul(geometry.max_align)),
+                    offset: cells.saturating_add(u32::from(cell).saturating_mul(geometry.max_align.into())),
                     len: unit,
                 })
             }
@@ -127,14 +128,14 @@ impl Change {
     }
 
     /// Whether the slot is as it should be after a step that checks.
-    pub(super) fn check(&self, step: u8, now: &Cells) -> Result<(), NotSo> {
+    pub(super) fn check(&self, step: u8, now: &Cells) -> Result<(), Stop> {
         if step == CHECK_ERASED {
             return if now.blank {
                 Ok(())
             } else if now.zeroed {
-                Err(NotSo::ErasesToZero)
+                Err(Stop::ErasesToZero(self.slot))
             } else {
-                Err(NotSo::NotKept)
+                Err(Stop::NotKept(self.slot))
             };
         }
         let written = self.values.iter().zip(&now.values);
@@ -142,7 +143,7 @@ impl Change {
         for (wanted, value) in written {
             kept &= *wanted == ERASED || wanted == value;
         }
-        if kept { Ok(()) } else { Err(NotSo::NotKept) }
+        if kept { Ok(()) } else { Err(Stop::NotKept(self.slot)) }
     }
 }
 

@@ -6,10 +6,11 @@
 //! costs much, such as a hash, is found out only where it decides.
 
 use super::change::{Change, Request, Values, request};
-use super::error::{ImageFault, OldRuns};
-use super::image::{HASH_LEN, Hash, Image};
-use super::layout::{Geometry, Slot};
+use super::error::{Fault, OldRuns, Stop};
+use super::image::{HASH_LEN, Image};
+use super::layout::Geometry;
 use super::mode::sealed::Kind;
+use super::slot::Slot;
 use super::trailer::{Cells, ERASED, Flag, Magic, PERMANENT, RAN, REVERT, SET, TEST};
 
 /// What is asked for: one for each state after the download.
@@ -23,16 +24,27 @@ pub(super) enum Op {
     Discard,
 }
 
+/// What is to be known of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) len: u32,
+    pub(super) fingerprint: Fingerprint,
+}
+
+impl Found {
+    pub(super) fn of(image: &Image) -> Found {
+        Found {
+            len: image.len,
+            fingerprint: image.hash.first_chunk().copied().unwrap_or_default(),
+        }
+    }
+}
+
 /// An image, or what is wrong with it.
-pub(super) type Checked = Result<Image, ImageFault>;
+pub(super) type Checked = Result<Found, Fault>;
 
 /// As much of a hash as tells images of one device apart.
 pub(super) type Fingerprint = [u8; 8];
-
-/// The first bytes of a hash.
-pub(super) fn fingerprint(hash: &Hash) -> Fingerprint {
-    hash.first_chunk().copied().unwrap_or_default()
-}
 
 /// What is known. Everything but the first three is found out when it is needed.
 pub(super) struct Facts {
@@ -44,8 +56,8 @@ pub(super) struct Facts {
     pub(super) image: Option<Checked>,
     /// The image in slot 0. If it was not hashed, it is what it states; the image runs, so that is true.
     pub(super) own: Option<Checked>,
-    /// Whether slot 0 holds the image of the note, if there is a note.
-    pub(super) note: Option<Option<bool>>,
+    /// Whether slot 0 holds the image of the note, if there is a note; known with its image.
+    pub(super) note: Option<bool>,
     /// Overwrite-only: slot 1 still holds what the bootloader leaves of the image that it has copied to slot 0.
     pub(super) agree: Option<bool>,
 }
@@ -53,31 +65,17 @@ pub(super) struct Facts {
 /// A fact that is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
-    Image,
-    /// Hashed or not.
-    Own(bool),
-    Note,
+    /// The image at this offset of slot 1.
+    Image(u32),
+    /// The image in slot 0, and what the note says of it.
+    Own { thorough: bool },
     Agree,
-}
-
-/// Why nothing is to be done, but to fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    RunningUnconfirmed,
-    NotReceived,
-    Damaged(ImageFault),
-    OldRuns(OldRuns),
-    AlreadyConfirmed,
-    Unconfirmable,
-    CannotGoBack(ImageFault),
-    NoWayBack,
-    NewRuns,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Done,
-    Refuse(Refusal),
+    Refuse(Stop),
     Change(Change, Then),
 }
 
@@ -87,7 +85,7 @@ pub(super) enum Then {
     Done,
     /// The next decision.
     Again,
-    /// [`Refusal::NewRuns`].
+    /// [`Stop::NewRuns`].
     NewRuns,
 }
 
@@ -109,9 +107,9 @@ enum NewRuns {
     Unconfirmable,
 }
 
-impl From<Refusal> for Step {
-    fn from(refusal: Refusal) -> Step {
-        Step::Refuse(refusal)
+impl From<Stop> for Step {
+    fn from(stop: Stop) -> Step {
+        Step::Refuse(stop)
     }
 }
 
@@ -119,7 +117,7 @@ impl From<Refusal> for Step {
 pub(super) fn decide(kind: Kind, op: Op, facts: &Facts, geometry: &Geometry) -> Result<Step, Need> {
     let reverts = kind != Kind::Overwrite;
     let runs = match op {
-        Op::Install => return install(kind, facts),
+        Op::Install => return install(kind, facts, geometry),
         Op::Discard => return discard(kind, facts),
         Op::CheckSwapped | Op::Confirm | Op::Revert | Op::CheckReverted => running(kind, facts)?,
     };
@@ -130,25 +128,25 @@ pub(super) fn decide(kind: Kind, op: Op, facts: &Facts, geometry: &Geometry) -> 
         },
         (Op::CheckSwapped | Op::Revert, Running::New(NewRuns::UnderTest)) if reverts => match way_back(kind, facts)? {
             Ok(_) => Step::Done,
-            Err(fault) => Refusal::CannotGoBack(fault).into(),
+            Err(fault) => Stop::CannotGoBack(fault).into(),
         },
         (Op::CheckSwapped, Running::New(NewRuns::UnderTest)) | (Op::Confirm, Running::New(NewRuns::Confirmed)) => {
             Step::Done
         }
-        (Op::CheckSwapped, Running::New(NewRuns::Confirmed)) => Refusal::AlreadyConfirmed.into(),
-        (Op::CheckSwapped | Op::Confirm, Running::New(NewRuns::Unconfirmable)) => Refusal::Unconfirmable.into(),
-        (Op::CheckSwapped | Op::Confirm, Running::Old(why)) => Refusal::OldRuns(why).into(),
+        (Op::CheckSwapped, Running::New(NewRuns::Confirmed)) => Stop::AlreadyConfirmed.into(),
+        (Op::CheckSwapped | Op::Confirm, Running::New(NewRuns::Unconfirmable)) => Stop::Unconfirmable.into(),
+        (Op::CheckSwapped | Op::Confirm, Running::Old(why)) => Stop::OldRuns(why).into(),
         (Op::Revert, Running::New(_)) => request_way_back(kind, facts, geometry)?,
         (Op::CheckReverted, Running::New(NewRuns::Confirmed | NewRuns::Unconfirmable)) if reverts => {
             match request_way_back(kind, facts, geometry)? {
-                Step::Done => Refusal::NewRuns.into(),
+                Step::Done => Stop::NewRuns.into(),
                 Step::Refuse(refusal) => Step::Refuse(refusal),
                 Step::Change(change, _) => Step::Change(change, Then::NewRuns),
             }
         }
-        (Op::CheckReverted, Running::New(_)) => Refusal::NewRuns.into(),
+        (Op::CheckReverted, Running::New(_)) => Stop::NewRuns.into(),
         (Op::Revert, Running::Old(OldRuns::Pending)) => Step::Change(Change::withdraw(), Then::Done),
-        (Op::CheckReverted, Running::Old(why @ OldRuns::Pending)) => Refusal::OldRuns(why).into(),
+        (Op::CheckReverted, Running::Old(why @ OldRuns::Pending)) => Stop::OldRuns(why).into(),
         // Without this the next boot would bring the new image back.
         (Op::Revert | Op::CheckReverted, Running::Old(OldRuns::Unsettled)) => confirm(kind, &facts.primary),
         // Without a magic there is no request; the mark stays, so that the states to come know what runs.
@@ -176,14 +174,14 @@ pub(super) fn may_go_back(kind: Kind, primary: &Cells) -> bool {
 pub(super) fn confirm(kind: Kind, primary: &Cells) -> Step {
     match (primary.magic, primary.image_ok) {
         // It would not start again.
-        (Magic::Unset, _) if kind == Kind::Xip => Refusal::Unconfirmable.into(),
+        (Magic::Unset, _) if kind == Kind::Xip => Stop::Unconfirmable.into(),
         (Magic::Unset, _) | (Magic::Good, Flag::Set) => Step::Done,
         (Magic::Good, Flag::Unset) => Step::Change(Change::confirm(), Then::Done),
-        (Magic::Good, Flag::Bad) | (Magic::Bad, _) => Refusal::Unconfirmable.into(),
+        (Magic::Good, Flag::Bad) | (Magic::Bad, _) => Stop::Unconfirmable.into(),
     }
 }
 
-fn install(kind: Kind, facts: &Facts) -> Result<Step, Need> {
+fn install(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Step, Need> {
     let cells = &facts.secondary;
     let marked = match kind {
         Kind::Move | Kind::Offset | Kind::Scratch | Kind::Overwrite => cells.swap_info() == TEST,
@@ -191,16 +189,16 @@ fn install(kind: Kind, facts: &Facts) -> Result<Step, Need> {
         Kind::Xip => facts.received.is_some() && cells.swap_info() == ERASED,
     };
     if may_go_back(kind, &facts.primary) {
-        return Ok(Refusal::RunningUnconfirmed.into());
+        return Ok(Stop::RunningUnconfirmed.into());
     }
     // Any other cell that is not erased would make another request of it.
     if cells.magic == Magic::Bad || !marked || !cells.flags_blank {
-        return Ok(Refusal::NotReceived.into());
+        return Ok(Stop::NotReceived.into());
     }
-    Ok(match facts.image.as_ref().ok_or(Need::Image)? {
-        Err(fault) => Refusal::Damaged(*fault).into(),
-        Ok(image) if facts.received.is_some_and(|received| received != fingerprint(&image.hash)) => {
-            Refusal::Damaged(ImageFault::WrongHash).into()
+    Ok(match facts.image.ok_or(Need::Image(geometry.image_offset(kind)))? {
+        Err(fault) => Stop::Damaged(fault).into(),
+        Ok(image) if facts.received.is_some_and(|received| received != image.fingerprint) => {
+            Stop::Damaged(Fault::WrongHash).into()
         }
         Ok(_) if cells.magic == Magic::Good => Step::Done,
         Ok(_) => Step::Change(Change::write_magic(), Then::Done),
@@ -248,7 +246,8 @@ fn running_of_swap(facts: &Facts) -> Result<Running, Need> {
         return Ok(waiting(secondary));
     }
     let state = (primary.magic, primary.copy_done, primary.image_ok);
-    let noted = facts.note.ok_or(Need::Note)?;
+    facts.own.ok_or(Need::Own { thorough: false })?.ok();
+    let noted = facts.note;
     if noted == Some(false) {
         return Ok(Running::Old(match (state, primary.swap_info()) {
             ((Magic::Good, Flag::Set, Flag::Unset), _) => OldRuns::Unsettled,
@@ -279,7 +278,7 @@ fn running_of_swap(facts: &Facts) -> Result<Running, Need> {
         _ => return Ok(Running::Old(OldRuns::NotSwapped)),
     }
     // A swap leaves the old image at the start of slot 1, in swap using offset too.
-    Ok(match facts.image.as_ref().ok_or(Need::Image)? {
+    Ok(match facts.image.ok_or(Need::Image(0))? {
         Ok(_) => Running::New(new),
         Err(_) => Running::Old(OldRuns::Refused),
     })
@@ -290,12 +289,12 @@ fn running_of_overwrite(facts: &Facts) -> Result<Running, Need> {
     if (primary.magic, primary.image_ok) == (Magic::Good, Flag::Unset) {
         return Ok(Running::New(NewRuns::UnderTest));
     }
-    if facts.image.as_ref().ok_or(Need::Image)?.is_ok() {
+    if facts.image.ok_or(Need::Image(0))?.is_ok() {
         return Ok(waiting(secondary));
     }
     let came_to_run = primary.magic == Magic::Good
         && (secondary.swap_info() == RAN || {
-            facts.own.as_ref().ok_or(Need::Own(false))?;
+            facts.own.ok_or(Need::Own { thorough: false })?;
             facts.agree.ok_or(Need::Agree)?
         });
     Ok(if came_to_run {
@@ -313,7 +312,7 @@ fn running_in_place(facts: &Facts) -> Result<Running, Need> {
     if (own.magic, own.image_ok) != (Magic::Good, Flag::Set) {
         return Ok(Running::New(NewRuns::Unconfirmable));
     }
-    let intact = facts.image.as_ref().ok_or(Need::Image)?.is_ok();
+    let intact = facts.image.ok_or(Need::Image(0))?.is_ok();
     Ok(match (intact, other.magic, other.image_ok) {
         // Only an image that runs sets its own image_ok, and it does not run any more.
         (true, Magic::Good, Flag::Set) => Running::New(NewRuns::Confirmed),
@@ -342,8 +341,8 @@ fn mark_that_it_ran(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Op
     if kind != Kind::Overwrite || facts.secondary.swap_info() == RAN {
         return Ok(None);
     }
-    let own = facts.own.as_ref().ok_or(Need::Own(false))?;
-    Ok(left_in_secondary(own, geometry).is_none().then_some(Change {
+    let own = facts.own.ok_or(Need::Own { thorough: false })?;
+    Ok(left_in_secondary(&own, geometry).is_none().then_some(Change {
         // The bootloader has done so, but it may have been cut short.
         erase_cells: true,
         ..Change::write(Slot::Secondary, [RAN, ERASED, ERASED])
@@ -352,11 +351,11 @@ fn mark_that_it_ran(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Op
 
 /// The old image, if it is intact and the bootloader would run it.
 fn way_back(kind: Kind, facts: &Facts) -> Result<Checked, Need> {
-    let old = *facts.image.as_ref().ok_or(Need::Image)?;
+    let old = facts.image.ok_or(Need::Image(0))?;
     let cells = &facts.secondary;
     Ok(match old {
         Ok(_) if kind == Kind::Xip && (cells.magic, cells.image_ok) != (Magic::Good, Flag::Set) => {
-            Err(ImageFault::NotConfirmed)
+            Err(Fault::NotConfirmed)
         }
         Ok(_) | Err(_) => old,
     })
@@ -365,11 +364,11 @@ fn way_back(kind: Kind, facts: &Facts) -> Result<Checked, Need> {
 /// Sees to it that the next boot goes back from an image that was confirmed, or cannot be.
 fn request_way_back(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Step, Need> {
     if kind == Kind::Overwrite {
-        return Ok(Refusal::NoWayBack.into());
+        return Ok(Stop::NoWayBack.into());
     }
     let old = match way_back(kind, facts)? {
         Ok(old) => old,
-        Err(fault) => return Ok(Refusal::CannotGoBack(fault).into()),
+        Err(fault) => return Ok(Stop::CannotGoBack(fault).into()),
     };
     let values: Values = match kind {
         Kind::Move | Kind::Scratch | Kind::Overwrite => [PERMANENT, ERASED, SET],
@@ -386,7 +385,7 @@ fn request_way_back(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<St
     Ok(match request(values, old.len, geometry, now) {
         Request::There => Step::Done,
         Request::Write(change) => Step::Change(change, Then::Done),
-        Request::Shared => Refusal::CannotGoBack(ImageFault::SharesTrailer).into(),
+        Request::Shared => Stop::CannotGoBack(Fault::SharesTrailer).into(),
     })
 }
 
@@ -400,11 +399,11 @@ fn drop_own_trailer(facts: &Facts, geometry: &Geometry) -> Result<Step, Need> {
         }
         (Magic::Good, _, _) => {}
     }
-    Ok(match facts.own.as_ref().ok_or(Need::Own(true))? {
+    Ok(match facts.own.ok_or(Need::Own { thorough: true })? {
         Ok(own) if own.len <= geometry.last_sector(Slot::Primary) => {
             Step::Change(Change::erase(Slot::Primary), Then::Done)
         }
-        Ok(_) => Refusal::CannotGoBack(ImageFault::SharesTrailer).into(),
-        Err(fault) => Refusal::CannotGoBack(*fault).into(),
+        Ok(_) => Stop::CannotGoBack(Fault::SharesTrailer).into(),
+        Err(fault) => Stop::CannotGoBack(fault).into(),
     })
 }

@@ -1,4 +1,4 @@
-//! Why a callback of the module failed. Depends on the version only; the texts have the codes 250 to 299.
+//! Why a callback of the module failed. Depends on slots and versions; the texts have the codes 250 to 299.
 
 use core::fmt::{self, Debug, Display};
 
@@ -6,6 +6,7 @@ use embedded_storage_async::nor_flash::ErrorType;
 use mender::text::{Describe, Text, display};
 use mender::update_module::PayloadError;
 
+use super::slot::Slot;
 use super::version::Version;
 use crate::cause::{Cause, causes, tell_debug};
 
@@ -195,6 +196,144 @@ impl Display for OldRuns {
     }
 }
 
+/// The same as [`Error`], in two bytes: numbers and the driver's error are kept beside it, and put in at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    Payload(PayloadError),
+    NoFile,
+    SecondFile,
+    Image(Fault),
+    RunningUnconfirmed,
+    Downgrade,
+    NotNewer,
+    SameImage,
+    NotReceived,
+    Damaged(Fault),
+    NotKept(Slot),
+    ErasesToZero(Slot),
+    OldRuns(OldRuns),
+    AlreadyConfirmed,
+    Unconfirmable,
+    CannotGoBack(Fault),
+    NoWayBack,
+    NewRuns,
+    Flash,
+}
+
+impl From<PayloadError> for Stop {
+    fn from(error: PayloadError) -> Stop {
+        Stop::Payload(error)
+    }
+}
+
+/// The same as [`ImageFault`], without the numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    NotAnImage,
+    HeaderLen,
+    TooLarge,
+    Truncated,
+    Encoded,
+    NotBootable,
+    LoadsToRam,
+    Tlv,
+    NoHash,
+    WrongHash,
+    WrongAddress,
+    SharesTrailer,
+    NotConfirmed,
+}
+
+/// The numbers of the last fault that has any.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Numbers([u32; 4]);
+
+impl Numbers {
+    /// For [`Fault::TooLarge`]: a length, of 64 bits in two parts, and the room.
+    pub(super) fn too_large(&mut self, (low, high): (u32, u32), room: u32) -> Fault {
+        self.0 = [low, high, room, 0];
+        Fault::TooLarge
+    }
+
+    /// For [`Fault::WrongAddress`].
+    pub(super) fn wrong_address(&mut self, linked: u32, slot: u32) -> Fault {
+        self.0 = [linked, slot, 0, 0];
+        Fault::WrongAddress
+    }
+
+    /// For [`Stop::Downgrade`] and [`Stop::NotNewer`].
+    pub(super) fn versions(&mut self, running: Version, offered: Version) {
+        self.0 = [running.word(), running.build, offered.word(), offered.build];
+    }
+
+    /// A fault with its numbers.
+    pub(super) fn fault(&self, fault: Fault) -> ImageFault {
+        let [first, second, third, _] = self.0;
+        match fault {
+            Fault::NotAnImage => ImageFault::NotAnImage,
+            Fault::HeaderLen => ImageFault::HeaderLen,
+            Fault::TooLarge => ImageFault::TooLarge {
+                len: u64::from(first) | u64::from(second) << 32,
+                room: third,
+            },
+            Fault::Truncated => ImageFault::Truncated,
+            Fault::Encoded => ImageFault::Encoded,
+            Fault::NotBootable => ImageFault::NotBootable,
+            Fault::LoadsToRam => ImageFault::LoadsToRam,
+            Fault::Tlv => ImageFault::Tlv,
+            Fault::NoHash => ImageFault::NoHash,
+            Fault::WrongHash => ImageFault::WrongHash,
+            Fault::WrongAddress => ImageFault::WrongAddress {
+                linked: first,
+                slot: second,
+            },
+            Fault::SharesTrailer => ImageFault::SharesTrailer,
+            Fault::NotConfirmed => ImageFault::NotConfirmed,
+        }
+    }
+
+    /// The public error; `flash` is the driver's.
+    pub(super) fn error<P, S>(&self, stop: Stop, flash: Option<FlashError<P, S>>) -> Error<P, S> {
+        let [running, running_build, offered, offered_build] = self.0;
+        let (running, offered) = (
+            Version::new(running, running_build),
+            Version::new(offered, offered_build),
+        );
+        match stop {
+            Stop::Payload(error) => Error::Payload(error),
+            Stop::NoFile => Error::NoFile,
+            Stop::SecondFile => Error::SecondFile,
+            Stop::Image(fault) => Error::Image(self.fault(fault)),
+            Stop::RunningUnconfirmed => Error::RunningUnconfirmed,
+            Stop::Downgrade => Error::Downgrade { running, offered },
+            Stop::NotNewer => Error::NotNewer { running, offered },
+            Stop::SameImage => Error::SameImage,
+            Stop::NotReceived => Error::NotReceived,
+            Stop::Damaged(fault) => Error::Damaged(self.fault(fault)),
+            Stop::NotKept(slot) => Error::NotKept { slot: slot.number() },
+            Stop::ErasesToZero(slot) => Error::ErasesToZero { slot: slot.number() },
+            Stop::OldRuns(why) => Error::OldRuns(why),
+            Stop::AlreadyConfirmed => Error::AlreadyConfirmed,
+            Stop::Unconfirmable => Error::Unconfirmable,
+            Stop::CannotGoBack(fault) => Error::CannotGoBack(self.fault(fault)),
+            Stop::NoWayBack => Error::NoWayBack,
+            Stop::NewRuns => Error::NewRuns,
+            Stop::Flash => match flash {
+                Some(FlashError::Primary(error)) => Error::PrimaryFlash(error),
+                Some(FlashError::Secondary(error)) => Error::SecondaryFlash(error),
+                // Whoever says so has kept it.
+                None => Error::NotKept { slot: 0 },
+            },
+        }
+    }
+}
+
+/// A driver's error.
+pub(super) enum FlashError<P, S> {
+    Primary(P),
+    Secondary(S),
+}
+
 /// Why a callback of [`ZephyrImage`](super::ZephyrImage) failed. `P` and `S` are the errors of the flash that holds
 /// the primary and the secondary slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -331,9 +470,3 @@ impl<P: Debug, S: Debug> Display for Error<P, S> {
 }
 
 impl<P: Debug, S: Debug> core::error::Error for Error<P, S> {}
-
-impl<P, S> From<PayloadError> for Error<P, S> {
-    fn from(error: PayloadError) -> Self {
-        Error::Payload(error)
-    }
-}

@@ -5,7 +5,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::error::ImageFault;
+use super::error::{Fault, Numbers};
 use super::version::Version;
 
 pub(super) const HEADER_LEN: usize = 32;
@@ -51,32 +51,30 @@ pub(super) struct Header {
 
 impl Header {
     /// Checks all that the header alone can tell: it belongs to an image that may boot and fits into `room` bytes.
-    pub(super) fn check(bytes: &[u8], room: u32) -> Result<Header, ImageFault> {
+    pub(super) fn check(bytes: &[u8], room: u32, numbers: &mut Numbers) -> Result<Header, Fault> {
         let word = |index| word(bytes, index);
         if word(0) != MAGIC {
-            return Err(ImageFault::NotAnImage);
+            return Err(Fault::NotAnImage);
         }
         let (lens, body_len, flags) = (word(2), word(3), word(4));
         let (header_len, protected_len) = (lens & 0xffff, lens >> 16);
         if header_len < HEADER_LEN as u32 {
-            return Err(ImageFault::HeaderLen);
+            return Err(Fault::HeaderLen);
         }
         if flags & FLAGS_ENCODED != 0 {
-            return Err(ImageFault::Encoded);
+            return Err(Fault::Encoded);
         }
         if flags & FLAG_NON_BOOTABLE != 0 {
-            return Err(ImageFault::NotBootable);
+            return Err(Fault::NotBootable);
         }
         // Below 2^18; only the body can make the sum too large for 32 bits.
         let around = header_len + protected_len + TLV_INFO_LEN + TLV_ENTRY_LEN + HASH_LEN;
         if body_len > room.saturating_sub(around) || around > room {
-            return Err(ImageFault::TooLarge {
-                len: u64::from(around) + u64::from(body_len),
-                room,
-            });
+            let (low, more) = around.overflowing_add(body_len);
+            return Err(numbers.too_large((low, more.into()), room));
         }
         Ok(Header {
-            version: version_of(word(5), word(6)),
+            version: Version::new(word(5), word(6)),
             flags,
             load_address: word(1),
             protected_len,
@@ -86,15 +84,15 @@ impl Header {
     }
 
     /// Refuses an image that says it was linked for another place: RAM, or elsewhere in flash.
-    pub(super) fn check_address(&self, slot: Option<u32>) -> Result<(), ImageFault> {
+    pub(super) fn check_address(&self, slot: Option<u32>, numbers: &mut Numbers) -> Result<(), Fault> {
         // No bootloader of these modes loads it, and the one there is may start it where it cannot run.
         if self.flags & FLAG_RAM_LOAD != 0 {
-            return Err(ImageFault::LoadsToRam);
+            return Err(Fault::LoadsToRam);
         }
         let linked = self.load_address;
         match slot {
             Some(slot) if self.flags & FLAG_ROM_FIXED != 0 && linked != slot => {
-                Err(ImageFault::WrongAddress { linked, slot })
+                Err(numbers.wrong_address(linked, slot))
             }
             Some(_) | None => Ok(()),
         }
@@ -112,16 +110,6 @@ fn word(bytes: &[u8], index: usize) -> u32 {
     words.get(index).map_or(0, |word| u32::from_le_bytes(*word))
 }
 
-fn version_of(word: u32, build: u32) -> Version {
-    let [major, minor, low, high] = word.to_le_bytes();
-    Version {
-        major,
-        minor,
-        revision: u16::from_le_bytes([low, high]),
-        build,
-    }
-}
-
 /// Whether these bytes begin as an image does.
 pub(super) fn is_image(bytes: &[u8]) -> bool {
     word(bytes, 0) == MAGIC
@@ -129,7 +117,7 @@ pub(super) fn is_image(bytes: &[u8]) -> bool {
 
 /// The version in a header, if it is one at all.
 pub(super) fn version(header: &[u8]) -> Option<Version> {
-    is_image(header).then(|| version_of(word(header, 5), word(header, 6)))
+    is_image(header).then(|| Version::new(word(header, 5), word(header, 6)))
 }
 
 /// Reads an image in a slot and checks it as the bootloader will, except for its signature: takes the bytes that it
@@ -145,7 +133,8 @@ pub(super) struct Examiner {
     /// The end of the TLVs.
     end: u32,
     has_hash: bool,
-    image: Image,
+    /// What was found.
+    pub(super) image: Image,
     /// `None`: what the image states is believed.
     hash: Option<Sha256>,
 }
@@ -174,7 +163,7 @@ impl Examiner {
             end: 0,
             has_hash: false,
             image: Image {
-                version: version_of(0, 0),
+                version: Version::new(0, 0),
                 hash: Hash::default(),
                 len: 0,
             },
@@ -194,13 +183,13 @@ impl Examiner {
         (self.at, len)
     }
 
-    /// `None`: it wants more.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<Option<Image>, ImageFault> {
+    /// Whether it knows all that it wants.
+    pub(super) fn take(&mut self, bytes: &[u8], numbers: &mut Numbers) -> Result<bool, Fault> {
         // Two 16-bit numbers: magic and length of an area, type and length of an entry.
         let (low, high) = (word(bytes, 0) & 0xffff, word(bytes, 0) >> 16);
         match self.stage {
             Stage::Header => {
-                let header = Header::check(bytes, self.room)?;
+                let header = Header::check(bytes, self.room, numbers)?;
                 self.image.version = header.version;
                 self.hashed_len = header.hashed_len;
                 self.protected_len = header.protected_len;
@@ -209,23 +198,23 @@ impl Examiner {
                 } else {
                     (Stage::Tlvs, header.hashed_len)
                 };
-                return Ok(None);
+                return Ok(false);
             }
             Stage::Protected => {
                 if low != PROTECTED_TLV_MAGIC || high != self.protected_len {
-                    return Err(ImageFault::Tlv);
+                    return Err(Fault::Tlv);
                 }
                 self.stage = Stage::Tlvs;
                 self.at = self.hashed_len;
-                return Ok(None);
+                return Ok(false);
             }
             Stage::Tlvs => {
                 if low != TLV_MAGIC || high < TLV_INFO_LEN {
-                    return Err(ImageFault::Tlv);
+                    return Err(Fault::Tlv);
                 }
                 self.end = self.at.saturating_add(high);
                 if self.end > self.room {
-                    return Err(ImageFault::Truncated);
+                    return Err(Fault::Truncated);
                 }
                 self.stage = Stage::Entry;
                 self.at = self.at.saturating_add(TLV_INFO_LEN);
@@ -235,16 +224,16 @@ impl Examiner {
                 let next = self.at.saturating_add(high);
                 let is_hash = low == TLV_SHA256 && !self.has_hash;
                 if next > self.end || (is_hash && high != HASH_LEN) {
-                    return Err(ImageFault::Tlv);
+                    return Err(Fault::Tlv);
                 }
                 if is_hash {
                     self.stage = Stage::Hash;
-                    return Ok(None);
+                    return Ok(false);
                 }
                 self.at = next;
             }
             Stage::Hash => {
-                self.image.hash = bytes.try_into().map_err(|_| ImageFault::Tlv)?;
+                self.image.hash = bytes.try_into().map_err(|_| Fault::Tlv)?;
                 self.has_hash = true;
                 self.stage = Stage::Entry;
                 self.at = self.at.saturating_add(HASH_LEN);
@@ -257,26 +246,26 @@ impl Examiner {
             }
         }
         match self.stage {
-            Stage::Entry if self.at < self.end => return Ok(None),
+            Stage::Entry if self.at < self.end => return Ok(false),
             Stage::Entry => {
                 if !self.has_hash {
-                    return Err(ImageFault::NoHash);
+                    return Err(Fault::NoHash);
                 }
                 self.image.len = self.end;
                 if self.hash.is_some() {
                     self.stage = Stage::Body;
                     self.at = 0;
-                    return Ok(None);
+                    return Ok(false);
                 }
             }
-            Stage::Body if self.at < self.hashed_len => return Ok(None),
+            Stage::Body if self.at < self.hashed_len => return Ok(false),
             Stage::Header | Stage::Protected | Stage::Tlvs | Stage::Hash | Stage::Body => {}
         }
         if let Some(hash) = self.hash.take()
             && hash.finalize().as_slice() != self.image.hash
         {
-            return Err(ImageFault::WrongHash);
+            return Err(Fault::WrongHash);
         }
-        Ok(Some(self.image))
+        Ok(true)
     }
 }

@@ -4,12 +4,12 @@ use core::fmt;
 
 use embedded_storage_async::nor_flash::NorFlash;
 
-use super::error::{Failed, ImageFault};
+use super::error::{ImageFault, Stop};
 use super::flash::Slots;
-use super::image::{self, HEADER_LEN, Image};
-use super::layout::Slot;
+use super::image::{self, Examiner, HEADER_LEN, Image};
 use super::mode::Mode;
 use super::mode::sealed::Kind;
+use super::slot::Slot;
 use super::trailer::{Cells, Flag, Magic, PERMANENT, REVERT, TEST};
 use super::version::Version;
 
@@ -129,14 +129,14 @@ pub struct Inspection {
 
 impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER, M> {
     /// Reads both slots, images included. Writes nothing. `compare_builds`: as the bootloader in direct-xip.
-    pub(super) async fn inspect(&mut self, compare_builds: bool) -> Result<Inspection, Failed<P, S>> {
+    pub(super) async fn inspect(&mut self, compare_builds: bool) -> Result<Inspection, Stop> {
         let cells = self.cells(Slot::Primary).await?;
         let at_start = self.content(Slot::Primary, 0, self.geometry.running_room).await?;
         let primary = SlotState::new(&cells, at_start, None);
         let cells = self.cells(Slot::Secondary).await?;
         let room = self.geometry.room;
         let at_start = self.content(Slot::Secondary, 0, room).await?;
-        let at_second_sector = match self.geometry.image_offset {
+        let at_second_sector = match self.geometry.image_offset(M::KIND) {
             0 => None,
             start => Some(self.content(Slot::Secondary, start, room).await?),
         };
@@ -153,14 +153,18 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
         })
     }
 
-    async fn content(&mut self, slot: Slot, start: u32, room: u32) -> Result<Content, Failed<P, S>> {
+    async fn content(&mut self, slot: Slot, start: u32, room: u32) -> Result<Content, Stop> {
         let Some(version) = image::version(self.read(slot, start, HEADER_LEN as u32).await?) else {
             return Ok(Content::Empty);
         };
         let room = room.min(self.geometry.slot_len(slot).saturating_sub(start));
-        Ok(match self.examine(slot, start, room, true).await? {
-            Ok(image) => Content::Intact(image),
-            Err(fault) => Content::Damaged { version, fault },
+        let mut examiner = Examiner::new(room, true);
+        Ok(match self.examine(slot, start, &mut examiner).await? {
+            Ok(()) => Content::Intact(examiner.image),
+            Err(fault) => Content::Damaged {
+                version,
+                fault: self.numbers.fault(fault),
+            },
         })
     }
 }

@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::mode::sealed::Kind;
 use super::mode::{Mode, SwapMove};
+use super::slot::Slot;
 use super::trailer::cells_len;
 
 /// The two slots of MCUboot, as the bootloader is built.
@@ -245,23 +246,27 @@ impl<M: Mode> Layout<M> {
 
     /// What the module works with.
     pub(super) const fn geometry(&self) -> Geometry {
+        let (image_offset, note) = match M::KIND {
+            Kind::Offset => (self.sector_len, true),
+            Kind::Move | Kind::Scratch => (0, true),
+            Kind::Overwrite | Kind::Xip => (0, false),
+        };
         Geometry {
             primary_len: self.primary_len,
             secondary_len: self.secondary_len,
             sector_len: self.sector_len,
-            max_align: self.max_align,
             room: self.max_image_len(),
             running_room: self.max_running_len(),
-            image_offset: match M::KIND {
-                Kind::Offset => self.sector_len,
-                Kind::Move | Kind::Scratch | Kind::Overwrite | Kind::Xip => 0,
+            most_beside_note: if note {
+                self.secondary_len
+                    .saturating_sub(self.trailer_sectors_len())
+                    .saturating_sub(self.sector_len)
+                    .saturating_sub(image_offset)
+            } else {
+                0
             },
-            note: match M::KIND {
-                Kind::Move | Kind::Offset | Kind::Scratch => self
-                    .secondary_len
-                    .checked_sub(self.trailer_sectors_len().saturating_add(self.sector_len)),
-                Kind::Overwrite | Kind::Xip => None,
-            },
+            // At most 32.
+            max_align: self.max_align as u8,
         }
     }
 }
@@ -272,32 +277,14 @@ pub(super) struct Geometry {
     pub(super) primary_len: u32,
     pub(super) secondary_len: u32,
     pub(super) sector_len: u32,
-    pub(super) max_align: u32,
     /// The largest image in slot 1.
     pub(super) room: u32,
     /// The largest image in slot 0.
     pub(super) running_room: u32,
-    /// Where a new image starts in slot 1.
-    pub(super) image_offset: u32,
-    /// Start of the sector of slot 1 below the trailer, where the note goes; `None` in modes without one.
-    pub(super) note: Option<u32>,
-}
-
-/// One of the two slots.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Slot {
-    /// Slot 0; direct-xip: the one that the firmware runs from.
-    Primary,
-    Secondary,
-}
-
-impl Slot {
-    pub(super) const fn number(self) -> u8 {
-        match self {
-            Slot::Primary => 0,
-            Slot::Secondary => 1,
-        }
-    }
+    /// The largest image in slot 1 that leaves the sector below the trailer, where the note goes, to the note; 0 in modes without
+    /// one. What is larger reaches into it, and a swap touches it then.
+    pub(super) most_beside_note: u32,
+    pub(super) max_align: u8,
 }
 
 impl Geometry {
@@ -315,16 +302,23 @@ impl Geometry {
 
     /// Where the cells of a slot's trailer begin.
     pub(super) const fn cells_offset(&self, slot: Slot) -> u32 {
-        self.slot_len(slot).saturating_sub(cells_len(self.max_align))
+        self.slot_len(slot).saturating_sub(cells_len(self.max_align as u32))
     }
 
-    /// Where the note goes, unless an image of this length reaches into its sector: a swap of it touches this sector then.
-    pub(super) const fn note_beside(&self, image_len: u32) -> Option<u32> {
-        let end = whole_sectors(image_len, self.sector_len).saturating_add(self.image_offset);
-        match self.note {
-            Some(note) if end <= note => Some(note),
-            Some(_) | None => None,
+    /// Where a new image starts in slot 1.
+    pub(super) const fn image_offset(&self, kind: Kind) -> u32 {
+        match kind {
+            Kind::Offset => self.sector_len,
+            Kind::Move | Kind::Scratch | Kind::Overwrite | Kind::Xip => 0,
         }
+    }
+
+    /// Where the note goes, unless an image of this length needs its sector.
+    pub(super) const fn note(&self, kind: Kind, image_len: u32) -> Option<u32> {
+        if self.most_beside_note == 0 || image_len > self.most_beside_note {
+            return None;
+        }
+        Some(self.most_beside_note.saturating_add(self.image_offset(kind)))
     }
 }
 

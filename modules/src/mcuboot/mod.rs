@@ -168,6 +168,7 @@ mod layout;
 mod mode;
 mod receive;
 mod recover;
+mod slot;
 mod trailer;
 mod version;
 
@@ -182,7 +183,6 @@ pub use trailer::{Flag, Magic};
 pub use version::Version;
 
 use core::fmt;
-use core::marker::PhantomData;
 
 use embedded_storage_async::nor_flash::NorFlash;
 use mender::update_module;
@@ -284,13 +284,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
             return Err(LayoutError::WriteSize);
         }
         Ok(ZephyrImage {
-            slots: Slots {
-                geometry: layout.geometry(),
-                primary,
-                secondary,
-                buffer: [0; BUFFER],
-                mode: PhantomData,
-            },
+            slots: Slots::new(layout.geometry(), primary, secondary),
             restart,
             options: Options::default(),
             received: None,
@@ -353,8 +347,13 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// 1 then is inert.
     pub async fn write_slot(&mut self, payload: &mut Payload<'_>) -> Result<(), Failed<P, S>> {
         self.received = None;
-        self.received = Some(self.slots.receive(payload, &self.options).await?);
-        Ok(())
+        match self.slots.receive(payload, &self.options).await {
+            Ok(received) => {
+                self.received = Some(received);
+                Ok(())
+            }
+            Err(stop) => Err(self.slots.error(stop)),
+        }
     }
 
     /// Install: verifies slot 1 once more and requests it for the next boot, as a test where the mode knows tests.
@@ -443,7 +442,8 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     ///
     /// [`Error::RunningUnconfirmed`], [`Error::Damaged`], [`Error::ErasesToZero`], [`Error::NotKept`] or the flash's.
     pub async fn request(&mut self, request: Request) -> Result<(), Failed<P, S>> {
-        self.slots.request(request).await
+        let done = self.slots.request(request).await;
+        done.map_err(|stop| self.slots.error(stop))
     }
 
     /// Sets image_ok of the running image if its trailer allows it, as MCUboot's `boot_set_confirmed()`: without a magic there
@@ -453,7 +453,8 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     ///
     /// [`Error::Unconfirmable`], [`Error::NotKept`] or the flash's.
     pub async fn confirm_running(&mut self) -> Result<(), Failed<P, S>> {
-        self.slots.confirm_running().await
+        let done = self.slots.confirm_running().await;
+        done.map_err(|stop| self.slots.error(stop))
     }
 
     /// Reads both slots, images included. Writes nothing.
@@ -462,6 +463,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     ///
     /// The flash's.
     pub async fn inspect(&mut self) -> Result<Inspection, Failed<P, S>> {
-        self.slots.inspect(self.options.compare_builds).await
+        let done = self.slots.inspect(self.options.compare_builds).await;
+        done.map_err(|stop| self.slots.error(stop))
     }
 }

@@ -2,14 +2,14 @@
 
 use embedded_storage_async::nor_flash::NorFlash;
 
-use super::change::{self, Change};
+use super::change;
 use super::decide::{Step, confirm};
-use super::error::{Error, Failed, ImageFault};
-use super::flash::{Slots, refused};
-use super::image;
-use super::layout::Slot;
+use super::error::{Fault, Stop};
+use super::flash::Slots;
+use super::image::{self, Examiner};
 use super::mode::Mode;
 use super::mode::sealed::Kind;
+use super::slot::Slot;
 use super::trailer::{ERASED, PERMANENT, SET, TEST};
 
 /// What is asked of the bootloader.
@@ -23,14 +23,14 @@ pub enum Request {
 
 impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER, M> {
     /// Requests an image that is in slot 1, however it got there.
-    pub(super) async fn request(&mut self, request: Request) -> Result<(), Failed<P, S>> {
+    pub(super) async fn request(&mut self, request: Request) -> Result<(), Stop> {
         self.refuse_while_under_test().await?;
         self.confirm_before_overwriting().await?;
-        let start = self.geometry.image_offset;
-        let image = self
-            .examine(Slot::Secondary, start, self.geometry.room, true)
+        let start = self.geometry.image_offset(M::KIND);
+        let mut examiner = Examiner::new(self.geometry.room, true);
+        self.examine(Slot::Secondary, start, &mut examiner)
             .await?
-            .map_err(Error::Damaged)?;
+            .map_err(Stop::Damaged)?;
         if start > 0 && image::is_image(self.read(Slot::Secondary, 0, 4).await?) {
             self.erase(Slot::Secondary, 0, start).await?;
         }
@@ -43,19 +43,19 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
             }
         };
         let now = self.cells(Slot::Secondary).await?;
-        match change::request(values, start.saturating_add(image.len), &self.geometry, &now) {
+        match change::request(values, start.saturating_add(examiner.image.len), &self.geometry, &now) {
             change::Request::There => Ok(()),
             change::Request::Write(change) => self.change(change).await.map(drop),
-            change::Request::Shared => Err(Error::Damaged(ImageFault::SharesTrailer)),
+            change::Request::Shared => Err(Stop::Damaged(Fault::SharesTrailer)),
         }
     }
 
     /// Sets image_ok of the running image if its trailer allows it.
-    pub(super) async fn confirm_running(&mut self) -> Result<(), Failed<P, S>> {
+    pub(super) async fn confirm_running(&mut self) -> Result<(), Stop> {
         match confirm(M::KIND, &self.cells(Slot::Primary).await?) {
             Step::Done => Ok(()),
-            Step::Refuse(refusal) => Err(refused(refusal)),
-            Step::Change(change @ Change { .. }, _) => self.change(change).await.map(drop),
+            Step::Refuse(stop) => Err(stop),
+            Step::Change(change, _) => self.change(change).await.map(drop),
         }
     }
 }

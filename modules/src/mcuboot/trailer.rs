@@ -140,83 +140,79 @@ impl Cells {
     }
 }
 
-/// Reads cells piece by piece.
+/// Reads cells part by part.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CellReader {
     max_align: u32,
-    /// So many bytes were read.
-    at: u32,
-    values: [u8; CELLS],
-    good: bool,
-    /// The bits that are set in all bytes: of the flags' cells, of the rest before the magic, of the magic.
-    flags: u8,
-    others: u8,
-    magic: u8,
-    /// The bits that are set in any byte between the values.
-    filling: u8,
+    cells: Cells,
 }
 
 impl CellReader {
+    /// Parts that are read: the cells of one byte, and the magic.
+    pub(super) const PARTS: u32 = CELLS as u32 + 1;
+
     pub(super) const fn new(max_align: u32) -> CellReader {
         CellReader {
             max_align,
-            at: 0,
-            values: [ERASED; CELLS],
-            good: true,
-            flags: ERASED,
-            others: ERASED,
-            magic: ERASED,
-            filling: 0,
+            cells: Cells {
+                magic: Magic::Bad,
+                copy_done: Flag::Bad,
+                image_ok: Flag::Bad,
+                values: [ERASED; CELLS],
+                blank: true,
+                flags_blank: true,
+                zeroed: true,
+            },
         }
     }
 
-    /// Where the next bytes are, from the first cell, and how many there are to the end.
-    pub(super) const fn wants(&self) -> (u32, u32) {
-        (self.at, cells_len(self.max_align).saturating_sub(self.at))
-    }
-
-    pub(super) fn take(&mut self, bytes: &[u8]) {
-        let magic = magic(self.max_align);
-        let magic_start = cells_len(self.max_align).saturating_sub(MAGIC_LEN as u32);
-        for byte in bytes {
-            let at = self.at;
-            self.at = at.saturating_add(1);
-            if let Some(in_magic) = at.checked_sub(magic_start) {
-                self.good &= magic.get(in_magic as usize) == Some(byte);
-                self.magic &= byte;
-                continue;
-            }
-            let cell = at.checked_div(self.max_align).unwrap_or_default() as usize;
-            match self.values.get_mut(cell) {
-                Some(value) if at.is_multiple_of(self.max_align) => *value = *byte,
-                Some(_) | None => self.filling |= byte,
-            }
-            if cell == 1 || cell == 2 {
-                self.flags &= byte;
-            } else {
-                self.others &= byte;
-            }
-        }
-    }
-
-    /// What was read, once there is nothing more to read.
-    pub(super) fn cells(&self) -> Cells {
-        let magic = if self.good {
-            Magic::Good
-        } else if self.magic == ERASED {
-            Magic::Unset
+    /// Offset of a part from the first cell, and its length.
+    pub(super) const fn wants(&self, part: u32) -> (u32, u32) {
+        let len = if part < CELLS as u32 {
+            self.max_align
         } else {
-            Magic::Bad
+            magic_area_len(self.max_align)
         };
-        let [_, copy_done, image_ok] = self.values;
+        (self.max_align.saturating_mul(part), len)
+    }
+
+    pub(super) fn take(&mut self, part: u32, bytes: &[u8]) {
+        let cells = &mut self.cells;
+        let is_blank = blank(bytes);
+        cells.blank &= is_blank;
+        match (cells.values.get_mut(part as usize), bytes.split_first()) {
+            (Some(value), Some((first, filling))) => {
+                *value = *first;
+                cells.zeroed &= filling.iter().all(|byte| *byte == 0);
+                if part != 0 {
+                    cells.flags_blank &= is_blank;
+                }
+            }
+            (Some(_), None) => {}
+            (None, _) => {
+                let (_, stored) = bytes.split_at(bytes.len().saturating_sub(MAGIC_LEN));
+                cells.magic = if stored == magic(self.max_align) {
+                    Magic::Good
+                } else if blank(stored) {
+                    Magic::Unset
+                } else {
+                    Magic::Bad
+                };
+            }
+        }
+    }
+
+    /// What was read, once all parts were.
+    pub(super) const fn cells(&self) -> Cells {
+        let [_, copy_done, image_ok] = self.cells.values;
         Cells {
-            magic,
             copy_done: Flag::of(copy_done),
             image_ok: Flag::of(image_ok),
-            values: self.values,
-            blank: self.flags & self.others & self.magic == ERASED,
-            flags_blank: self.flags == ERASED,
-            zeroed: self.filling == 0,
+            ..self.cells
         }
     }
+}
+
+fn blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == ERASED)
 }

@@ -18,6 +18,23 @@ pub struct Version {
 }
 
 impl Version {
+    /// The version of a header, where it is two words.
+    pub(super) const fn new(word: u32, build: u32) -> Version {
+        let [major, minor, low, high] = word.to_le_bytes();
+        Version {
+            major,
+            minor,
+            revision: u16::from_le_bytes([low, high]),
+            build,
+        }
+    }
+
+    /// The first of these words.
+    pub(super) const fn word(&self) -> u32 {
+        let [low, high] = self.revision.to_le_bytes();
+        u32::from_le_bytes([self.major, self.minor, low, high])
+    }
+
     /// The version as a bootloader compares it in direct-xip: with its build number only if it was built so, see
     /// [`comparing_build_numbers`](super::ZephyrImage::comparing_build_numbers).
     #[must_use]
