@@ -1,5 +1,5 @@
-//! Changes of a trailer, as values: requests, their withdrawal, the confirmation, the way back. Pure; depends on errors,
-//! layout, modes and trailer.
+//! Changes of a slot, as values: requests, their withdrawal, the confirmation, the way back, the room for an image. Pure;
+//! depends on errors, layout, modes and trailer.
 //!
 //! In each the magic comes last, so that half of one is none.
 
@@ -12,45 +12,56 @@ use super::trailer::{CELLS, Cells, ERASED, Magic, SET, magic_offset, put_magic};
 /// Values of swap_info, copy_done and image_ok; [`ERASED`]: none.
 pub(super) type Values = [u8; CELLS];
 
-/// What is to be done to a slot, in this order.
+/// What is to be done to a slot: a bit for each step, and the values of cells. Steps are done in the order of their numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) slot: Slot,
-    /// Slot 1: erases the first sector of a new image, and with it the header.
-    pub(super) erase_header: bool,
-    /// Erases the last sector.
-    pub(super) erase_cells: bool,
-    /// Writes these cells.
-    pub(super) values: Values,
-    pub(super) magic: bool,
+    values: Values,
+    steps: u16,
 }
 
 /// One flash operation on a slot, or the check of what the last ones have done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    Erase { from: u32, to: u32 },
-    /// So many bytes of the buffer.
-    Write { offset: u32, len: u32 },
+    Nothing,
+    Erase,
+    /// The bytes of the buffer.
+    Write,
+    /// The note.
+    Note,
     Check,
 }
 
+/// Slot 1: the first sector of a new image, and with it the header.
 const ERASE_HEADER: u8 = 0;
+/// The last sector.
 const ERASE_CELLS: u8 = 1;
 const CHECK_ERASED: u8 = 2;
-const FIRST_CELL: u8 = 3;
+/// Swap using offset: the first sector of slot 1.
+const ERASE_START: u8 = 3;
+const ERASE_NOTE: u8 = 4;
+const NOTE: u8 = 5;
+const FIRST_CELL: u8 = 6;
 const MAGIC: u8 = FIRST_CELL + CELLS as u8;
 /// The last step.
 pub(super) const CHECK: u8 = MAGIC + 1;
+
+const ERASE: u16 = 1 << ERASE_CELLS | 1 << CHECK_ERASED;
 
 impl Change {
     /// Writes these cells, and nothing else.
     pub(super) const fn write(slot: Slot, values: Values) -> Change {
         Change {
             slot,
-            erase_header: false,
-            erase_cells: false,
             values,
-            magic: false,
+            steps: 0,
+        }
+    }
+
+    const fn with(self, steps: u16) -> Change {
+        Change {
+            steps: self.steps | steps,
+            ..self
         }
     }
 
@@ -59,33 +70,38 @@ impl Change {
         Change::write(Slot::Primary, [ERASED, ERASED, SET])
     }
 
-    /// Erases a trailer.
-    pub(super) const fn erase(slot: Slot) -> Change {
-        Change {
-            erase_cells: true,
-            ..Change::write(slot, [ERASED; CELLS])
-        }
+    /// Erases a trailer, then writes these cells.
+    pub(super) const fn erase(slot: Slot, values: Values) -> Change {
+        Change::write(slot, values).with(ERASE)
     }
 
     /// Makes what was received harmless: first the image loses its header, then the trailer goes. A power cut between the
     /// two leaves at most a request without an image, which the bootloader drops, and never an intact image without its
     /// mark.
     pub(super) const fn withdraw() -> Change {
-        Change {
-            erase_header: true,
-            ..Change::erase(Slot::Secondary)
-        }
+        Change::erase(Slot::Secondary, [ERASED; CELLS]).with(1 << ERASE_HEADER)
+    }
+
+    /// Erases all of slot 1 that is not erased as an image of this length comes. First of all a request that may still be there:
+    /// it must not meet another image. A header at the start would be taken for an image in the wrong place, where images start
+    /// elsewhere. The note is that of an earlier update; it stays if the image will be written over it.
+    pub(super) fn prepare(kind: Kind, geometry: &Geometry, len: u32) -> Change {
+        let start = u16::from(geometry.image_offset(kind) > 0) << ERASE_START;
+        let note = u16::from(geometry.note(kind, len).is_some()) << ERASE_NOTE;
+        Change::erase(Slot::Secondary, [ERASED; CELLS]).with(start | note)
+    }
+
+    /// Writes the note, if there is to be one, and these cells.
+    pub(super) fn note(is_noted: bool, values: Values) -> Change {
+        Change::write(Slot::Secondary, values).with(u16::from(is_noted) << NOTE)
     }
 
     /// The last step of a request.
-    pub(super) const fn write_magic() -> Change {
-        Change {
-            magic: true,
-            ..Change::write(Slot::Secondary, [ERASED; CELLS])
-        }
+    pub(super) const fn write_magic(values: Values) -> Change {
+        Change::write(Slot::Secondary, values).with(1 << MAGIC)
     }
 
-    /// The flash operation of a step, if there is one; `unit` is the slot's write unit, and `buffer` gets what is to be written.
+    /// What a step is, and its range. `unit` is the slot's write unit, and `buffer` gets what is to be written.
     pub(super) fn action(
         &self,
         kind: Kind,
@@ -93,55 +109,55 @@ impl Change {
         geometry: &Geometry,
         unit: u32,
         buffer: &mut [u8],
-    ) -> Option<Action> {
+    ) -> (Action, u32, u32) {
+        let sector_len = geometry.sector_len;
         let cells = geometry.cells_offset(self.slot);
-        match step {
-            ERASE_HEADER => self.erase_header.then(|| Action::Erase {
-                from: geometry.image_offset(kind),
-                to: geometry.image_offset(kind).saturating_add(geometry.sector_len),
-            }),
-            ERASE_CELLS => self.erase_cells.then(|| Action::Erase {
-                from: geometry.last_sector(self.slot),
-                to: geometry.slot_len(self.slot),
-            }),
-            CHECK_ERASED => self.erase_cells.then_some(Action::Check),
-            CHECK => Some(Action::Check),
-            MAGIC => self.magic.then(|| Action::Write {
-                offset: cells.saturating_add(magic_offset(geometry.max_align.into())),
-                len: put_magic(geometry.max_align.into(), buffer),
-            }),
-            cell => {
-                let cell = cell.saturating_sub(FIRST_CELL);
-                let value = *self.values.get(usize::from(cell))?;
-                if value == ERASED {
-                    return None;
-                }
-                for (index, byte) in buffer.iter_mut().take(unit as usize).enumerate() {
-                    *byte = if index == 0 { value } else { ERASED };
-                }
-                Some(Action::Write {
-                    offset: cells.saturating_add(u32::from(cell).saturating_mul(geometry.max_align.into())),
-                    len: unit,
-                })
+        let max_align = u32::from(geometry.max_align);
+        if let Some(value) = self.values.get(usize::from(step.wrapping_sub(FIRST_CELL))) {
+            if *value == ERASED {
+                return (Action::Nothing, 0, 0);
             }
+            buffer.iter_mut().take(unit as usize).for_each(|byte| *byte = ERASED);
+            if let Some(first) = buffer.first_mut() {
+                *first = *value;
+            }
+            let offset = cells.saturating_add(u32::from(step - FIRST_CELL).saturating_mul(max_align));
+            return (Action::Write, offset, unit);
+        }
+        if step == CHECK {
+            return (Action::Check, 0, 0);
+        }
+        if self.steps >> step & 1 == 0 {
+            return (Action::Nothing, 0, 0);
+        }
+        let note = geometry.note(kind, 0).unwrap_or_default();
+        match step {
+            ERASE_HEADER => (Action::Erase, geometry.image_offset(kind), sector_len),
+            ERASE_CELLS => (Action::Erase, geometry.last_sector(self.slot), sector_len),
+            ERASE_START => (Action::Erase, 0, sector_len),
+            ERASE_NOTE => (Action::Erase, note, sector_len),
+            NOTE => (Action::Note, note, 0),
+            MAGIC => {
+                let offset = cells.saturating_add(magic_offset(max_align));
+                (Action::Write, offset, put_magic(max_align, buffer))
+            }
+            // CHECK_ERASED.
+            _ => (Action::Check, 0, 0),
         }
     }
 
     /// Whether the slot is as it should be after a step that checks.
-    pub(super) fn check(&self, step: u8, now: &Cells) -> Result<(), Stop> {
+    pub(super) fn check(&self, step: u8, now: Cells) -> Result<(), Stop> {
+        let mut kept = self.steps >> MAGIC & 1 == 0 || now.magic() == Magic::Good;
         if step == CHECK_ERASED {
-            return if now.blank {
-                Ok(())
-            } else if now.zeroed {
-                Err(Stop::ErasesToZero(self.slot))
-            } else {
-                Err(Stop::NotKept(self.slot))
-            };
-        }
-        let written = self.values.iter().zip(&now.values);
-        let mut kept = !self.magic || now.magic == Magic::Good;
-        for (wanted, value) in written {
-            kept &= *wanted == ERASED || wanted == value;
+            kept = now.is_blank();
+            if !kept && now.is_zeroed() {
+                return Err(Stop::ErasesToZero(self.slot));
+            }
+        } else {
+            for (wanted, value) in self.values.iter().zip(&now.values) {
+                kept &= *wanted == ERASED || wanted == value;
+            }
         }
         if kept { Ok(()) } else { Err(Stop::NotKept(self.slot)) }
     }
@@ -158,15 +174,11 @@ pub(super) enum Request {
 }
 
 /// A request with these values, for an image that ends at `end`.
-pub(super) fn request(values: Values, end: u32, geometry: &Geometry, now: &Cells) -> Request {
-    let mut change = Change {
-        erase_cells: end <= geometry.last_sector(Slot::Secondary),
-        values,
-        ..Change::write_magic()
-    };
-    if change.erase_cells {
+pub(super) fn request(values: Values, end: u32, geometry: &Geometry, now: Cells) -> Request {
+    let mut change = Change::write_magic(values);
+    if end <= geometry.last_sector(Slot::Secondary) {
         // Even if it is blank: after a power cut, cells may read as erased and not be.
-        return Request::Write(change);
+        return Request::Write(change.with(ERASE));
     }
     // swap_info decides nothing.
     let (mut asked, mut fits) = (true, true);
@@ -177,7 +189,7 @@ pub(super) fn request(values: Values, end: u32, geometry: &Geometry, now: &Cells
             *wanted = ERASED;
         }
     }
-    match now.magic {
+    match now.magic() {
         Magic::Good if asked => Request::There,
         Magic::Unset if fits => Request::Write(change),
         Magic::Good | Magic::Unset | Magic::Bad => Request::Shared,

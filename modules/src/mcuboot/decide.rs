@@ -7,15 +7,23 @@
 
 use super::change::{Change, Request, Values, request};
 use super::error::{Fault, OldRuns, Stop};
-use super::image::{HASH_LEN, Image};
+use super::image::{HASH_LEN, Hash, Image};
 use super::layout::Geometry;
 use super::mode::sealed::Kind;
 use super::slot::Slot;
-use super::trailer::{Cells, ERASED, Flag, Magic, PERMANENT, RAN, REVERT, SET, TEST};
+use super::trailer::{CELLS, Cells, ERASED, Flag, Magic, PERMANENT, RAN, REVERT, SET, TEST};
 
-/// What is asked for: one for each state after the download.
+/// What is asked for: the steps of a download beside the data, and one for each state after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Op {
+    /// May slot 1 be overwritten?
+    MayReceive,
+    /// Makes room for a file of this length.
+    Prepare(u32),
+    /// All of a file of this length was what slot 0 holds.
+    Same(u32),
+    /// Verifies what came in a file of this length, and marks it as received.
+    Received(u32),
     Install,
     CheckSwapped,
     Confirm,
@@ -24,27 +32,16 @@ pub(super) enum Op {
     Discard,
 }
 
-/// What is to be known of an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) len: u32,
-    pub(super) fingerprint: Fingerprint,
-}
-
-impl Found {
-    pub(super) fn of(image: &Image) -> Found {
-        Found {
-            len: image.len,
-            fingerprint: image.hash.first_chunk().copied().unwrap_or_default(),
-        }
-    }
-}
-
 /// An image, or what is wrong with it.
-pub(super) type Checked = Result<Found, Fault>;
+pub(super) type Checked = Result<Image, Fault>;
 
 /// As much of a hash as tells images of one device apart.
 pub(super) type Fingerprint = [u8; 8];
+
+/// The first bytes of a hash.
+pub(super) fn fingerprint(hash: &Hash) -> Fingerprint {
+    hash.first_chunk().copied().unwrap_or_default()
+}
 
 /// What is known. Everything but the first three is found out when it is needed.
 pub(super) struct Facts {
@@ -65,10 +62,10 @@ pub(super) struct Facts {
 /// A fact that is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
-    /// The image at this offset of slot 1.
-    Image(u32),
-    /// The image in slot 0, and what the note says of it.
-    Own { thorough: bool },
+    /// The image at this offset of slot 1, at most so long.
+    Image(u32, u32),
+    /// The image in slot 0, at most so long, hashed or not, and what the note says of it.
+    Own(u32, bool),
     Agree,
 }
 
@@ -117,16 +114,17 @@ impl From<Stop> for Step {
 pub(super) fn decide(kind: Kind, op: Op, facts: &Facts, geometry: &Geometry) -> Result<Step, Need> {
     let reverts = kind != Kind::Overwrite;
     let runs = match op {
+        Op::MayReceive | Op::Prepare(_) | Op::Same(_) | Op::Received(_) => return receive(kind, op, facts, geometry),
         Op::Install => return install(kind, facts, geometry),
-        Op::Discard => return discard(kind, facts),
-        Op::CheckSwapped | Op::Confirm | Op::Revert | Op::CheckReverted => running(kind, facts)?,
+        Op::Discard => return discard(kind, facts, geometry),
+        Op::CheckSwapped | Op::Confirm | Op::Revert | Op::CheckReverted => running(kind, facts, geometry)?,
     };
     Ok(match (op, runs) {
         (Op::Confirm, Running::New(NewRuns::UnderTest)) => match mark_that_it_ran(kind, facts, geometry)? {
             Some(change) => Step::Change(change, Then::Again),
-            None => confirm(kind, &facts.primary),
+            None => confirm(kind, facts.primary),
         },
-        (Op::CheckSwapped | Op::Revert, Running::New(NewRuns::UnderTest)) if reverts => match way_back(kind, facts)? {
+        (Op::CheckSwapped | Op::Revert, Running::New(NewRuns::UnderTest)) if reverts => match way_back(kind, facts, geometry)? {
             Ok(_) => Step::Done,
             Err(fault) => Stop::CannotGoBack(fault).into(),
         },
@@ -148,7 +146,7 @@ pub(super) fn decide(kind: Kind, op: Op, facts: &Facts, geometry: &Geometry) -> 
         (Op::Revert, Running::Old(OldRuns::Pending)) => Step::Change(Change::withdraw(), Then::Done),
         (Op::CheckReverted, Running::Old(why @ OldRuns::Pending)) => Stop::OldRuns(why).into(),
         // Without this the next boot would bring the new image back.
-        (Op::Revert | Op::CheckReverted, Running::Old(OldRuns::Unsettled)) => confirm(kind, &facts.primary),
+        (Op::Revert | Op::CheckReverted, Running::Old(OldRuns::Unsettled)) => confirm(kind, facts.primary),
         // Without a magic there is no request; the mark stays, so that the states to come know what runs.
         (
             Op::Revert | Op::CheckReverted,
@@ -156,23 +154,26 @@ pub(super) fn decide(kind: Kind, op: Op, facts: &Facts, geometry: &Geometry) -> 
                 OldRuns::NotRequested | OldRuns::Refused | OldRuns::Erased | OldRuns::Reverted | OldRuns::NotSwapped,
             ),
         )
-        | (Op::Install | Op::Discard, _) => Step::Done,
+        | (
+            Op::MayReceive | Op::Prepare(_) | Op::Same(_) | Op::Received(_) | Op::Install | Op::Discard,
+            Running::Old(_) | Running::New(_),
+        ) => Step::Done,
     })
 }
 
 /// Whether slot 1 may be all there is to go back to.
-pub(super) fn may_go_back(kind: Kind, primary: &Cells) -> bool {
+pub(super) fn may_go_back(kind: Kind, primary: Cells) -> bool {
     match kind {
         Kind::Move | Kind::Offset | Kind::Scratch => primary.under_test(),
         // Anything but a confirmed image is erased when it is the only one left.
-        Kind::Xip => (primary.magic, primary.image_ok) != (Magic::Good, Flag::Set),
+        Kind::Xip => (primary.magic(), primary.image_ok()) != (Magic::Good, Flag::Set),
         Kind::Overwrite => false,
     }
 }
 
 /// Sets image_ok of the running image if its trailer allows it.
-pub(super) fn confirm(kind: Kind, primary: &Cells) -> Step {
-    match (primary.magic, primary.image_ok) {
+pub(super) fn confirm(kind: Kind, primary: Cells) -> Step {
+    match (primary.magic(), primary.image_ok()) {
         // It would not start again.
         (Magic::Unset, _) if kind == Kind::Xip => Stop::Unconfirmable.into(),
         (Magic::Unset, _) | (Magic::Good, Flag::Set) => Step::Done,
@@ -181,39 +182,94 @@ pub(super) fn confirm(kind: Kind, primary: &Cells) -> Step {
     }
 }
 
+fn receive(kind: Kind, op: Op, facts: &Facts, geometry: &Geometry) -> Result<Step, Need> {
+    let primary = facts.primary;
+    Ok(match op {
+        // What the flags say is unknown, then.
+        Op::MayReceive if primary.magic() == Magic::Good && primary.is_zeroed() => {
+            Stop::ErasesToZero(Slot::Primary).into()
+        }
+        Op::MayReceive if may_go_back(kind, primary) => Stop::RunningUnconfirmed.into(),
+        Op::Prepare(len) => match confirm_before_overwriting(kind, primary) {
+            Some(change) => Step::Change(change, Then::Again),
+            None => Step::Change(Change::prepare(kind, geometry, len), Then::Done),
+        },
+        Op::Same(len) => match facts.own.ok_or(Need::Own(len, true))? {
+            Ok(_) => Stop::SameImage.into(),
+            Err(fault) => Stop::Image(fault).into(),
+        },
+        Op::Received(len) => {
+            let new = match facts.image.ok_or(Need::Image(geometry.image_offset(kind), len))? {
+                Ok(new) => new,
+                Err(fault) => return Ok(Stop::Image(fault).into()),
+            };
+            // There is no note if the file or the old image needs its sector, or if both images are the same.
+            let mut is_noted = geometry.note(kind, len).is_some();
+            if is_noted {
+                is_noted = facts
+                    .own
+                    .ok_or(Need::Own(geometry.primary_len, false))?
+                    .is_ok_and(|old| old.hash != new.hash && geometry.note(kind, old.len).is_some());
+            }
+            match kind {
+                Kind::Move | Kind::Offset | Kind::Scratch | Kind::Overwrite => {
+                    Step::Change(Change::note(is_noted, [TEST, ERASED, ERASED]), Then::Done)
+                }
+                Kind::Xip => Step::Done,
+            }
+        }
+        Op::MayReceive
+        | Op::Install
+        | Op::CheckSwapped
+        | Op::Confirm
+        | Op::Revert
+        | Op::CheckReverted
+        | Op::Discard => Step::Done,
+    })
+}
+
+/// Overwrite-only: after the update an unconfirmed image in slot 0 is the new one, so the old one must not be.
+pub(super) fn confirm_before_overwriting(kind: Kind, primary: Cells) -> Option<Change> {
+    match (kind, confirm(kind, primary)) {
+        (Kind::Overwrite, Step::Change(change, _)) => Some(change),
+        // One that cannot be confirmed does not look like one that was just installed either.
+        (Kind::Move | Kind::Offset | Kind::Scratch | Kind::Overwrite | Kind::Xip, _) => None,
+    }
+}
+
 fn install(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Step, Need> {
-    let cells = &facts.secondary;
+    let cells = facts.secondary;
     let marked = match kind {
         Kind::Move | Kind::Offset | Kind::Scratch | Kind::Overwrite => cells.swap_info() == TEST,
         // There is no place for a mark: only the run of the firmware that received the image knows.
         Kind::Xip => facts.received.is_some() && cells.swap_info() == ERASED,
     };
-    if may_go_back(kind, &facts.primary) {
+    if may_go_back(kind, facts.primary) {
         return Ok(Stop::RunningUnconfirmed.into());
     }
     // Any other cell that is not erased would make another request of it.
-    if cells.magic == Magic::Bad || !marked || !cells.flags_blank {
+    if cells.magic() == Magic::Bad || !marked || !cells.flags_are_blank() {
         return Ok(Stop::NotReceived.into());
     }
-    Ok(match facts.image.ok_or(Need::Image(geometry.image_offset(kind)))? {
+    Ok(match facts.image.ok_or(Need::Image(geometry.image_offset(kind), geometry.room))? {
         Err(fault) => Stop::Damaged(fault).into(),
-        Ok(image) if facts.received.is_some_and(|received| received != image.fingerprint) => {
+        Ok(image) if facts.received.is_some_and(|received| received != fingerprint(&image.hash)) => {
             Stop::Damaged(Fault::WrongHash).into()
         }
-        Ok(_) if cells.magic == Magic::Good => Step::Done,
-        Ok(_) => Step::Change(Change::write_magic(), Then::Done),
+        Ok(_) if cells.magic() == Magic::Good => Step::Done,
+        Ok(_) => Step::Change(Change::write_magic([ERASED; CELLS]), Then::Done),
     })
 }
 
-fn discard(kind: Kind, facts: &Facts) -> Result<Step, Need> {
-    let cells = &facts.secondary;
+fn discard(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Step, Need> {
+    let cells = facts.secondary;
     let never_ran = match kind {
         Kind::Move | Kind::Offset | Kind::Scratch => cells.swap_info() == TEST,
         // Nothing in slot 1 is of use any more, not even what a torn erase left of a request. The mark of an image that came
         // to run was written to an erased sector.
-        Kind::Overwrite => !cells.blank && cells.swap_info() != RAN,
+        Kind::Overwrite => !cells.is_blank() && cells.swap_info() != RAN,
         Kind::Xip => matches!(
-            running(kind, facts)?,
+            running(kind, facts, geometry)?,
             Running::Old(OldRuns::Pending | OldRuns::NotRequested)
         ),
     };
@@ -224,29 +280,29 @@ fn discard(kind: Kind, facts: &Facts) -> Result<Step, Need> {
     })
 }
 
-fn running(kind: Kind, facts: &Facts) -> Result<Running, Need> {
+fn running(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Running, Need> {
     match kind {
-        Kind::Move | Kind::Offset | Kind::Scratch => running_of_swap(facts),
-        Kind::Overwrite => running_of_overwrite(facts),
-        Kind::Xip => running_in_place(facts),
+        Kind::Move | Kind::Offset | Kind::Scratch => running_of_swap(facts, geometry),
+        Kind::Overwrite => running_of_overwrite(facts, geometry),
+        Kind::Xip => running_in_place(facts, geometry),
     }
 }
 
 /// A new image that no boot has looked at.
-fn waiting(secondary: &Cells) -> Running {
-    Running::Old(match secondary.magic {
+fn waiting(secondary: Cells) -> Running {
+    Running::Old(match secondary.magic() {
         Magic::Good => OldRuns::Pending,
         Magic::Unset | Magic::Bad => OldRuns::NotRequested,
     })
 }
 
-fn running_of_swap(facts: &Facts) -> Result<Running, Need> {
-    let (primary, secondary) = (&facts.primary, &facts.secondary);
+fn running_of_swap(facts: &Facts, geometry: &Geometry) -> Result<Running, Need> {
+    let (primary, secondary) = (facts.primary, facts.secondary);
     if secondary.swap_info() == TEST {
         return Ok(waiting(secondary));
     }
-    let state = (primary.magic, primary.copy_done, primary.image_ok);
-    facts.own.ok_or(Need::Own { thorough: false })?.ok();
+    let state = (primary.magic(), primary.copy_done(), primary.image_ok());
+    facts.own.ok_or(Need::Own(geometry.primary_len, false))?.ok();
     let noted = facts.note;
     if noted == Some(false) {
         return Ok(Running::Old(match (state, primary.swap_info()) {
@@ -278,23 +334,23 @@ fn running_of_swap(facts: &Facts) -> Result<Running, Need> {
         _ => return Ok(Running::Old(OldRuns::NotSwapped)),
     }
     // A swap leaves the old image at the start of slot 1, in swap using offset too.
-    Ok(match facts.image.ok_or(Need::Image(0))? {
+    Ok(match facts.image.ok_or(Need::Image(0, geometry.room))? {
         Ok(_) => Running::New(new),
         Err(_) => Running::Old(OldRuns::Refused),
     })
 }
 
-fn running_of_overwrite(facts: &Facts) -> Result<Running, Need> {
-    let (primary, secondary) = (&facts.primary, &facts.secondary);
-    if (primary.magic, primary.image_ok) == (Magic::Good, Flag::Unset) {
+fn running_of_overwrite(facts: &Facts, geometry: &Geometry) -> Result<Running, Need> {
+    let (primary, secondary) = (facts.primary, facts.secondary);
+    if (primary.magic(), primary.image_ok()) == (Magic::Good, Flag::Unset) {
         return Ok(Running::New(NewRuns::UnderTest));
     }
-    if facts.image.ok_or(Need::Image(0))?.is_ok() {
+    if facts.image.ok_or(Need::Image(0, geometry.room))?.is_ok() {
         return Ok(waiting(secondary));
     }
-    let came_to_run = primary.magic == Magic::Good
+    let came_to_run = primary.magic() == Magic::Good
         && (secondary.swap_info() == RAN || {
-            facts.own.ok_or(Need::Own { thorough: false })?;
+            let _ = facts.own.ok_or(Need::Own(geometry.primary_len, false))?;
             facts.agree.ok_or(Need::Agree)?
         });
     Ok(if came_to_run {
@@ -304,16 +360,16 @@ fn running_of_overwrite(facts: &Facts) -> Result<Running, Need> {
     })
 }
 
-fn running_in_place(facts: &Facts) -> Result<Running, Need> {
-    let (own, other) = (&facts.primary, &facts.secondary);
+fn running_in_place(facts: &Facts, geometry: &Geometry) -> Result<Running, Need> {
+    let (own, other) = (facts.primary, facts.secondary);
     if own.under_test() {
         return Ok(Running::New(NewRuns::UnderTest));
     }
-    if (own.magic, own.image_ok) != (Magic::Good, Flag::Set) {
+    if (own.magic(), own.image_ok()) != (Magic::Good, Flag::Set) {
         return Ok(Running::New(NewRuns::Unconfirmable));
     }
-    let intact = facts.image.ok_or(Need::Image(0))?.is_ok();
-    Ok(match (intact, other.magic, other.image_ok) {
+    let intact = facts.image.ok_or(Need::Image(0, geometry.room))?.is_ok();
+    Ok(match (intact, other.magic(), other.image_ok()) {
         // Only an image that runs sets its own image_ok, and it does not run any more.
         (true, Magic::Good, Flag::Set) => Running::New(NewRuns::Confirmed),
         (true, Magic::Good | Magic::Unset | Magic::Bad, _) => waiting(other),
@@ -341,20 +397,19 @@ fn mark_that_it_ran(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Op
     if kind != Kind::Overwrite || facts.secondary.swap_info() == RAN {
         return Ok(None);
     }
-    let own = facts.own.ok_or(Need::Own { thorough: false })?;
-    Ok(left_in_secondary(&own, geometry).is_none().then_some(Change {
-        // The bootloader has done so, but it may have been cut short.
-        erase_cells: true,
-        ..Change::write(Slot::Secondary, [RAN, ERASED, ERASED])
-    }))
+    let own = facts.own.ok_or(Need::Own(geometry.primary_len, false))?;
+    Ok(left_in_secondary(&own, geometry).is_none().then_some(
+        // The bootloader has erased it, but it may have been cut short.
+        Change::erase(Slot::Secondary, [RAN, ERASED, ERASED]),
+    ))
 }
 
 /// The old image, if it is intact and the bootloader would run it.
-fn way_back(kind: Kind, facts: &Facts) -> Result<Checked, Need> {
-    let old = facts.image.ok_or(Need::Image(0))?;
-    let cells = &facts.secondary;
+fn way_back(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Checked, Need> {
+    let old = facts.image.ok_or(Need::Image(0, geometry.room))?;
+    let cells = facts.secondary;
     Ok(match old {
-        Ok(_) if kind == Kind::Xip && (cells.magic, cells.image_ok) != (Magic::Good, Flag::Set) => {
+        Ok(_) if kind == Kind::Xip && (cells.magic(), cells.image_ok()) != (Magic::Good, Flag::Set) => {
             Err(Fault::NotConfirmed)
         }
         Ok(_) | Err(_) => old,
@@ -366,7 +421,7 @@ fn request_way_back(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<St
     if kind == Kind::Overwrite {
         return Ok(Stop::NoWayBack.into());
     }
-    let old = match way_back(kind, facts)? {
+    let old = match way_back(kind, facts, geometry)? {
         Ok(old) => old,
         Err(fault) => return Ok(Stop::CannotGoBack(fault).into()),
     };
@@ -377,9 +432,9 @@ fn request_way_back(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<St
         Kind::Offset => [REVERT, SET, ERASED],
         Kind::Xip => return drop_own_trailer(facts, geometry),
     };
-    let now = &facts.secondary;
+    let now = facts.secondary;
     let mut asked = values.iter().zip(&now.values).filter(|(wanted, _)| **wanted != ERASED);
-    if now.magic == Magic::Good && asked.all(|(wanted, value)| wanted == value) {
+    if now.magic() == Magic::Good && asked.all(|(wanted, value)| wanted == value) {
         return Ok(Step::Done);
     }
     Ok(match request(values, old.len, geometry, now) {
@@ -391,17 +446,17 @@ fn request_way_back(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<St
 
 /// Direct-xip: without a magic the bootloader erases the running image and takes the other one.
 fn drop_own_trailer(facts: &Facts, geometry: &Geometry) -> Result<Step, Need> {
-    let cells = &facts.primary;
-    match (cells.magic, cells.copy_done, cells.image_ok) {
+    let cells = facts.primary;
+    match (cells.magic(), cells.copy_done(), cells.image_ok()) {
         // The next boot erases it anyhow.
         (Magic::Unset | Magic::Bad, _, _) | (Magic::Good, Flag::Set, Flag::Unset | Flag::Bad) => {
             return Ok(Step::Done);
         }
         (Magic::Good, _, _) => {}
     }
-    Ok(match facts.own.ok_or(Need::Own { thorough: true })? {
+    Ok(match facts.own.ok_or(Need::Own(geometry.running_room, true))? {
         Ok(own) if own.len <= geometry.last_sector(Slot::Primary) => {
-            Step::Change(Change::erase(Slot::Primary), Then::Done)
+            Step::Change(Change::erase(Slot::Primary, [ERASED; CELLS]), Then::Done)
         }
         Ok(_) => Stop::CannotGoBack(Fault::SharesTrailer).into(),
         Err(fault) => Stop::CannotGoBack(fault).into(),

@@ -5,13 +5,13 @@ use core::marker::PhantomData;
 use embedded_storage_async::nor_flash::{ErrorType, NorFlash};
 
 use super::change::{Action, CHECK, Change};
-use super::decide::{Facts, Fingerprint, Found, Need, Op, Step, Then, decide, left_in_secondary};
+use super::decide::{Facts, Fingerprint, Need, Op, Step, Then, decide, fingerprint, left_in_secondary};
 use super::error::{Failed, Fault, FlashError, Numbers, Stop};
 use super::image::{Examiner, HASH_LEN, Hash};
 use super::layout::Geometry;
 use super::mode::Mode;
 use super::slot::Slot;
-use super::trailer::{CellReader, Cells, ERASED, MAX_ALIGN};
+use super::trailer::{Cells, ERASED, MAX_ALIGN};
 
 /// The slots of a device.
 pub(super) struct Slots<P: ErrorType, S: ErrorType, const BUFFER: usize, M> {
@@ -21,6 +21,8 @@ pub(super) struct Slots<P: ErrorType, S: ErrorType, const BUFFER: usize, M> {
     /// What was read last, or is to be written.
     pub(super) buffer: [u8; BUFFER],
     pub(super) numbers: Numbers,
+    /// What this run of the firmware has received; unknown after a restart.
+    received: Option<Fingerprint>,
     failed: Option<FlashError<P::Error, S::Error>>,
     mode: PhantomData<M>,
 }
@@ -54,6 +56,7 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
             secondary,
             buffer: [0; BUFFER],
             numbers: Numbers::default(),
+            received: None,
             failed: None,
             mode: PhantomData,
         }
@@ -110,13 +113,15 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
 
     /// What the trailer of a slot says.
     pub(super) async fn cells(&mut self, slot: Slot) -> Result<Cells, Stop> {
-        let mut reader = CellReader::new(self.geometry.max_align.into());
-        let cells = self.geometry.cells_offset(slot);
-        for part in 0..CellReader::PARTS {
-            let (offset, len) = reader.wants(part);
-            reader.take(part, self.read(slot, cells.saturating_add(offset), len).await?);
+        let max_align = self.geometry.max_align.into();
+        let mut cells = Cells::NONE;
+        let mut offset = self.geometry.cells_offset(slot);
+        for part in 0..Cells::PARTS {
+            let len = Cells::part_len(part, max_align);
+            cells.read(part, self.read(slot, offset, len).await?, max_align);
+            offset = offset.saturating_add(len);
         }
-        Ok(reader.cells())
+        Ok(cells)
     }
 
     /// Looks at an image that starts at `start`.
@@ -140,8 +145,8 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
         }
     }
 
-    /// Makes a change, and gives the trailer as it reads then.
-    pub(super) async fn change(&mut self, change: Change) -> Result<Cells, Stop> {
+    /// Makes a change, and gives the trailer as it reads then. `note` is the hash to be noted.
+    pub(super) async fn change(&mut self, change: Change, note: &Hash) -> Result<Cells, Stop> {
         let slot = change.slot;
         let unit = match slot {
             Slot::Primary => P::WRITE_SIZE,
@@ -149,15 +154,15 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
         };
         let mut step = 0;
         loop {
-            match change.action(M::KIND, step, &self.geometry, unit as u32, &mut self.buffer) {
-                None => {}
-                Some(Action::Erase { from, to }) => self.io(slot, Io::Erase, from, to).await?,
-                Some(Action::Write { offset, len }) => {
-                    self.io(slot, Io::Write, offset, offset.saturating_add(len)).await?;
-                }
-                Some(Action::Check) => {
+            let (action, offset, len) = change.action(M::KIND, step, &self.geometry, unit as u32, &mut self.buffer);
+            match action {
+                Action::Nothing => {}
+                Action::Erase => self.io(slot, Io::Erase, offset, offset.saturating_add(len)).await?,
+                Action::Write => self.io(slot, Io::Write, offset, offset.saturating_add(len)).await?,
+                Action::Note => self.write_note(offset, note).await?,
+                Action::Check => {
                     let now = self.cells(slot).await?;
-                    change.check(step, &now)?;
+                    change.check(step, now)?;
                     if step == CHECK {
                         return Ok(now);
                     }
@@ -225,63 +230,75 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
     }
 
     /// Does what an operation takes.
-    pub(super) async fn perform(&mut self, op: Op, received: Option<Fingerprint>) -> Result<(), Failed<P, S>> {
-        match self.try_perform(op, received).await {
+    pub(super) async fn perform(&mut self, op: Op) -> Result<(), Failed<P, S>> {
+        match self.try_perform(op).await {
             Ok(()) => Ok(()),
             Err(stop) => Err(self.error(stop)),
         }
     }
 
-    async fn try_perform(&mut self, op: Op, received: Option<Fingerprint>) -> Result<(), Stop> {
-        let secondary = self.cells(Slot::Secondary).await?;
-        let primary = self.cells(Slot::Primary).await?;
+    pub(super) async fn try_perform(&mut self, op: Op) -> Result<(), Stop> {
         let mut facts = Facts {
-            primary,
-            secondary,
-            received,
+            secondary: self.cells(Slot::Secondary).await?,
+            primary: self.cells(Slot::Primary).await?,
+            received: self.received,
             image: None,
             own: None,
             note: None,
             agree: None,
         };
+        match op {
+            Op::MayReceive | Op::Discard => self.received = None,
+            Op::Prepare(_)
+            | Op::Same(_)
+            | Op::Received(_)
+            | Op::Install
+            | Op::CheckSwapped
+            | Op::Confirm
+            | Op::Revert
+            | Op::CheckReverted => {}
+        }
         loop {
-            match decide(M::KIND, op, &facts, &self.geometry) {
-                Ok(Step::Done) => return Ok(()),
+            let (slot, start, room, thorough) = match decide(M::KIND, op, &facts, &self.geometry) {
+                Ok(Step::Done) => break,
                 Ok(Step::Refuse(stop)) => return Err(stop),
                 Ok(Step::Change(change, then)) => {
-                    let now = self.change(change).await?;
+                    let note = facts.image.and_then(Result::ok).map_or([0; _], |image| image.hash);
+                    let now = self.change(change, &note).await?;
                     match then {
-                        Then::Done => return Ok(()),
+                        Then::Done => break,
                         Then::NewRuns => return Err(Stop::NewRuns),
                         Then::Again => match change.slot {
                             Slot::Primary => facts.primary = now,
                             Slot::Secondary => facts.secondary = now,
                         },
                     }
+                    continue;
                 }
                 Err(Need::Agree) => {
                     let range = facts.own.and_then(|own| left_in_secondary(&own, &self.geometry));
                     facts.agree = Some(self.slots_agree(range).await?);
+                    continue;
                 }
-                Err(Need::Image(start)) => {
-                    let mut examiner = Examiner::new(self.geometry.room, true);
-                    let checked = self.examine(Slot::Secondary, start, &mut examiner).await?;
-                    facts.image = Some(checked.map(|()| Found::of(&examiner.image)));
-                }
-                Err(Need::Own { thorough }) => {
-                    let room = if thorough {
-                        self.geometry.running_room
-                    } else {
-                        self.geometry.primary_len
-                    };
-                    let mut examiner = Examiner::new(room, thorough);
-                    let checked = self.examine(Slot::Primary, 0, &mut examiner).await?;
+                Err(Need::Image(start, room)) => (Slot::Secondary, start, room, true),
+                Err(Need::Own(room, thorough)) => (Slot::Primary, 0, room, thorough),
+            };
+            let mut examiner = Examiner::new(room, thorough);
+            let checked = self.examine(slot, start, &mut examiner).await?;
+            let image = Some(checked.map(|()| examiner.image));
+            match slot {
+                Slot::Primary => {
                     if let (Ok(()), Some(offset)) = (checked, self.geometry.note(M::KIND, 0)) {
                         facts.note = self.is_noted(offset, &examiner.image.hash).await?;
                     }
-                    facts.own = Some(checked.map(|()| Found::of(&examiner.image)));
+                    facts.own = image;
                 }
+                Slot::Secondary => facts.image = image,
             }
         }
+        if let (Op::Received(_), Some(Ok(image))) = (op, facts.image) {
+            self.received = Some(fingerprint(&image.hash));
+        }
+        Ok(())
     }
 }

@@ -173,9 +173,9 @@ impl SlotState {
     fn new(cells: &Cells, at_start: Content, at_second_sector: Option<Content>) -> SlotState {
         let swap_info = SwapInfo::of(cells.swap_info());
         SlotState {
-            magic: cells.magic,
-            image_ok: cells.image_ok,
-            copy_done: cells.copy_done,
+            magic: cells.magic(),
+            image_ok: cells.image_ok(),
+            copy_done: cells.copy_done(),
             swap_info,
             image_number: match swap_info {
                 SwapInfo::None => 0,

@@ -189,7 +189,7 @@ use mender::update_module;
 use mender::update_module::Payload;
 
 use crate::Restart;
-use decide::{Fingerprint, Op};
+use decide::Op;
 use error::Failed;
 use flash::Slots;
 use mode::sealed::Kind;
@@ -226,8 +226,6 @@ pub struct ZephyrImage<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize
     slots: Slots<P, S, BUFFER, M>,
     restart: R,
     options: Options,
-    /// What this run of the firmware has received; unknown after a restart.
-    received: Option<Fingerprint>,
 }
 
 impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> fmt::Debug
@@ -287,7 +285,6 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
             slots: Slots::new(layout.geometry(), primary, secondary),
             restart,
             options: Options::default(),
-            received: None,
         })
     }
 
@@ -346,14 +343,8 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// [`Error::NotNewer`], [`Error::SameImage`], [`Error::Payload`], [`Error::NotKept`] or the flash's. What is in slot
     /// 1 then is inert.
     pub async fn write_slot(&mut self, payload: &mut Payload<'_>) -> Result<(), Failed<P, S>> {
-        self.received = None;
-        match self.slots.receive(payload, &self.options).await {
-            Ok(received) => {
-                self.received = Some(received);
-                Ok(())
-            }
-            Err(stop) => Err(self.slots.error(stop)),
-        }
+        let done = self.slots.receive(payload, &self.options).await;
+        done.map_err(|stop| self.slots.error(stop))
     }
 
     /// Install: verifies slot 1 once more and requests it for the next boot, as a test where the mode knows tests.
@@ -363,7 +354,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// [`Error::RunningUnconfirmed`], [`Error::NotReceived`], [`Error::Damaged`], [`Error::NotKept`] or the flash's. Unless it is one of
     /// the last two nothing was requested; [`discard`](ZephyrImage::discard) withdraws in any case.
     pub async fn request_swap(&mut self) -> Result<(), Failed<P, S>> {
-        self.slots.perform(Op::Install, self.received).await
+        self.slots.perform(Op::Install).await
     }
 
     /// Reboot and rollback_reboot: restarts the device.
@@ -383,7 +374,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     ///
     /// [`Error::OldRuns`], [`Error::AlreadyConfirmed`], [`Error::Unconfirmable`], [`Error::CannotGoBack`] or the flash's.
     pub async fn check_swapped(&mut self) -> Result<(), Failed<P, S>> {
-        self.slots.perform(Op::CheckSwapped, self.received).await
+        self.slots.perform(Op::CheckSwapped).await
     }
 
     /// Commit: confirms the running image, so that the bootloader keeps it. The old one stays in slot 1, unless it was
@@ -393,7 +384,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     ///
     /// [`Error::OldRuns`], [`Error::Unconfirmable`], [`Error::NotKept`] or the flash's.
     pub async fn confirm(&mut self) -> Result<(), Failed<P, S>> {
-        self.slots.perform(Op::Confirm, self.received).await
+        self.slots.perform(Op::Confirm).await
     }
 
     /// Rollback: sees to it that the next boot runs the old image.
@@ -405,7 +396,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     ///
     /// [`Error::CannotGoBack`], [`Error::NoWayBack`], [`Error::NotKept`] or the flash's.
     pub async fn request_revert(&mut self) -> Result<(), Failed<P, S>> {
-        self.slots.perform(Op::Revert, self.received).await
+        self.slots.perform(Op::Revert).await
     }
 
     /// Rollback_verify_reboot: succeeds if the old image runs and no request waits.
@@ -418,7 +409,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// [`Error::NewRuns`], [`Error::OldRuns`] with [`OldRuns::Pending`], [`Error::CannotGoBack`], [`Error::NotKept`] or the
     /// flash's.
     pub async fn check_reverted(&mut self) -> Result<(), Failed<P, S>> {
-        self.slots.perform(Op::CheckReverted, self.received).await
+        self.slots.perform(Op::CheckReverted).await
     }
 
     /// Failure and cleanup: withdraws what was received but never swapped, requested or not. Leaves everything else as
@@ -428,8 +419,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     ///
     /// The flash's.
     pub async fn discard(&mut self) -> Result<(), Failed<P, S>> {
-        self.received = None;
-        self.slots.perform(Op::Discard, None).await
+        self.slots.perform(Op::Discard).await
     }
 
     /// Requests an image that is in slot 1, however it got there. For recovery tools; a deployment uses

@@ -3,10 +3,10 @@
 use embedded_storage_async::nor_flash::NorFlash;
 
 use super::change;
-use super::decide::{Step, confirm};
+use super::decide::{Op, Step, confirm, confirm_before_overwriting};
 use super::error::{Fault, Stop};
 use super::flash::Slots;
-use super::image::{self, Examiner};
+use super::image::{self, Examiner, Hash};
 use super::mode::Mode;
 use super::mode::sealed::Kind;
 use super::slot::Slot;
@@ -21,11 +21,17 @@ pub enum Request {
     Permanent,
 }
 
+/// No change here writes a note.
+const NO_NOTE: Hash = [0; 32];
+
 impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER, M> {
     /// Requests an image that is in slot 1, however it got there.
     pub(super) async fn request(&mut self, request: Request) -> Result<(), Stop> {
-        self.refuse_while_under_test().await?;
-        self.confirm_before_overwriting().await?;
+        self.try_perform(Op::MayReceive).await?;
+        let primary = self.cells(Slot::Primary).await?;
+        if let Some(change) = confirm_before_overwriting(M::KIND, primary) {
+            self.change(change, &NO_NOTE).await?;
+        }
         let start = self.geometry.image_offset(M::KIND);
         let mut examiner = Examiner::new(self.geometry.room, true);
         self.examine(Slot::Secondary, start, &mut examiner)
@@ -43,19 +49,19 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
             }
         };
         let now = self.cells(Slot::Secondary).await?;
-        match change::request(values, start.saturating_add(examiner.image.len), &self.geometry, &now) {
+        match change::request(values, start.saturating_add(examiner.image.len), &self.geometry, now) {
             change::Request::There => Ok(()),
-            change::Request::Write(change) => self.change(change).await.map(drop),
+            change::Request::Write(change) => self.change(change, &NO_NOTE).await.map(drop),
             change::Request::Shared => Err(Stop::Damaged(Fault::SharesTrailer)),
         }
     }
 
     /// Sets image_ok of the running image if its trailer allows it.
     pub(super) async fn confirm_running(&mut self) -> Result<(), Stop> {
-        match confirm(M::KIND, &self.cells(Slot::Primary).await?) {
+        match confirm(M::KIND, self.cells(Slot::Primary).await?) {
             Step::Done => Ok(()),
             Step::Refuse(stop) => Err(stop),
-            Step::Change(change, _) => self.change(change).await.map(drop),
+            Step::Change(change, _) => self.change(change, &NO_NOTE).await.map(drop),
         }
     }
 }

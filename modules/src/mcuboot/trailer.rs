@@ -112,104 +112,114 @@ impl Flag {
     }
 }
 
-/// What a trailer's cells say.
+/// What a trailer's cells say, in four bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cells {
-    pub(super) magic: Magic,
-    pub(super) copy_done: Flag,
-    pub(super) image_ok: Flag,
     /// The first byte of swap_info, copy_done, image_ok. The first: type in the low nibble, image number in the high one.
     pub(super) values: [u8; CELLS],
-    /// All of them are erased as a whole.
-    pub(super) blank: bool,
-    /// copy_done and image_ok are erased as a whole.
-    pub(super) flags_blank: bool,
-    /// The bytes between the values are 0x00. Nobody writes them so: this is what they are on flash that erases to 0x00.
-    pub(super) zeroed: bool,
+    bits: u8,
 }
 
 impl Cells {
-    pub(super) const fn swap_info(&self) -> u8 {
+    const MAGIC_GOOD: u8 = 1;
+    const MAGIC_NOT_ERASED: u8 = 2;
+    const FLAGS_NOT_ERASED: u8 = 4;
+    const NOT_BLANK: u8 = 8;
+    const NOT_ZERO: u8 = 16;
+
+    /// Parts that are read: the cells of one byte, and the magic.
+    pub(super) const PARTS: u32 = CELLS as u32 + 1;
+
+    /// Before anything was read.
+    pub(super) const NONE: Cells = Cells {
+        values: [ERASED; CELLS],
+        bits: 0,
+    };
+
+    /// Length of a part.
+    pub(super) const fn part_len(part: u32, max_align: u32) -> u32 {
+        if part < CELLS as u32 {
+            max_align
+        } else {
+            magic_area_len(max_align)
+        }
+    }
+
+    /// Reads a part.
+    pub(super) fn read(&mut self, part: u32, bytes: &[u8], max_align: u32) {
+        if !blank(bytes) {
+            self.bits |= if part == 1 || part == 2 {
+                Cells::NOT_BLANK | Cells::FLAGS_NOT_ERASED
+            } else {
+                Cells::NOT_BLANK
+            };
+        }
+        match (self.values.get_mut(part as usize), bytes.split_first()) {
+            (Some(value), Some((first, filling))) => {
+                *value = *first;
+                if filling.iter().any(|byte| *byte != 0) {
+                    self.bits |= Cells::NOT_ZERO;
+                }
+            }
+            (Some(_) | None, _) => {
+                let (_, stored) = bytes.split_at(bytes.len().saturating_sub(MAGIC_LEN));
+                if stored == magic(max_align) {
+                    self.bits |= Cells::MAGIC_GOOD;
+                }
+                if !blank(stored) {
+                    self.bits |= Cells::MAGIC_NOT_ERASED;
+                }
+            }
+        }
+    }
+
+    const fn has(self, bit: u8) -> bool {
+        self.bits & bit != 0
+    }
+
+    pub(super) const fn magic(self) -> Magic {
+        if self.has(Cells::MAGIC_GOOD) {
+            Magic::Good
+        } else if self.has(Cells::MAGIC_NOT_ERASED) {
+            Magic::Bad
+        } else {
+            Magic::Unset
+        }
+    }
+
+    /// All cells are erased as a whole.
+    pub(super) const fn is_blank(self) -> bool {
+        !self.has(Cells::NOT_BLANK)
+    }
+
+    /// copy_done and image_ok are erased as a whole.
+    pub(super) const fn flags_are_blank(self) -> bool {
+        !self.has(Cells::FLAGS_NOT_ERASED)
+    }
+
+    /// The bytes between the values are 0x00. Nobody writes them so: this is what they are on flash that erases to 0x00.
+    pub(super) const fn is_zeroed(self) -> bool {
+        !self.has(Cells::NOT_ZERO)
+    }
+
+    pub(super) const fn swap_info(self) -> u8 {
         let [swap_info, _, _] = self.values;
         swap_info
     }
 
+    pub(super) const fn copy_done(self) -> Flag {
+        let [_, copy_done, _] = self.values;
+        Flag::of(copy_done)
+    }
+
+    pub(super) const fn image_ok(self) -> Flag {
+        let [_, _, image_ok] = self.values;
+        Flag::of(image_ok)
+    }
+
     /// Slot 0: an image that the next boot of a swapping bootloader reverts.
-    pub(super) fn under_test(&self) -> bool {
-        (self.magic, self.copy_done, self.image_ok) == (Magic::Good, Flag::Set, Flag::Unset)
-    }
-}
-
-/// Reads cells part by part.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct CellReader {
-    max_align: u32,
-    cells: Cells,
-}
-
-impl CellReader {
-    /// Parts that are read: the cells of one byte, and the magic.
-    pub(super) const PARTS: u32 = CELLS as u32 + 1;
-
-    pub(super) const fn new(max_align: u32) -> CellReader {
-        CellReader {
-            max_align,
-            cells: Cells {
-                magic: Magic::Bad,
-                copy_done: Flag::Bad,
-                image_ok: Flag::Bad,
-                values: [ERASED; CELLS],
-                blank: true,
-                flags_blank: true,
-                zeroed: true,
-            },
-        }
-    }
-
-    /// Offset of a part from the first cell, and its length.
-    pub(super) const fn wants(&self, part: u32) -> (u32, u32) {
-        let len = if part < CELLS as u32 {
-            self.max_align
-        } else {
-            magic_area_len(self.max_align)
-        };
-        (self.max_align.saturating_mul(part), len)
-    }
-
-    pub(super) fn take(&mut self, part: u32, bytes: &[u8]) {
-        let cells = &mut self.cells;
-        let is_blank = blank(bytes);
-        cells.blank &= is_blank;
-        match (cells.values.get_mut(part as usize), bytes.split_first()) {
-            (Some(value), Some((first, filling))) => {
-                *value = *first;
-                cells.zeroed &= filling.iter().all(|byte| *byte == 0);
-                if part != 0 {
-                    cells.flags_blank &= is_blank;
-                }
-            }
-            (Some(_), None) => {}
-            (None, _) => {
-                let (_, stored) = bytes.split_at(bytes.len().saturating_sub(MAGIC_LEN));
-                cells.magic = if stored == magic(self.max_align) {
-                    Magic::Good
-                } else if blank(stored) {
-                    Magic::Unset
-                } else {
-                    Magic::Bad
-                };
-            }
-        }
-    }
-
-    /// What was read, once all parts were.
-    pub(super) const fn cells(&self) -> Cells {
-        let [_, copy_done, image_ok] = self.cells.values;
-        Cells {
-            copy_done: Flag::of(copy_done),
-            image_ok: Flag::of(image_ok),
-            ..self.cells
-        }
+    pub(super) fn under_test(self) -> bool {
+        (self.magic(), self.copy_done(), self.image_ok()) == (Magic::Good, Flag::Set, Flag::Unset)
     }
 }
 
