@@ -7,7 +7,7 @@
 
 use super::change::{Change, Request, Values, request};
 use super::error::{Fault, OldRuns, Stop};
-use super::image::{HASH_LEN, Hash, Image};
+use super::image::{HASH_LEN, Hash};
 use super::layout::Geometry;
 use super::mode::sealed::Kind;
 use super::slot::Slot;
@@ -32,8 +32,30 @@ pub(super) enum Op {
     Discard,
 }
 
-/// An image, or what is wrong with it.
-pub(super) type Checked = Result<Image, Fault>;
+/// What is known of an image.
+pub(super) struct Known {
+    /// What it is, or what is wrong with it; `None`: nothing was found out.
+    pub(super) checked: Option<Result<(), Fault>>,
+    pub(super) len: u32,
+    pub(super) hash: Hash,
+}
+
+impl Known {
+    pub(super) const NOTHING: Known = Known {
+        checked: None,
+        len: 0,
+        hash: [0; HASH_LEN as usize],
+    };
+
+    /// The image itself, if it is one.
+    fn intact(&self, need: Need) -> Result<Result<&Known, Fault>, Need> {
+        match self.checked {
+            Some(Ok(())) => Ok(Ok(self)),
+            Some(Err(fault)) => Ok(Err(fault)),
+            None => Err(need),
+        }
+    }
+}
 
 /// As much of a hash as tells images of one device apart.
 pub(super) type Fingerprint = [u8; 8];
@@ -50,9 +72,9 @@ pub(super) struct Facts {
     /// What this run of the firmware has received.
     pub(super) received: Option<Fingerprint>,
     /// The image in slot 1 that matters: the new one before a swap, the old one after it.
-    pub(super) image: Option<Checked>,
+    pub(super) image: Known,
     /// The image in slot 0. If it was not hashed, it is what it states; the image runs, so that is true.
-    pub(super) own: Option<Checked>,
+    pub(super) own: Known,
     /// Whether slot 0 holds the image of the note, if there is a note; known with its image.
     pub(super) note: Option<bool>,
     /// Overwrite-only: slot 1 still holds what the bootloader leaves of the image that it has copied to slot 0.
@@ -62,10 +84,11 @@ pub(super) struct Facts {
 /// A fact that is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
-    /// The image at this offset of slot 1, at most so long.
-    Image(u32, u32),
-    /// The image in slot 0, at most so long, hashed or not, and what the note says of it.
-    Own(u32, bool),
+    Image,
+    /// The image in slot 0, as it states it, and what the note says of it.
+    Own,
+    /// The same, hashed.
+    OwnHashed,
     Agree,
 }
 
@@ -115,16 +138,16 @@ pub(super) fn decide(kind: Kind, op: Op, facts: &Facts, geometry: &Geometry) -> 
     let reverts = kind != Kind::Overwrite;
     let runs = match op {
         Op::MayReceive | Op::Prepare(_) | Op::Same(_) | Op::Received(_) => return receive(kind, op, facts, geometry),
-        Op::Install => return install(kind, facts, geometry),
-        Op::Discard => return discard(kind, facts, geometry),
-        Op::CheckSwapped | Op::Confirm | Op::Revert | Op::CheckReverted => running(kind, facts, geometry)?,
+        Op::Install => return install(kind, facts),
+        Op::Discard => return discard(kind, facts),
+        Op::CheckSwapped | Op::Confirm | Op::Revert | Op::CheckReverted => running(kind, facts)?,
     };
     Ok(match (op, runs) {
         (Op::Confirm, Running::New(NewRuns::UnderTest)) => match mark_that_it_ran(kind, facts, geometry)? {
             Some(change) => Step::Change(change, Then::Again),
             None => confirm(kind, facts.primary),
         },
-        (Op::CheckSwapped | Op::Revert, Running::New(NewRuns::UnderTest)) if reverts => match way_back(kind, facts, geometry)? {
+        (Op::CheckSwapped | Op::Revert, Running::New(NewRuns::UnderTest)) if reverts => match way_back(kind, facts)? {
             Ok(_) => Step::Done,
             Err(fault) => Stop::CannotGoBack(fault).into(),
         },
@@ -161,6 +184,18 @@ pub(super) fn decide(kind: Kind, op: Op, facts: &Facts, geometry: &Geometry) -> 
     })
 }
 
+/// Where an image begins that an operation asks for, and how long it may be.
+pub(super) fn place_of(kind: Kind, op: Op, slot: Slot, thorough: bool, geometry: &Geometry) -> (u32, u32) {
+    match (slot, op) {
+        (Slot::Secondary, Op::Received(len)) => (geometry.image_offset(kind), len),
+        (Slot::Secondary, Op::Install) => (geometry.image_offset(kind), geometry.room),
+        (Slot::Secondary, _) => (0, geometry.room),
+        (Slot::Primary, Op::Same(len)) => (0, len),
+        (Slot::Primary, _) if thorough => (0, geometry.running_room),
+        (Slot::Primary, _) => (0, geometry.primary_len),
+    }
+}
+
 /// Whether slot 1 may be all there is to go back to.
 pub(super) fn may_go_back(kind: Kind, primary: Cells) -> bool {
     match kind {
@@ -194,12 +229,12 @@ fn receive(kind: Kind, op: Op, facts: &Facts, geometry: &Geometry) -> Result<Ste
             Some(change) => Step::Change(change, Then::Again),
             None => Step::Change(Change::prepare(kind, geometry, len), Then::Done),
         },
-        Op::Same(len) => match facts.own.ok_or(Need::Own(len, true))? {
+        Op::Same(_) => match facts.own.intact(Need::OwnHashed)? {
             Ok(_) => Stop::SameImage.into(),
             Err(fault) => Stop::Image(fault).into(),
         },
         Op::Received(len) => {
-            let new = match facts.image.ok_or(Need::Image(geometry.image_offset(kind), len))? {
+            let new = match facts.image.intact(Need::Image)? {
                 Ok(new) => new,
                 Err(fault) => return Ok(Stop::Image(fault).into()),
             };
@@ -208,7 +243,7 @@ fn receive(kind: Kind, op: Op, facts: &Facts, geometry: &Geometry) -> Result<Ste
             if is_noted {
                 is_noted = facts
                     .own
-                    .ok_or(Need::Own(geometry.primary_len, false))?
+                    .intact(Need::Own)?
                     .is_ok_and(|old| old.hash != new.hash && geometry.note(kind, old.len).is_some());
             }
             match kind {
@@ -237,7 +272,7 @@ pub(super) fn confirm_before_overwriting(kind: Kind, primary: Cells) -> Option<C
     }
 }
 
-fn install(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Step, Need> {
+fn install(kind: Kind, facts: &Facts) -> Result<Step, Need> {
     let cells = facts.secondary;
     let marked = match kind {
         Kind::Move | Kind::Offset | Kind::Scratch | Kind::Overwrite => cells.swap_info() == TEST,
@@ -251,7 +286,7 @@ fn install(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Step, Need>
     if cells.magic() == Magic::Bad || !marked || !cells.flags_are_blank() {
         return Ok(Stop::NotReceived.into());
     }
-    Ok(match facts.image.ok_or(Need::Image(geometry.image_offset(kind), geometry.room))? {
+    Ok(match facts.image.intact(Need::Image)? {
         Err(fault) => Stop::Damaged(fault).into(),
         Ok(image) if facts.received.is_some_and(|received| received != fingerprint(&image.hash)) => {
             Stop::Damaged(Fault::WrongHash).into()
@@ -261,7 +296,7 @@ fn install(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Step, Need>
     })
 }
 
-fn discard(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Step, Need> {
+fn discard(kind: Kind, facts: &Facts) -> Result<Step, Need> {
     let cells = facts.secondary;
     let never_ran = match kind {
         Kind::Move | Kind::Offset | Kind::Scratch => cells.swap_info() == TEST,
@@ -269,7 +304,7 @@ fn discard(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Step, Need>
         // to run was written to an erased sector.
         Kind::Overwrite => !cells.is_blank() && cells.swap_info() != RAN,
         Kind::Xip => matches!(
-            running(kind, facts, geometry)?,
+            running(kind, facts)?,
             Running::Old(OldRuns::Pending | OldRuns::NotRequested)
         ),
     };
@@ -280,11 +315,11 @@ fn discard(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Step, Need>
     })
 }
 
-fn running(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Running, Need> {
+fn running(kind: Kind, facts: &Facts) -> Result<Running, Need> {
     match kind {
-        Kind::Move | Kind::Offset | Kind::Scratch => running_of_swap(facts, geometry),
-        Kind::Overwrite => running_of_overwrite(facts, geometry),
-        Kind::Xip => running_in_place(facts, geometry),
+        Kind::Move | Kind::Offset | Kind::Scratch => running_of_swap(facts),
+        Kind::Overwrite => running_of_overwrite(facts),
+        Kind::Xip => running_in_place(facts),
     }
 }
 
@@ -296,13 +331,13 @@ fn waiting(secondary: Cells) -> Running {
     })
 }
 
-fn running_of_swap(facts: &Facts, geometry: &Geometry) -> Result<Running, Need> {
+fn running_of_swap(facts: &Facts) -> Result<Running, Need> {
     let (primary, secondary) = (facts.primary, facts.secondary);
     if secondary.swap_info() == TEST {
         return Ok(waiting(secondary));
     }
     let state = (primary.magic(), primary.copy_done(), primary.image_ok());
-    facts.own.ok_or(Need::Own(geometry.primary_len, false))?.ok();
+    facts.own.intact(Need::Own)?.ok();
     let noted = facts.note;
     if noted == Some(false) {
         return Ok(Running::Old(match (state, primary.swap_info()) {
@@ -334,23 +369,23 @@ fn running_of_swap(facts: &Facts, geometry: &Geometry) -> Result<Running, Need> 
         _ => return Ok(Running::Old(OldRuns::NotSwapped)),
     }
     // A swap leaves the old image at the start of slot 1, in swap using offset too.
-    Ok(match facts.image.ok_or(Need::Image(0, geometry.room))? {
+    Ok(match facts.image.intact(Need::Image)? {
         Ok(_) => Running::New(new),
         Err(_) => Running::Old(OldRuns::Refused),
     })
 }
 
-fn running_of_overwrite(facts: &Facts, geometry: &Geometry) -> Result<Running, Need> {
+fn running_of_overwrite(facts: &Facts) -> Result<Running, Need> {
     let (primary, secondary) = (facts.primary, facts.secondary);
     if (primary.magic(), primary.image_ok()) == (Magic::Good, Flag::Unset) {
         return Ok(Running::New(NewRuns::UnderTest));
     }
-    if facts.image.ok_or(Need::Image(0, geometry.room))?.is_ok() {
+    if facts.image.intact(Need::Image)?.is_ok() {
         return Ok(waiting(secondary));
     }
     let came_to_run = primary.magic() == Magic::Good
         && (secondary.swap_info() == RAN || {
-            let _ = facts.own.ok_or(Need::Own(geometry.primary_len, false))?;
+            let _ = facts.own.intact(Need::Own)?;
             facts.agree.ok_or(Need::Agree)?
         });
     Ok(if came_to_run {
@@ -360,7 +395,7 @@ fn running_of_overwrite(facts: &Facts, geometry: &Geometry) -> Result<Running, N
     })
 }
 
-fn running_in_place(facts: &Facts, geometry: &Geometry) -> Result<Running, Need> {
+fn running_in_place(facts: &Facts) -> Result<Running, Need> {
     let (own, other) = (facts.primary, facts.secondary);
     if own.under_test() {
         return Ok(Running::New(NewRuns::UnderTest));
@@ -368,7 +403,7 @@ fn running_in_place(facts: &Facts, geometry: &Geometry) -> Result<Running, Need>
     if (own.magic(), own.image_ok()) != (Magic::Good, Flag::Set) {
         return Ok(Running::New(NewRuns::Unconfirmable));
     }
-    let intact = facts.image.ok_or(Need::Image(0, geometry.room))?.is_ok();
+    let intact = facts.image.intact(Need::Image)?.is_ok();
     Ok(match (intact, other.magic(), other.image_ok()) {
         // Only an image that runs sets its own image_ok, and it does not run any more.
         (true, Magic::Good, Flag::Set) => Running::New(NewRuns::Confirmed),
@@ -380,8 +415,11 @@ fn running_in_place(facts: &Facts, geometry: &Geometry) -> Result<Running, Need>
 /// Overwrite-only: the part of slot 0's image that is in slot 1 too, if it came from there, as start and end: all but the first
 /// and the last sector. The bootloader erases these two after it has copied the image, but all of a slot that it refuses. `None`
 /// if the rest is too little to be told from erased flash.
-pub(super) fn left_in_secondary(own: &Checked, geometry: &Geometry) -> Option<(u32, u32)> {
-    let len = own.as_ref().ok()?.len;
+pub(super) fn left_in_secondary(own: &Known, geometry: &Geometry) -> Option<(u32, u32)> {
+    if own.checked != Some(Ok(())) {
+        return None;
+    }
+    let len = own.len;
     let (start, end) = (
         geometry.sector_len,
         len.min(geometry.last_sector(Slot::Secondary)),
@@ -397,16 +435,16 @@ fn mark_that_it_ran(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Op
     if kind != Kind::Overwrite || facts.secondary.swap_info() == RAN {
         return Ok(None);
     }
-    let own = facts.own.ok_or(Need::Own(geometry.primary_len, false))?;
-    Ok(left_in_secondary(&own, geometry).is_none().then_some(
+    let _ = facts.own.intact(Need::Own)?;
+    Ok(left_in_secondary(&facts.own, geometry).is_none().then_some(
         // The bootloader has erased it, but it may have been cut short.
         Change::erase(Slot::Secondary, [RAN, ERASED, ERASED]),
     ))
 }
 
 /// The old image, if it is intact and the bootloader would run it.
-fn way_back(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Checked, Need> {
-    let old = facts.image.ok_or(Need::Image(0, geometry.room))?;
+fn way_back(kind: Kind, facts: &Facts) -> Result<Result<&Known, Fault>, Need> {
+    let old = facts.image.intact(Need::Image)?;
     let cells = facts.secondary;
     Ok(match old {
         Ok(_) if kind == Kind::Xip && (cells.magic(), cells.image_ok()) != (Magic::Good, Flag::Set) => {
@@ -421,7 +459,7 @@ fn request_way_back(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<St
     if kind == Kind::Overwrite {
         return Ok(Stop::NoWayBack.into());
     }
-    let old = match way_back(kind, facts, geometry)? {
+    let old = match way_back(kind, facts)? {
         Ok(old) => old,
         Err(fault) => return Ok(Stop::CannotGoBack(fault).into()),
     };
@@ -454,7 +492,7 @@ fn drop_own_trailer(facts: &Facts, geometry: &Geometry) -> Result<Step, Need> {
         }
         (Magic::Good, _, _) => {}
     }
-    Ok(match facts.own.ok_or(Need::Own(geometry.running_room, true))? {
+    Ok(match facts.own.intact(Need::OwnHashed)? {
         Ok(own) if own.len <= geometry.last_sector(Slot::Primary) => {
             Step::Change(Change::erase(Slot::Primary, [ERASED; CELLS]), Then::Done)
         }

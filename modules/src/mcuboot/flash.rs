@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use embedded_storage_async::nor_flash::{ErrorType, NorFlash};
 
 use super::change::{Action, CHECK, Change};
-use super::decide::{Facts, Fingerprint, Need, Op, Step, Then, decide, fingerprint, left_in_secondary};
+use super::decide::{Facts, Fingerprint, Known, Need, Op, Step, Then, decide, fingerprint, left_in_secondary, place_of};
 use super::error::{Failed, Fault, FlashError, Numbers, Stop};
 use super::image::{Examiner, HASH_LEN, Hash};
 use super::layout::Geometry;
@@ -242,8 +242,8 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
             secondary: self.cells(Slot::Secondary).await?,
             primary: self.cells(Slot::Primary).await?,
             received: self.received,
-            image: None,
-            own: None,
+            image: Known::NOTHING,
+            own: Known::NOTHING,
             note: None,
             agree: None,
         };
@@ -259,12 +259,11 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
             | Op::CheckReverted => {}
         }
         loop {
-            let (slot, start, room, thorough) = match decide(M::KIND, op, &facts, &self.geometry) {
+            let (slot, thorough) = match decide(M::KIND, op, &facts, &self.geometry) {
                 Ok(Step::Done) => break,
                 Ok(Step::Refuse(stop)) => return Err(stop),
                 Ok(Step::Change(change, then)) => {
-                    let note = facts.image.and_then(Result::ok).map_or([0; _], |image| image.hash);
-                    let now = self.change(change, &note).await?;
+                    let now = self.change(change, &facts.image.hash).await?;
                     match then {
                         Then::Done => break,
                         Then::NewRuns => return Err(Stop::NewRuns),
@@ -276,28 +275,30 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
                     continue;
                 }
                 Err(Need::Agree) => {
-                    let range = facts.own.and_then(|own| left_in_secondary(&own, &self.geometry));
+                    let range = left_in_secondary(&facts.own, &self.geometry);
                     facts.agree = Some(self.slots_agree(range).await?);
                     continue;
                 }
-                Err(Need::Image(start, room)) => (Slot::Secondary, start, room, true),
-                Err(Need::Own(room, thorough)) => (Slot::Primary, 0, room, thorough),
+                Err(Need::Image) => (Slot::Secondary, true),
+                Err(Need::Own) => (Slot::Primary, false),
+                Err(Need::OwnHashed) => (Slot::Primary, true),
             };
+            let (start, room) = place_of(M::KIND, op, slot, thorough, &self.geometry);
             let mut examiner = Examiner::new(room, thorough);
             let checked = self.examine(slot, start, &mut examiner).await?;
-            let image = Some(checked.map(|()| examiner.image));
-            match slot {
-                Slot::Primary => {
-                    if let (Ok(()), Some(offset)) = (checked, self.geometry.note(M::KIND, 0)) {
-                        facts.note = self.is_noted(offset, &examiner.image.hash).await?;
-                    }
-                    facts.own = image;
-                }
-                Slot::Secondary => facts.image = image,
+            let known = match slot {
+                Slot::Primary => &mut facts.own,
+                Slot::Secondary => &mut facts.image,
+            };
+            known.checked = Some(checked);
+            known.len = examiner.image.len;
+            known.hash = examiner.image.hash;
+            if let (Slot::Primary, Ok(()), Some(offset)) = (slot, checked, self.geometry.note(M::KIND, 0)) {
+                facts.note = self.is_noted(offset, &facts.own.hash).await?;
             }
         }
-        if let (Op::Received(_), Some(Ok(image))) = (op, facts.image) {
-            self.received = Some(fingerprint(&image.hash));
+        if let Op::Received(_) = op {
+            self.received = Some(fingerprint(&facts.image.hash));
         }
         Ok(())
     }

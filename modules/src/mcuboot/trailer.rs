@@ -40,32 +40,23 @@ pub(super) const fn cells_len(max_align: u32) -> u32 {
     magic_offset(max_align).saturating_add(magic_area_len(max_align))
 }
 
+const MAGIC: [u8; MAGIC_LEN] = [
+    0x77, 0xc2, 0x95, 0xf3, 0x60, 0xd2, 0xef, 0x7f, 0x35, 0x52, 0x50, 0x0f, 0x2c, 0xb6, 0x79, 0x80,
+];
+const MAGIC_16: [u8; MAGIC_LEN] = [
+    16, 0, 0x2d, 0xe1, 0x5d, 0x29, 0x41, 0x0b, 0x8d, 0x77, 0x67, 0x9c, 0x11, 0x0f, 0x1f, 0x8a,
+];
+const MAGIC_32: [u8; MAGIC_LEN] = [
+    32, 0, 0x2d, 0xe1, 0x5d, 0x29, 0x41, 0x0b, 0x8d, 0x77, 0x67, 0x9c, 0x11, 0x0f, 0x1f, 0x8a,
+];
+
 /// Depends on `BOOT_MAX_ALIGN`, as in MCUboot's bootutil, `boot_img_magic`.
-fn magic(max_align: u32) -> [u8; MAGIC_LEN] {
-    if max_align == 8 {
-        return [
-            0x77, 0xc2, 0x95, 0xf3, 0x60, 0xd2, 0xef, 0x7f, 0x35, 0x52, 0x50, 0x0f, 0x2c, 0xb6, 0x79, 0x80,
-        ];
+const fn magic(max_align: u32) -> &'static [u8; MAGIC_LEN] {
+    match max_align {
+        8 => &MAGIC,
+        16 => &MAGIC_16,
+        _ => &MAGIC_32,
     }
-    // At most 32.
-    [
-        max_align as u8,
-        0x00,
-        0x2d,
-        0xe1,
-        0x5d,
-        0x29,
-        0x41,
-        0x0b,
-        0x8d,
-        0x77,
-        0x67,
-        0x9c,
-        0x11,
-        0x0f,
-        0x1f,
-        0x8a,
-    ]
 }
 
 /// Puts the magic, with its padding before it, at the start of `out`, and gives its length.
@@ -75,7 +66,7 @@ pub(super) fn put_magic(max_align: u32, out: &mut [u8]) -> u32 {
     let (before, rest) = out.split_at_mut(padding.min(out.len()));
     before.fill(ERASED);
     for (to, from) in rest.iter_mut().zip(magic(max_align)) {
-        *to = from;
+        *to = *from;
     }
     len
 }
