@@ -1,4 +1,4 @@
-//! The record that travels with a new image.
+//! The record that travels with a new image. Pure; depends on nothing of this module.
 //!
 //! ```text
 //! offset  0   8        12       16            48               80          96
@@ -30,6 +30,13 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// Before one was found.
+    pub(super) const NONE: Record = Record {
+        image_len: 0,
+        image: [0; HASH_LEN],
+        previous: [0; HASH_LEN],
+    };
+
     pub(super) fn to_bytes(self) -> [u8; RECORD_LEN] {
         let mut bytes = [0; RECORD_LEN];
         let parts = MAGIC
