@@ -279,8 +279,8 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
     ///
     /// [`Error::RunningUnconfirmed`], [`Error::NotReceived`], [`Error::NotKept`] or [`Error::Flash`]. Unless it is one of
     /// the last two nothing was requested; [`discard`](EmbassyBoot::discard) withdraws in any case.
-    pub async fn request_swap(&mut self) -> Result<(), Error> {
-        self.perform(Op::Install).await
+    pub fn request_swap(&mut self) -> impl Future<Output = Result<(), Error>> {
+        self.perform(Op::Install)
     }
 
     /// Reboot: restarts the device.
@@ -299,8 +299,8 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
     /// # Errors
     ///
     /// [`Error::OldRuns`], [`Error::AlreadyConfirmed`], [`Error::Damaged`], [`Error::CannotGoBack`] or [`Error::Flash`].
-    pub async fn check_swapped(&mut self) -> Result<(), Error> {
-        self.perform(Op::CheckSwapped).await
+    pub fn check_swapped(&mut self) -> impl Future<Output = Result<(), Error>> {
+        self.perform(Op::CheckSwapped)
     }
 
     /// Commit: confirms the running image, so that the bootloader keeps it. The old one stays in DFU.
@@ -308,8 +308,8 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
     /// # Errors
     ///
     /// [`Error::OldRuns`], [`Error::CannotGoBack`], [`Error::NotKept`] or [`Error::Flash`].
-    pub async fn confirm(&mut self) -> Result<(), Error> {
-        self.perform(Op::Confirm).await
+    pub fn confirm(&mut self) -> impl Future<Output = Result<(), Error>> {
+        self.perform(Op::Confirm)
     }
 
     /// Rollback: sees to it that the next boot runs the old image.
@@ -321,8 +321,8 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
     /// # Errors
     ///
     /// [`Error::CannotGoBack`], [`Error::NotKept`] or [`Error::Flash`].
-    pub async fn request_revert(&mut self) -> Result<(), Error> {
-        self.perform(Op::Revert).await
+    pub fn request_revert(&mut self) -> impl Future<Output = Result<(), Error>> {
+        self.perform(Op::Revert)
     }
 
     /// Rollback_reboot: as [`request_revert`](EmbassyBoot::request_revert), should a boot since then have changed something, and
@@ -341,8 +341,8 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
     /// # Errors
     ///
     /// [`Error::NewRuns`], [`Error::OldRuns`] with [`OldRuns::Pending`], [`Error::CannotGoBack`] or [`Error::Flash`].
-    pub async fn check_reverted(&mut self) -> Result<(), Error> {
-        self.perform(Op::CheckReverted).await
+    pub fn check_reverted(&mut self) -> impl Future<Output = Result<(), Error>> {
+        self.perform(Op::CheckReverted)
     }
 
     /// Failure and cleanup: withdraws a request that no boot has answered. Leaves everything else as it is; an image in DFU
@@ -351,8 +351,8 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
     /// # Errors
     ///
     /// [`Error::NotKept`] or [`Error::Flash`].
-    pub async fn discard(&mut self) -> Result<(), Error> {
-        self.perform(Op::Discard).await
+    pub fn discard(&mut self) -> impl Future<Output = Result<(), Error>> {
+        self.perform(Op::Discard)
     }
 
     async fn perform(&mut self, op: Op) -> Result<(), Error> {

@@ -353,8 +353,8 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     ///
     /// [`Error::RunningUnconfirmed`], [`Error::NotReceived`], [`Error::Damaged`], [`Error::NotKept`] or the flash's. Unless it is one of
     /// the last two nothing was requested; [`discard`](ZephyrImage::discard) withdraws in any case.
-    pub async fn request_swap(&mut self) -> Result<(), Failed<P, S>> {
-        self.slots.perform(Op::Install).await
+    pub fn request_swap(&mut self) -> impl Future<Output = Result<(), Failed<P, S>>> {
+        self.slots.perform(Op::Install)
     }
 
     /// Reboot and rollback_reboot: restarts the device.
@@ -373,8 +373,8 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// # Errors
     ///
     /// [`Error::OldRuns`], [`Error::AlreadyConfirmed`], [`Error::Unconfirmable`], [`Error::CannotGoBack`] or the flash's.
-    pub async fn check_swapped(&mut self) -> Result<(), Failed<P, S>> {
-        self.slots.perform(Op::CheckSwapped).await
+    pub fn check_swapped(&mut self) -> impl Future<Output = Result<(), Failed<P, S>>> {
+        self.slots.perform(Op::CheckSwapped)
     }
 
     /// Commit: confirms the running image, so that the bootloader keeps it. The old one stays in slot 1, unless it was
@@ -383,8 +383,8 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// # Errors
     ///
     /// [`Error::OldRuns`], [`Error::Unconfirmable`], [`Error::NotKept`] or the flash's.
-    pub async fn confirm(&mut self) -> Result<(), Failed<P, S>> {
-        self.slots.perform(Op::Confirm).await
+    pub fn confirm(&mut self) -> impl Future<Output = Result<(), Failed<P, S>>> {
+        self.slots.perform(Op::Confirm)
     }
 
     /// Rollback: sees to it that the next boot runs the old image.
@@ -395,8 +395,8 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// # Errors
     ///
     /// [`Error::CannotGoBack`], [`Error::NoWayBack`], [`Error::NotKept`] or the flash's.
-    pub async fn request_revert(&mut self) -> Result<(), Failed<P, S>> {
-        self.slots.perform(Op::Revert).await
+    pub fn request_revert(&mut self) -> impl Future<Output = Result<(), Failed<P, S>>> {
+        self.slots.perform(Op::Revert)
     }
 
     /// Rollback_verify_reboot: succeeds if the old image runs and no request waits.
@@ -408,8 +408,8 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     ///
     /// [`Error::NewRuns`], [`Error::OldRuns`] with [`OldRuns::Pending`], [`Error::CannotGoBack`], [`Error::NotKept`] or the
     /// flash's.
-    pub async fn check_reverted(&mut self) -> Result<(), Failed<P, S>> {
-        self.slots.perform(Op::CheckReverted).await
+    pub fn check_reverted(&mut self) -> impl Future<Output = Result<(), Failed<P, S>>> {
+        self.slots.perform(Op::CheckReverted)
     }
 
     /// Failure and cleanup: withdraws what was received but never swapped, requested or not. Leaves everything else as
@@ -418,8 +418,8 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// # Errors
     ///
     /// The flash's.
-    pub async fn discard(&mut self) -> Result<(), Failed<P, S>> {
-        self.slots.perform(Op::Discard).await
+    pub fn discard(&mut self) -> impl Future<Output = Result<(), Failed<P, S>>> {
+        self.slots.perform(Op::Discard)
     }
 
     /// Requests an image that is in slot 1, however it got there. For recovery tools; a deployment uses
