@@ -19,6 +19,8 @@
 extern crate std;
 
 #[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
+mod apart;
+#[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
 mod cause;
 #[cfg(all(feature = "directory", not(target_os = "none")))]
 pub mod directory;
@@ -37,7 +39,7 @@ pub mod mcuboot;
 #[cfg(feature = "noop")]
 pub mod noop;
 mod restart;
-#[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
+#[cfg(feature = "mcuboot")]
 mod writer;
 
 #[cfg(all(any(feature = "file", feature = "directory"), not(target_os = "none")))]

@@ -17,14 +17,39 @@ pub(super) const ERASED: u8 = 0xff;
 /// What the bootloader writes for each step that is done, and for "the progress is not valid".
 pub(super) const DONE: u8 = !ERASED;
 
-/// Whether all bytes of a word are this one.
-pub(super) fn is(word: &[u8], byte: u8) -> bool {
-    word.iter().all(|other| *other == byte)
+/// What the bytes of one of STATE's words have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Word {
+    /// The bits that are set in all of them, and in any.
+    all: u8,
+    any: u8,
+    has_erased: bool,
 }
 
-/// Whether a torn erase can make "swap" of STATE's first word: an erase only sets bits.
-pub(super) fn can_become_swap(word: &[u8]) -> bool {
-    word.iter().all(|byte| byte & !SWAP == 0)
+impl Word {
+    pub(super) fn of(bytes: &[u8]) -> Word {
+        let mut word = Word {
+            all: ERASED,
+            any: 0,
+            has_erased: false,
+        };
+        for byte in bytes {
+            word.all &= byte;
+            word.any |= byte;
+            word.has_erased |= *byte == ERASED;
+        }
+        word
+    }
+
+    /// Whether all bytes are this one.
+    pub(super) fn is(self, byte: u8) -> bool {
+        self.all == byte && self.any == byte
+    }
+
+    /// Whether a torn erase can make "swap" of STATE's first word: an erase only sets bits.
+    pub(super) fn can_become_swap(self) -> bool {
+        self.any & !SWAP == 0
+    }
 }
 
 /// What the bootloader does with STATE as it is.
@@ -39,17 +64,17 @@ pub(super) enum NextBoot {
 }
 
 /// What one of STATE's words says of the next boot, read in their order; `None`: the next word has to.
-pub(super) fn next_boot(index: u32, word: &[u8], layout: &Layout) -> Option<NextBoot> {
+pub(super) fn next_boot(index: u32, word: Word, layout: &Layout) -> Option<NextBoot> {
     match index {
-        0 if !is(word, SWAP) => Some(NextBoot::Stays {
-            reverted: is(word, REVERT),
+        0 if !word.is(SWAP) => Some(NextBoot::Stays {
+            reverted: word.is(REVERT),
         }),
         0 => None,
         // With an invalid progress the bootloader copies nothing and sets its state to "revert".
-        1 if !is(word, ERASED) => Some(NextBoot::Stays { reverted: false }),
+        1 if !word.is(ERASED) => Some(NextBoot::Stays { reverted: false }),
         1 => None,
         // A step counts as done when no byte of its word is erased.
-        _ if word.contains(&ERASED) => Some(NextBoot::Swaps),
+        _ if word.has_erased => Some(NextBoot::Swaps),
         _ if index > layout.swap_steps() => Some(NextBoot::Reverts),
         _ => None,
     }
@@ -81,8 +106,8 @@ impl Mark {
     }
 
     /// Whether STATE's first word says that nothing is to be written.
-    pub(super) fn is_there(self, word: &[u8]) -> bool {
-        self == Mark::Booted && is(word, BOOT)
+    pub(super) fn is_there(self, word: Word) -> bool {
+        self == Mark::Booted && word.is(BOOT)
     }
 
     /// Whether this is what it brings about.

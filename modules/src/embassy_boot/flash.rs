@@ -7,8 +7,7 @@ use ::embassy_boot::AlignedBuffer;
 use embedded_storage_async::nor_flash::NorFlash;
 use sha2::{Digest, Sha256};
 
-use super::decide::{DONE, ERASED, Facts, Mark, NextBoot, Op, Step, can_become_swap, decide, is, next_boot};
-use super::decide::Need;
+use super::decide::{DONE, ERASED, Facts, Mark, Need, NextBoot, Op, Step, Word, decide, next_boot};
 use super::error::{Partition, Stop};
 use super::layout::{ALIGN, Layout};
 use super::record::{Hash, RECORD_LEN, Record};
@@ -59,14 +58,14 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
     }
 
     /// One of the words of STATE that the bootloader counts in; read with what the read unit demands around it.
-    pub(super) async fn word(&mut self, index: u32) -> Result<&[u8], Stop> {
+    pub(super) async fn word(&mut self, index: u32) -> Result<Word, Stop> {
         let unit = S::READ_SIZE.max(S::WRITE_SIZE) as u32;
         let offset = index.saturating_mul(self.layout.word_len);
         let skip = offset % unit;
         let start = offset - skip;
         self.io(Partition::State, Io::Read, start, start.saturating_add(unit)).await?;
         let skip = skip as usize;
-        Ok(self.buffer.0.get(skip..skip + S::WRITE_SIZE).unwrap_or_default())
+        Ok(Word::of(self.buffer.0.get(skip..skip + S::WRITE_SIZE).unwrap_or_default()))
     }
 
     async fn write_word(&mut self, index: u32, byte: u8) -> Result<(), Stop> {
@@ -99,11 +98,11 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
     async fn mark(&mut self, mark: Mark) -> Result<(), Stop> {
         let first = self.word(0).await?;
         if !mark.is_there(first) {
-            if can_become_swap(first) {
+            if first.can_become_swap() {
                 if S::WRITE_SIZE == 1 {
                     self.write_word(0, DONE).await?;
                 }
-                if is(self.word(1).await?, ERASED) {
+                if self.word(1).await?.is(ERASED) {
                     self.write_word(1, DONE).await?;
                 }
             }

@@ -116,7 +116,9 @@ pub use error::{Error, OldRuns, Partition};
 pub use layout::LayoutError;
 
 use core::fmt;
+use core::future::poll_fn;
 use core::marker::PhantomData;
+use core::pin::pin;
 
 use ::embassy_boot::{AlignedBuffer, FirmwareUpdaterConfig};
 use embedded_storage_async::nor_flash::NorFlash;
@@ -124,6 +126,7 @@ use mender::update_module;
 use mender::update_module::Payload;
 
 use crate::Restart;
+use crate::apart::poll_apart;
 use decide::Op;
 use flash::Partitions;
 use layout::{ALIGN, Layout};
@@ -269,7 +272,10 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
     /// [`Error::Payload`], [`Error::NotKept`] or [`Error::Flash`]. What is in DFU then is inert.
     pub async fn write_dfu(&mut self, payload: &mut Payload<'_>) -> Result<(), Error> {
         let mut len = 0;
-        let done = self.partitions.receive(payload, &mut len).await;
+        let done = {
+            let mut receive = pin!(self.partitions.receive(payload, &mut len));
+            poll_fn(|cx| poll_apart(receive.as_mut(), cx)).await
+        };
         done.map_err(|stop| stop.error(len, self.max_image_len()))
     }
 

@@ -183,12 +183,15 @@ pub use trailer::{Flag, Magic};
 pub use version::Version;
 
 use core::fmt;
+use core::future::poll_fn;
+use core::pin::pin;
 
 use embedded_storage_async::nor_flash::NorFlash;
 use mender::update_module;
 use mender::update_module::Payload;
 
 use crate::Restart;
+use crate::apart::poll_apart;
 use decide::Op;
 use error::Failed;
 use flash::Slots;
@@ -343,7 +346,10 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// [`Error::NotNewer`], [`Error::SameImage`], [`Error::Payload`], [`Error::NotKept`] or the flash's. What is in slot
     /// 1 then is inert.
     pub async fn write_slot(&mut self, payload: &mut Payload<'_>) -> Result<(), Failed<P, S>> {
-        let done = self.slots.receive(payload, &self.options).await;
+        let done = {
+            let mut receive = pin!(self.slots.receive(payload, &self.options));
+            poll_fn(|cx| poll_apart(receive.as_mut(), cx)).await
+        };
         done.map_err(|stop| self.slots.error(stop))
     }
 
