@@ -1,9 +1,10 @@
 //! Changes of a slot, as values: requests, their withdrawal, the confirmation, the way back, the room for an image. Pure;
-//! depends on errors, layout, modes and trailer.
+//! depends on errors, image, layout, modes and trailer.
 //!
 //! In each the magic comes last, so that half of one is none.
 
 use super::error::Stop;
+use super::image::{HASH_LEN, Hash};
 use super::layout::Geometry;
 use super::mode::sealed::Kind;
 use super::slot::Slot;
@@ -17,7 +18,7 @@ pub(super) type Values = [u8; CELLS];
 pub(super) struct Change {
     pub(super) slot: Slot,
     values: Values,
-    steps: u16,
+    steps: u8,
 }
 
 /// One flash operation on a slot, or the check of what the last ones have done.
@@ -27,9 +28,10 @@ pub(super) enum Action {
     Erase,
     /// The bytes of the buffer.
     Write,
-    /// The note.
-    Note,
+    /// What the trailer says.
     Check,
+    /// Whether the note is there.
+    CheckNote,
 }
 
 /// Slot 1: the first sector of a new image, and with it the header.
@@ -41,12 +43,26 @@ const CHECK_ERASED: u8 = 2;
 const ERASE_START: u8 = 3;
 const ERASE_NOTE: u8 = 4;
 const NOTE: u8 = 5;
-const FIRST_CELL: u8 = 6;
-const MAGIC: u8 = FIRST_CELL + CELLS as u8;
-/// The last step.
-pub(super) const CHECK: u8 = MAGIC + 1;
+const CHECK_NOTE: u8 = 6;
+const MAGIC: u8 = 7;
+const FIRST_CELL: u8 = 8;
 
-const ERASE: u16 = 1 << ERASE_CELLS | 1 << CHECK_ERASED;
+/// Steps in their order: the magic comes after the cells. The last one checks.
+const ORDER: [u8; 11] = [
+    ERASE_HEADER,
+    ERASE_CELLS,
+    CHECK_ERASED,
+    ERASE_START,
+    ERASE_NOTE,
+    NOTE,
+    CHECK_NOTE,
+    FIRST_CELL,
+    FIRST_CELL + 1,
+    FIRST_CELL + 2,
+    MAGIC,
+];
+
+const ERASE: u8 = 1 << ERASE_CELLS | 1 << CHECK_ERASED;
 
 impl Change {
     /// Writes these cells, and nothing else.
@@ -58,7 +74,7 @@ impl Change {
         }
     }
 
-    const fn with(self, steps: u16) -> Change {
+    const fn with(self, steps: u8) -> Change {
         Change {
             steps: self.steps | steps,
             ..self
@@ -86,14 +102,15 @@ impl Change {
     /// it must not meet another image. A header at the start would be taken for an image in the wrong place, where images start
     /// elsewhere. The note is that of an earlier update; it stays if the image will be written over it.
     pub(super) fn prepare(kind: Kind, geometry: &Geometry, len: u32) -> Change {
-        let start = u16::from(geometry.image_offset(kind) > 0) << ERASE_START;
-        let note = u16::from(geometry.note(kind, len).is_some()) << ERASE_NOTE;
+        let start = u8::from(geometry.image_offset(kind) > 0) << ERASE_START;
+        let note = u8::from(geometry.note(kind, len).is_some()) << ERASE_NOTE;
         Change::erase(Slot::Secondary, [ERASED; CELLS]).with(start | note)
     }
 
     /// Writes the note, if there is to be one, and these cells.
     pub(super) fn note(is_noted: bool, values: Values) -> Change {
-        Change::write(Slot::Secondary, values).with(u16::from(is_noted) << NOTE)
+        let note = u8::from(is_noted) * (1 << NOTE | 1 << CHECK_NOTE);
+        Change::write(Slot::Secondary, values).with(note)
     }
 
     /// The last step of a request.
@@ -101,65 +118,94 @@ impl Change {
         Change::write(Slot::Secondary, values).with(1 << MAGIC)
     }
 
-    /// What a step is, and its range. `unit` is the slot's write unit, and `buffer` gets what is to be written.
+    /// What the step at this place is, and its range; `None` after the last one. `unit` is the slot's write unit, `note` the hash
+    /// to be noted, and `buffer` gets what is to be written.
     pub(super) fn action(
         &self,
         kind: Kind,
-        step: u8,
+        place: usize,
         geometry: &Geometry,
         unit: u32,
+        note: &Hash,
         buffer: &mut [u8],
-    ) -> (Action, u32, u32) {
-        let sector_len = geometry.sector_len;
-        let cells = geometry.cells_offset(self.slot);
+    ) -> Option<(Action, u32, u32)> {
+        let step = *ORDER.get(place)?;
         let max_align = u32::from(geometry.max_align);
-        if let Some(value) = self.values.get(usize::from(step.wrapping_sub(FIRST_CELL))) {
-            if *value == ERASED {
-                return (Action::Nothing, 0, 0);
+        let cells = geometry.cells_offset(self.slot);
+        let sector_len = geometry.sector_len;
+        let nothing = Some((Action::Nothing, 0, 0));
+        if let Some(cell) = step.checked_sub(FIRST_CELL) {
+            let value = self.values.get(usize::from(cell)).copied().unwrap_or(ERASED);
+            if value == ERASED {
+                return nothing;
             }
-            buffer.iter_mut().take(unit as usize).for_each(|byte| *byte = ERASED);
-            if let Some(first) = buffer.first_mut() {
-                *first = *value;
-            }
-            let offset = cells.saturating_add(u32::from(step - FIRST_CELL).saturating_mul(max_align));
-            return (Action::Write, offset, unit);
-        }
-        if step == CHECK {
-            return (Action::Check, 0, 0);
+            put(&[value], unit, buffer);
+            let offset = cells.saturating_add(u32::from(cell).saturating_mul(max_align));
+            return Some((Action::Write, offset, unit));
         }
         if self.steps >> step & 1 == 0 {
-            return (Action::Nothing, 0, 0);
+            return nothing;
         }
-        let note = geometry.note(kind, 0).unwrap_or_default();
-        match step {
+        let note_offset = geometry.note(kind, 0).unwrap_or_default();
+        Some(match step {
             ERASE_HEADER => (Action::Erase, geometry.image_offset(kind), sector_len),
             ERASE_CELLS => (Action::Erase, geometry.last_sector(self.slot), sector_len),
             ERASE_START => (Action::Erase, 0, sector_len),
-            ERASE_NOTE => (Action::Erase, note, sector_len),
-            NOTE => (Action::Note, note, 0),
+            ERASE_NOTE => (Action::Erase, note_offset, sector_len),
+            NOTE => {
+                let len = NOTE_LEN.next_multiple_of(unit);
+                put(&TAG, len, buffer);
+                for (to, from) in buffer.iter_mut().skip(TAG.len()).zip(note) {
+                    *to = *from;
+                }
+                (Action::Write, note_offset, len)
+            }
+            CHECK_NOTE => (Action::CheckNote, note_offset, NOTE_LEN),
             MAGIC => {
                 let offset = cells.saturating_add(magic_offset(max_align));
                 (Action::Write, offset, put_magic(max_align, buffer))
             }
             // CHECK_ERASED.
             _ => (Action::Check, 0, 0),
+        })
+    }
+
+    /// Whether the trailer was erased.
+    pub(super) fn check_erased(&self, now: Cells) -> Result<(), Stop> {
+        if now.is_blank() {
+            Ok(())
+        } else if now.is_zeroed() {
+            Err(Stop::ErasesToZero(self.slot))
+        } else {
+            Err(Stop::NotKept(self.slot))
         }
     }
 
-    /// Whether the slot is as it should be after a step that checks.
-    pub(super) fn check(&self, step: u8, now: Cells) -> Result<(), Stop> {
+    /// Whether the trailer is as it should be at the end.
+    pub(super) fn check(&self, now: Cells) -> Result<(), Stop> {
         let mut kept = self.steps >> MAGIC & 1 == 0 || now.magic() == Magic::Good;
-        if step == CHECK_ERASED {
-            kept = now.is_blank();
-            if !kept && now.is_zeroed() {
-                return Err(Stop::ErasesToZero(self.slot));
-            }
-        } else {
-            for (wanted, value) in self.values.iter().zip(&now.values) {
-                kept &= *wanted == ERASED || wanted == value;
-            }
+        for (wanted, value) in self.values.iter().zip(&now.values) {
+            kept &= *wanted == ERASED || wanted == value;
         }
         if kept { Ok(()) } else { Err(Stop::NotKept(self.slot)) }
+    }
+}
+
+/// What the note begins with.
+const TAG: [u8; 16] = *b"mender new image";
+/// Tag and hash.
+pub(super) const NOTE_LEN: u32 = TAG.len() as u32 + HASH_LEN;
+
+/// Whether this hash is the one of a note, if it is a note.
+pub(super) fn is_noted(note: &[u8], hash: &Hash) -> Option<bool> {
+    note.strip_prefix(&TAG).map(|noted| noted == hash)
+}
+
+/// Puts bytes at the start of `out`, followed by erased ones up to `len`.
+fn put(bytes: &[u8], len: u32, out: &mut [u8]) {
+    let filling = core::iter::repeat(&ERASED);
+    for (to, from) in out.iter_mut().take(len as usize).zip(bytes.iter().chain(filling)) {
+        *to = *from;
     }
 }
 

@@ -1,17 +1,20 @@
 //! Both slots and the buffer: the only place that reads and writes flash. Depends on all that is pure.
 
+use core::future::poll_fn;
 use core::marker::PhantomData;
+use core::pin::pin;
 
 use embedded_storage_async::nor_flash::{ErrorType, NorFlash};
 
-use super::change::{Action, CHECK, Change};
+use super::change::{Action, Change, NOTE_LEN, is_noted};
 use super::decide::{Facts, Fingerprint, Known, Need, Op, Step, Then, decide, fingerprint, left_in_secondary, place_of};
 use super::error::{Failed, Fault, FlashError, Numbers, Stop};
 use super::image::{Examiner, HASH_LEN, Hash};
 use super::layout::Geometry;
 use super::mode::Mode;
 use super::slot::Slot;
-use super::trailer::{Cells, ERASED, MAX_ALIGN};
+use super::trailer::Cells;
+use crate::apart::poll_apart;
 
 /// The slots of a device.
 pub(super) struct Slots<P: ErrorType, S: ErrorType, const BUFFER: usize, M> {
@@ -35,11 +38,6 @@ enum Io {
     /// To this offset.
     Erase,
 }
-
-/// What the note begins with.
-const TAG: [u8; 16] = *b"mender new image";
-/// Tag and hash.
-const NOTE_LEN: usize = TAG.len() + HASH_LEN as usize;
 
 impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER, M> {
     /// For both slots. Powers of two, so a multiple of the larger is one of the smaller.
@@ -152,23 +150,33 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
             Slot::Primary => P::WRITE_SIZE,
             Slot::Secondary => S::WRITE_SIZE,
         };
-        let mut step = 0;
+        let mut place = 0;
         loop {
-            let (action, offset, len) = change.action(M::KIND, step, &self.geometry, unit as u32, &mut self.buffer);
-            match action {
-                Action::Nothing => {}
-                Action::Erase => self.io(slot, Io::Erase, offset, offset.saturating_add(len)).await?,
-                Action::Write => self.io(slot, Io::Write, offset, offset.saturating_add(len)).await?,
-                Action::Note => self.write_note(offset, note).await?,
-                Action::Check => {
-                    let now = self.cells(slot).await?;
-                    change.check(step, now)?;
-                    if step == CHECK {
-                        return Ok(now);
+            let step = change.action(M::KIND, place, &self.geometry, unit as u32, note, &mut self.buffer);
+            let io = match step {
+                Some((Action::Nothing, ..)) => None,
+                Some((Action::Erase, offset, len)) => Some((Io::Erase, offset, len)),
+                Some((Action::Write, offset, len)) => Some((Io::Write, offset, len)),
+                Some((Action::CheckNote, offset, len)) => {
+                    let bytes = self.read(slot, offset, len).await?;
+                    if is_noted(bytes, note) != Some(true) {
+                        return Err(Stop::NotKept(slot));
                     }
+                    None
                 }
+                Some((Action::Check, ..)) | None => {
+                    let now = self.cells(slot).await?;
+                    if step.is_none() {
+                        return change.check(now).map(|()| now);
+                    }
+                    change.check_erased(now)?;
+                    None
+                }
+            };
+            if let Some((io, offset, len)) = io {
+                self.io(slot, io, offset, offset.saturating_add(len)).await?;
             }
-            step += 1;
+            place += 1;
         }
     }
 
@@ -184,28 +192,6 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
             bytes = later;
         }
         Ok(true)
-    }
-
-    /// Whether this hash is the one of the note, if there is a note.
-    async fn is_noted(&mut self, offset: u32, hash: &Hash) -> Result<Option<bool>, Stop> {
-        let bytes = self.read(Slot::Secondary, offset, NOTE_LEN as u32).await?;
-        Ok(bytes.strip_prefix(&TAG).map(|noted| noted == hash))
-    }
-
-    /// Notes a hash.
-    pub(super) async fn write_note(&mut self, offset: u32, hash: &Hash) -> Result<(), Stop> {
-        let len = NOTE_LEN.next_multiple_of(S::WRITE_SIZE);
-        let bytes = TAG.iter().chain(hash).chain(&[ERASED; MAX_ALIGN]);
-        for (to, from) in self.buffer.iter_mut().take(len).zip(bytes) {
-            *to = *from;
-        }
-        let end = offset.saturating_add(len as u32);
-        self.io(Slot::Secondary, Io::Write, offset, end).await?;
-        if self.is_noted(offset, hash).await? == Some(true) {
-            Ok(())
-        } else {
-            Err(Stop::NotKept(Slot::Secondary))
-        }
     }
 
     /// Overwrite-only: whether slot 1 still holds what the bootloader leaves of slot 0's image.
@@ -263,7 +249,10 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
                 Ok(Step::Done) => break,
                 Ok(Step::Refuse(stop)) => return Err(stop),
                 Ok(Step::Change(change, then)) => {
-                    let now = self.change(change, &facts.image.hash).await?;
+                    let now = {
+                        let mut change = pin!(self.change(change, &facts.image.hash));
+                        poll_fn(|cx| poll_apart(change.as_mut(), cx)).await?
+                    };
                     match then {
                         Then::Done => break,
                         Then::NewRuns => return Err(Stop::NewRuns),
@@ -285,7 +274,10 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
             };
             let (start, room) = place_of(M::KIND, op, slot, thorough, &self.geometry);
             let mut examiner = Examiner::new(room, thorough);
-            let checked = self.examine(slot, start, &mut examiner).await?;
+            let checked = {
+                let mut examine = pin!(self.examine(slot, start, &mut examiner));
+                poll_fn(|cx| poll_apart(examine.as_mut(), cx)).await?
+            };
             let known = match slot {
                 Slot::Primary => &mut facts.own,
                 Slot::Secondary => &mut facts.image,
@@ -294,7 +286,8 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
             known.len = examiner.image.len;
             known.hash = examiner.image.hash;
             if let (Slot::Primary, Ok(()), Some(offset)) = (slot, checked, self.geometry.note(M::KIND, 0)) {
-                facts.note = self.is_noted(offset, &facts.own.hash).await?;
+                let note = self.read(Slot::Secondary, offset, NOTE_LEN).await?;
+                facts.note = is_noted(note, &facts.own.hash);
             }
         }
         if let Op::Received(_) = op {

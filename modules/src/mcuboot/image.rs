@@ -142,9 +142,7 @@ pub(super) struct Examiner {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Header,
-    /// The head of the protected TLVs.
-    Protected,
-    /// The head of the other TLVs.
+    /// The head of the protected TLVs, if there are any, or of the others.
     Tlvs,
     Entry,
     Hash,
@@ -175,7 +173,7 @@ impl Examiner {
     pub(super) fn wants(&self) -> (u32, u32) {
         let len = match self.stage {
             Stage::Header => HEADER_LEN as u32,
-            Stage::Protected | Stage::Tlvs => TLV_INFO_LEN,
+            Stage::Tlvs => TLV_INFO_LEN,
             Stage::Entry => TLV_ENTRY_LEN,
             Stage::Hash => HASH_LEN,
             Stage::Body => self.hashed_len.saturating_sub(self.at),
@@ -193,18 +191,14 @@ impl Examiner {
                 self.image.version = header.version;
                 self.hashed_len = header.hashed_len;
                 self.protected_len = header.protected_len;
-                (self.stage, self.at) = if header.protected_len > 0 {
-                    (Stage::Protected, header.hashed_len.saturating_sub(header.protected_len))
-                } else {
-                    (Stage::Tlvs, header.hashed_len)
-                };
+                self.stage = Stage::Tlvs;
+                self.at = header.hashed_len.saturating_sub(header.protected_len);
                 return Ok(false);
             }
-            Stage::Protected => {
+            Stage::Tlvs if self.at < self.hashed_len => {
                 if low != PROTECTED_TLV_MAGIC || high != self.protected_len {
                     return Err(Fault::Tlv);
                 }
-                self.stage = Stage::Tlvs;
                 self.at = self.hashed_len;
                 return Ok(false);
             }
@@ -259,7 +253,7 @@ impl Examiner {
                 }
             }
             Stage::Body if self.at < self.hashed_len => return Ok(false),
-            Stage::Header | Stage::Protected | Stage::Tlvs | Stage::Hash | Stage::Body => {}
+            Stage::Header | Stage::Tlvs | Stage::Hash | Stage::Body => {}
         }
         if let Some(hash) = self.hash.take()
             && hash.finalize().as_slice() != self.image.hash
