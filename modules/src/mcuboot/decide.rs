@@ -134,6 +134,7 @@ impl From<Stop> for Step {
 }
 
 /// The next step of an operation.
+#[inline(never)]
 pub(super) fn decide(kind: Kind, op: Op, facts: &Facts, geometry: &Geometry) -> Result<Step, Need> {
     let reverts = kind != Kind::Overwrite;
     let runs = match op {
