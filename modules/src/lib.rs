@@ -34,6 +34,8 @@ mod disk;
 pub mod embassy_boot;
 #[cfg(all(feature = "file", not(target_os = "none")))]
 pub mod file;
+#[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
+mod hasher;
 #[cfg(feature = "mcuboot")]
 pub mod mcuboot;
 #[cfg(feature = "noop")]

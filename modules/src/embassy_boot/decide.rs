@@ -7,7 +7,8 @@
 
 use super::error::{OldRuns, Partition, Stop};
 use super::layout::Layout;
-use super::record::{Hash, Record};
+use super::record::Record;
+use crate::hasher::Hash;
 
 /// Values of the bytes of STATE's first word, from embassy-boot. Everything else is the state "boot".
 const SWAP: u8 = 0xf0;
@@ -162,13 +163,22 @@ impl Need {
         }
     }
 
-    /// The hash that decides: of which partition, from where on, so many bytes, and what it is to be.
-    pub(super) fn hash(self, op: Op, record: &Record, layout: &Layout) -> (Partition, u32, u32, Hash) {
+    /// What the hash that decides is of: the partition, from where on, and how many bytes.
+    pub(super) fn range(self, op: Op, record: &Record, layout: &Layout) -> (Partition, u32, u32) {
         match self {
-            Need::Received => (Partition::Dfu, 0, record.image_len, record.image),
-            Need::Swapped => (Partition::Dfu, layout.page_len, layout.active_len, record.previous),
-            Need::Active if op == Op::Install => (Partition::Active, 0, layout.active_len, record.previous),
-            Need::Active => (Partition::Active, 0, record.image_len, record.image),
+            Need::Received => (Partition::Dfu, 0, record.image_len),
+            Need::Swapped => (Partition::Dfu, layout.page_len, layout.active_len),
+            Need::Active if op == Op::Install => (Partition::Active, 0, layout.active_len),
+            Need::Active => (Partition::Active, 0, record.image_len),
+        }
+    }
+
+    /// What it is to be.
+    pub(super) fn hash(self, op: Op, record: &Record) -> &Hash {
+        match self {
+            Need::Swapped => &record.previous,
+            Need::Active if op == Op::Install => &record.previous,
+            Need::Received | Need::Active => &record.image,
         }
     }
 }

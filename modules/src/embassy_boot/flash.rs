@@ -1,16 +1,18 @@
 //! The three partitions and the buffer: the only place that reads and writes flash. Depends on all that is pure.
 
 use core::future::poll_fn;
+use core::pin::pin;
 use core::task::Poll;
 
 use ::embassy_boot::AlignedBuffer;
 use embedded_storage_async::nor_flash::NorFlash;
-use sha2::{Digest, Sha256};
 
 use super::decide::{DONE, ERASED, Facts, Mark, Need, NextBoot, Op, Step, Word, decide, next_boot};
 use super::error::{Partition, Stop};
 use super::layout::{ALIGN, Layout};
-use super::record::{Hash, RECORD_LEN, Record};
+use super::record::{RECORD_LEN, Record};
+use crate::apart::poll_apart;
+use crate::hasher::{Hash, Hasher};
 
 /// The partitions of a device.
 pub(super) struct Partitions<A, D, S, const BUFFER: usize> {
@@ -141,7 +143,7 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
 
     /// Whether a range has this hash. `offset` is a multiple of [`ALIGN`]; up to `ALIGN - 1` bytes behind the range are read too.
     pub(super) async fn hash(&mut self, part: Partition, offset: u32, len: u32) -> Result<Hash, Stop> {
-        let mut hash = Sha256::new();
+        let mut hash = Hasher::new();
         let (mut offset, mut left) = (offset, len);
         while left > 0 {
             let now = left.min(BUFFER as u32);
@@ -153,7 +155,7 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
             offset = offset.saturating_add(now);
             left -= now;
         }
-        Ok(hash.finalize().into())
+        Ok(hash.finish())
     }
 
     /// Does what an operation takes.
@@ -175,13 +177,11 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
                     let mut holds = true;
                     if let Some(part) = need.record() {
                         let room = self.layout.record_offset();
-                        let found = Record::from_bytes(&self.record(part).await?, room);
-                        holds = found.is_some();
-                        facts.record = found.unwrap_or(facts.record);
+                        holds = facts.record.read(&self.record(part).await?, room);
                     }
                     if holds {
-                        let (part, offset, len, wanted) = need.hash(op, &facts.record, &self.layout);
-                        holds = self.hash(part, offset, len).await? == wanted;
+                        let (part, offset, len) = need.range(op, &facts.record, &self.layout);
+                        holds = self.hash(part, offset, len).await? == *need.hash(op, &facts.record);
                     }
                     match need {
                         Need::Received => facts.received = Some(holds),
@@ -191,7 +191,8 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
                     continue;
                 }
             };
-            self.mark(mark).await?;
+            let mut marks = pin!(self.mark(mark));
+            poll_fn(|cx| poll_apart(marks.as_mut(), cx)).await?;
             return stop.map_or(Ok(()), Err);
         }
     }

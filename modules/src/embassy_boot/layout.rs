@@ -50,6 +50,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
+    #[inline(never)]
     pub(super) fn new(
         page_len: usize,
         active_len: usize,

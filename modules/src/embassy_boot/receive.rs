@@ -2,12 +2,12 @@
 
 use embedded_storage_async::nor_flash::NorFlash;
 use mender::update_module::{File, Payload};
-use sha2::{Digest, Sha256};
 
 use super::decide::{ERASED, NextBoot, Word};
 use super::error::{Partition, Stop};
 use super::flash::{Io, Partitions};
-use super::record::{Hash, RECORD_LEN, Record};
+use super::record::{RECORD_LEN, Record};
+use crate::hasher::{Hash, Hasher};
 
 const DFU: Partition = Partition::Dfu;
 
@@ -47,13 +47,15 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
             image,
             previous,
         };
-        self.write_record(&record.to_bytes()).await
+        let mut bytes = [0; RECORD_LEN];
+        record.write(&mut bytes);
+        self.write_record(&bytes).await
     }
 
     /// Writes one file to DFU, and gives the hash of what came. The record's place is erased first, so that none of an earlier
     /// update is there while the image is not whole; each sector of the image just before its first byte is written.
     async fn write_file(&mut self, file: &mut File<'_, '_>) -> Result<Hash, Stop> {
-        let mut hash = Sha256::new();
+        let mut hash = Hasher::new();
         let sector_len = D::ERASE_SIZE as u32;
         let (room, end) = (self.layout.record_offset(), self.layout.active_len);
         let erased_before = room - room % sector_len;
@@ -103,7 +105,7 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
                 written = end;
                 have = 0;
                 if is_last {
-                    return Ok(hash.finalize().into());
+                    return Ok(hash.finish());
                 }
             }
         }

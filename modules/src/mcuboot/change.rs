@@ -4,11 +4,12 @@
 //! In each the magic comes last, so that half of one is none.
 
 use super::error::Stop;
-use super::image::{HASH_LEN, Hash};
+use super::image::HASH_LEN;
 use super::layout::Geometry;
 use super::mode::sealed::Kind;
 use super::slot::Slot;
 use super::trailer::{CELLS, Cells, ERASED, Magic, SET, magic_offset, put_magic};
+use crate::hasher::Hash;
 
 /// Values of swap_info, copy_done and image_ok; [`ERASED`]: none.
 pub(super) type Values = [u8; CELLS];

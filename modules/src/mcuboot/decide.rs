@@ -7,11 +7,12 @@
 
 use super::change::{Change, Request, Values, request};
 use super::error::{Fault, OldRuns, Stop};
-use super::image::{HASH_LEN, Hash};
+use super::image::HASH_LEN;
 use super::layout::Geometry;
 use super::mode::sealed::Kind;
 use super::slot::Slot;
 use super::trailer::{CELLS, Cells, ERASED, Flag, Magic, PERMANENT, RAN, REVERT, SET, TEST};
+use crate::hasher::Hash;
 
 /// What is asked for: the steps of a download beside the data, and one for each state after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,12 +9,13 @@ use embedded_storage_async::nor_flash::{ErrorType, NorFlash};
 use super::change::{Action, Change, NOTE_LEN, is_noted};
 use super::decide::{Facts, Fingerprint, Known, Need, Op, Step, Then, decide, fingerprint, left_in_secondary, place_of};
 use super::error::{Failed, Fault, FlashError, Numbers, Stop};
-use super::image::{Examiner, HASH_LEN, Hash};
+use super::image::{Examiner, HASH_LEN};
 use super::layout::Geometry;
 use super::mode::Mode;
 use super::slot::Slot;
 use super::trailer::Cells;
 use crate::apart::poll_apart;
+use crate::hasher::Hash;
 
 /// The slots of a device.
 pub(super) struct Slots<P: ErrorType, S: ErrorType, const BUFFER: usize, M> {

@@ -3,10 +3,9 @@
 //!
 //! MCUboot's `docs/design.md`, "Image format", and `image_validate.c` for what the bootloader demands.
 
-use sha2::{Digest, Sha256};
-
 use super::error::{Fault, Numbers};
 use super::version::Version;
+use crate::hasher::{self, Hash, Hasher};
 
 pub(super) const HEADER_LEN: usize = 32;
 /// The first four bytes of an image.
@@ -23,9 +22,7 @@ const PROTECTED_TLV_MAGIC: u32 = 0x6908;
 const TLV_INFO_LEN: u32 = 4;
 const TLV_ENTRY_LEN: u32 = 4;
 const TLV_SHA256: u32 = 0x10;
-pub(super) const HASH_LEN: u32 = 32;
-
-pub(super) type Hash = [u8; HASH_LEN as usize];
+pub(super) const HASH_LEN: u32 = hasher::HASH_LEN as u32;
 
 /// An intact image, as found in flash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,7 +133,7 @@ pub(super) struct Examiner {
     /// What was found.
     pub(super) image: Image,
     /// `None`: what the image states is believed.
-    hash: Option<Sha256>,
+    hash: Option<Hasher>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -165,7 +162,7 @@ impl Examiner {
                 hash: Hash::default(),
                 len: 0,
             },
-            hash: thorough.then(Sha256::new),
+            hash: thorough.then(Hasher::new),
         }
     }
 
@@ -255,8 +252,8 @@ impl Examiner {
             Stage::Body if self.at < self.hashed_len => return Ok(false),
             Stage::Header | Stage::Tlvs | Stage::Hash | Stage::Body => {}
         }
-        if let Some(hash) = self.hash.take()
-            && hash.finalize().as_slice() != self.image.hash
+        if let Some(mut hash) = self.hash.take()
+            && hash.finish() != self.image.hash
         {
             return Err(Fault::WrongHash);
         }

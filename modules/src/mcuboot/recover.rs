@@ -6,11 +6,12 @@ use super::change;
 use super::decide::{Op, Step, confirm, confirm_before_overwriting};
 use super::error::{Fault, Stop};
 use super::flash::Slots;
-use super::image::{self, Examiner, Hash};
+use super::image::{self, Examiner};
 use super::mode::Mode;
 use super::mode::sealed::Kind;
 use super::slot::Slot;
 use super::trailer::{ERASED, PERMANENT, SET, TEST};
+use crate::hasher::Hash;
 
 /// What is asked of the bootloader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
