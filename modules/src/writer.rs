@@ -118,12 +118,12 @@ impl Writer {
         }
     }
 
-    /// Writes the rest, filled up with erased bytes.
-    pub(crate) async fn finish<F: NorFlash>(&mut self, flash: &mut F) -> Result<(), WriteError<F::Error>> {
+    /// What is to be written last: erased bytes that fill up the last unit.
+    pub(crate) fn filling(&self) -> &'static [u8] {
         let missing = match self.block.len {
             0 => 0,
             len => self.block.full.saturating_sub(len),
         };
-        self.push(flash, [ERASED; MAX_UNIT].get(..missing).unwrap_or_default()).await
+        const { &[ERASED; MAX_UNIT] }.get(..missing).unwrap_or_default()
     }
 }

@@ -8,7 +8,7 @@ use super::image::HASH_LEN;
 use super::layout::Geometry;
 use super::mode::sealed::Kind;
 use super::slot::Slot;
-use super::trailer::{CELLS, Cells, ERASED, Magic, SET, magic_offset, put_magic};
+use super::trailer::{CELLS, Cells, ERASED, Magic, SET, magic_offset, put, put_magic};
 use crate::hasher::Hash;
 
 /// Values of swap_info, copy_done and image_ok; [`ERASED`]: none.
@@ -140,7 +140,7 @@ impl Change {
             if value == ERASED {
                 return nothing;
             }
-            put(&[value], unit, buffer);
+            put(&[value], 0, unit, buffer);
             let offset = cells.saturating_add(u32::from(cell).saturating_mul(max_align));
             return Some((Action::Write, offset, unit));
         }
@@ -155,10 +155,8 @@ impl Change {
             ERASE_NOTE => (Action::Erase, note_offset, sector_len),
             NOTE => {
                 let len = NOTE_LEN.next_multiple_of(unit);
-                put(&TAG, len, buffer);
-                for (to, from) in buffer.iter_mut().skip(TAG.len()).zip(note) {
-                    *to = *from;
-                }
+                put(note, TAG.len(), len, buffer);
+                put(&TAG, 0, TAG.len() as u32, buffer);
                 (Action::Write, note_offset, len)
             }
             CHECK_NOTE => (Action::CheckNote, note_offset, NOTE_LEN),
@@ -200,14 +198,6 @@ pub(super) const NOTE_LEN: u32 = TAG.len() as u32 + HASH_LEN;
 /// Whether this hash is the one of a note, if it is a note.
 pub(super) fn is_noted(note: &[u8], hash: &Hash) -> Option<bool> {
     note.strip_prefix(&TAG).map(|noted| noted == hash)
-}
-
-/// Puts bytes at the start of `out`, followed by erased ones up to `len`.
-fn put(bytes: &[u8], len: u32, out: &mut [u8]) {
-    let filling = core::iter::repeat(&ERASED);
-    for (to, from) in out.iter_mut().take(len as usize).zip(bytes.iter().chain(filling)) {
-        *to = *from;
-    }
 }
 
 /// What a request in slot 1 takes.

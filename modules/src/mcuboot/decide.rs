@@ -106,8 +106,6 @@ pub(super) enum Then {
     Done,
     /// The next decision.
     Again,
-    /// [`Stop::NewRuns`].
-    NewRuns,
 }
 
 /// The image that runs.
@@ -162,9 +160,10 @@ pub(super) fn decide(kind: Kind, op: Op, facts: &Facts, geometry: &Geometry) -> 
         (Op::Revert, Running::New(_)) => request_way_back(kind, facts, geometry)?,
         (Op::CheckReverted, Running::New(NewRuns::Confirmed | NewRuns::Unconfirmable)) if reverts => {
             match request_way_back(kind, facts, geometry)? {
+                // Sooner or later it is asked for.
                 Step::Done => Stop::NewRuns.into(),
-                Step::Refuse(refusal) => Step::Refuse(refusal),
-                Step::Change(change, _) => Step::Change(change, Then::NewRuns),
+                Step::Refuse(stop) => Step::Refuse(stop),
+                Step::Change(change, _) => Step::Change(change, Then::Again),
             }
         }
         (Op::CheckReverted, Running::New(_)) => Stop::NewRuns.into(),

@@ -256,7 +256,6 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
                     };
                     match then {
                         Then::Done => break,
-                        Then::NewRuns => return Err(Stop::NewRuns),
                         Then::Again => match change.slot {
                             Slot::Primary => facts.primary = now,
                             Slot::Secondary => facts.secondary = now,

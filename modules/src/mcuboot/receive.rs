@@ -42,9 +42,11 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
         let mut writer = None;
         // As long as the file is what slot 0 holds nothing needs to be written: slot 0 is the copy.
         let mut equal_len = 0;
-        while let Some(chunk) = file.next_chunk().await? {
-            let mut data = chunk;
-            if writer.is_none() {
+        loop {
+            let chunk = file.next_chunk().await?;
+            let is_last = chunk.is_none();
+            let mut data = chunk.unwrap_or_default();
+            if let (None, Some(_)) = (&writer, chunk) {
                 if !header.is_full() {
                     data = header.fill(data);
                     if !header.is_full() {
@@ -61,22 +63,25 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
                 writer = Some(new);
             }
             if let Some(writer) = &mut writer {
+                if is_last {
+                    data = writer.filling();
+                }
                 let written = writer.push(&mut self.secondary, data).await;
                 self.is_written(written)?;
             }
-        }
-        match &mut writer {
-            Some(writer) => {
-                let written = writer.finish(&mut self.secondary).await;
-                self.is_written(written)?;
+            if is_last {
+                break;
             }
-            None if header.is_full() => return self.try_perform(Op::Same(file_len)).await,
-            None => return Err(Stop::Image(Fault::NotAnImage)),
         }
+        let op = match writer {
+            Some(_) => Op::Received(file_len),
+            None if header.is_full() => Op::Same(file_len),
+            None => return Err(Stop::Image(Fault::NotAnImage)),
+        };
         if payload.next_file().await?.is_some() {
             return Err(Stop::SecondFile);
         }
-        self.try_perform(Op::Received(file_len)).await
+        self.try_perform(op).await
     }
 
     /// Refuses an image by its header.
@@ -104,17 +109,18 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
 
     /// Whether slot 0 goes on with this data; `equal_len` bytes did before. It begins with the header.
     async fn goes_on_equal(&mut self, header: &[u8], equal_len: &mut u32, data: &[u8]) -> Result<bool, Stop> {
-        if *equal_len == 0 {
-            if !self.matches(Slot::Primary, 0, header).await? {
+        let mut part = if *equal_len == 0 { header } else { data };
+        loop {
+            if !self.matches(Slot::Primary, *equal_len, part).await? {
                 return Ok(false);
             }
-            *equal_len = header.len() as u32;
+            let was_header = *equal_len == 0;
+            *equal_len = equal_len.saturating_add(part.len() as u32);
+            if !was_header {
+                return Ok(true);
+            }
+            part = data;
         }
-        if !self.matches(Slot::Primary, *equal_len, data).await? {
-            return Ok(false);
-        }
-        *equal_len = equal_len.saturating_add(data.len() as u32);
-        Ok(true)
     }
 
     /// Copies from slot 0 what was not written because it is there: so many bytes, of which the header is one part.

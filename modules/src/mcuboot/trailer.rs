@@ -62,13 +62,17 @@ const fn magic(max_align: u32) -> &'static [u8; MAGIC_LEN] {
 /// Puts the magic, with its padding before it, at the start of `out`, and gives its length.
 pub(super) fn put_magic(max_align: u32, out: &mut [u8]) -> u32 {
     let len = magic_area_len(max_align);
-    let padding = (len as usize).saturating_sub(MAGIC_LEN);
-    let (before, rest) = out.split_at_mut(padding.min(out.len()));
-    before.fill(ERASED);
-    for (to, from) in rest.iter_mut().zip(magic(max_align)) {
-        *to = *from;
-    }
+    put(magic(max_align), (len as usize).saturating_sub(MAGIC_LEN), len, out);
     len
+}
+
+/// Makes the first `len` bytes of `out` erased ones, but for these bytes at `offset`.
+#[inline(never)]
+pub(super) fn put(bytes: &[u8], offset: usize, len: u32, out: &mut [u8]) {
+    for (at, to) in out.iter_mut().take(len as usize).enumerate() {
+        let byte = at.checked_sub(offset).and_then(|at| bytes.get(at));
+        *to = byte.copied().unwrap_or(ERASED);
+    }
 }
 
 /// The magic of a trailer.
