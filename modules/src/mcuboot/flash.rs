@@ -274,10 +274,7 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
             };
             let (start, room) = place_of(M::KIND, op, slot, thorough, &self.geometry);
             let mut examiner = Examiner::new(room, thorough);
-            let checked = {
-                let mut examine = pin!(self.examine(slot, start, &mut examiner));
-                poll_fn(|cx| poll_apart(examine.as_mut(), cx)).await?
-            };
+            let checked = self.examine(slot, start, &mut examiner).await?;
             let known = match slot {
                 Slot::Primary => &mut facts.own,
                 Slot::Secondary => &mut facts.image,
