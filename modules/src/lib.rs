@@ -8,6 +8,8 @@
 //! | `directory` | `directory` | `directory` | a whole folder on a device with a file system |
 //! | [`noop`] | `noop` | `noop` | nothing: only the artifact name and the provides change |
 //!
+//! Of errors a device sends texts, or [`codes`] with `mender`'s feature `terse`.
+//!
 //! The modules for files need the standard library and are left out on targets without an operating system. All others are
 //! `no_std`, without an allocator. None has global state. Depends on `mender`'s
 //! [`update_module`](mod@mender::update_module) only; the client knows none of the modules here.
@@ -22,6 +24,8 @@ extern crate std;
 mod apart;
 #[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
 mod cause;
+#[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
+pub mod codes;
 #[cfg(all(feature = "directory", not(target_os = "none")))]
 pub mod directory;
 #[cfg(all(any(feature = "file", feature = "directory"), not(target_os = "none")))]

@@ -249,9 +249,8 @@ pub(super) fn decide(op: Op, facts: &Facts) -> Result<Step, Need> {
         }
         (Op::CheckSwapped, Running::New(NewRuns::Kept)) => Step::Refuse(Stop::AlreadyConfirmed),
         (Op::Confirm, Running::New(_)) => Step::Mark(Mark::Booted),
-        (Op::CheckSwapped | Op::Confirm, Running::Old(why)) | (Op::CheckReverted, Running::Old(why @ OldRuns::Pending)) => {
-            Step::Refuse(Stop::OldRuns(why))
-        }
+        (Op::CheckSwapped | Op::Confirm, Running::Old(why))
+        | (Op::CheckReverted, Running::Old(why @ OldRuns::Pending)) => Step::Refuse(Stop::OldRuns(why)),
         (Op::Revert, Running::New(NewRuns::Kept)) => Step::Mark(Mark::Swapped),
         (Op::Revert, Running::Old(OldRuns::Pending)) => Step::Mark(Mark::Booted),
         // The bootloader would revert to a broken image.

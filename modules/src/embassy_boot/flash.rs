@@ -65,16 +65,20 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
         let offset = index.saturating_mul(self.layout.word_len);
         let skip = offset % unit;
         let start = offset - skip;
-        self.io(Partition::State, Io::Read, start, start.saturating_add(unit)).await?;
+        self.io(Partition::State, Io::Read, start, start.saturating_add(unit))
+            .await?;
         let skip = skip as usize;
-        Ok(Word::of(self.buffer.0.get(skip..skip + S::WRITE_SIZE).unwrap_or_default()))
+        Ok(Word::of(
+            self.buffer.0.get(skip..skip + S::WRITE_SIZE).unwrap_or_default(),
+        ))
     }
 
     async fn write_word(&mut self, index: u32, byte: u8) -> Result<(), Stop> {
         let len = self.layout.word_len;
         self.buffer.0.iter_mut().take(len as usize).for_each(|to| *to = byte);
         let offset = index.saturating_mul(len);
-        self.io(Partition::State, Io::Write, offset, offset.saturating_add(len)).await
+        self.io(Partition::State, Io::Write, offset, offset.saturating_add(len))
+            .await
     }
 
     pub(super) async fn next_boot(&mut self) -> Result<NextBoot, Stop> {

@@ -84,7 +84,12 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
                 data = later;
                 if is_last {
                     let end = have.next_multiple_of(D::WRITE_SIZE);
-                    self.buffer.0.iter_mut().take(end).skip(have).for_each(|filling| *filling = ERASED);
+                    self.buffer
+                        .0
+                        .iter_mut()
+                        .take(end)
+                        .skip(have)
+                        .for_each(|filling| *filling = ERASED);
                     have = end;
                 } else if have < BUFFER {
                     break;

@@ -68,11 +68,7 @@ const ERASE: u8 = 1 << ERASE_CELLS | 1 << CHECK_ERASED;
 impl Change {
     /// Writes these cells, and nothing else.
     pub(super) const fn write(slot: Slot, values: Values) -> Change {
-        Change {
-            slot,
-            values,
-            steps: 0,
-        }
+        Change { slot, values, steps: 0 }
     }
 
     const fn with(self, steps: u8) -> Change {

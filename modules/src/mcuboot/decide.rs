@@ -289,7 +289,11 @@ fn install(kind: Kind, facts: &Facts) -> Result<Step, Need> {
     }
     Ok(match facts.image.intact(Need::Image)? {
         Err(fault) => Stop::Damaged(fault).into(),
-        Ok(image) if facts.received.is_some_and(|received| received != fingerprint(&image.hash)) => {
+        Ok(image)
+            if facts
+                .received
+                .is_some_and(|received| received != fingerprint(&image.hash)) =>
+        {
             Stop::Damaged(Fault::WrongHash).into()
         }
         Ok(_) if cells.magic() == Magic::Good => Step::Done,
@@ -421,10 +425,7 @@ pub(super) fn left_in_secondary(own: &Known, geometry: &Geometry) -> Option<(u32
         return None;
     }
     let len = own.len;
-    let (start, end) = (
-        geometry.sector_len,
-        len.min(geometry.last_sector(Slot::Secondary)),
-    );
+    let (start, end) = (geometry.sector_len, len.min(geometry.last_sector(Slot::Secondary)));
     // An image ends with a hash or a signature, of which a few bytes may be 0xff.
     (start.saturating_add(HASH_LEN) <= end).then_some((start, end))
 }

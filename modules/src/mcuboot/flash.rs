@@ -7,7 +7,9 @@ use core::pin::pin;
 use embedded_storage_async::nor_flash::{ErrorType, NorFlash};
 
 use super::change::{Action, Change, NOTE_LEN, is_noted};
-use super::decide::{Facts, Fingerprint, Known, Need, Op, Step, Then, decide, fingerprint, left_in_secondary, place_of};
+use super::decide::{
+    Facts, Fingerprint, Known, Need, Op, Step, Then, decide, fingerprint, left_in_secondary, place_of,
+};
 use super::error::{Failed, Fault, FlashError, Numbers, Stop};
 use super::image::{Examiner, HASH_LEN};
 use super::layout::Geometry;

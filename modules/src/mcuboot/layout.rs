@@ -197,10 +197,12 @@ impl<M: Mode> Layout<M> {
         let sector_len = self.sector_len;
         let (primary_len, secondary_len) = (self.primary_len, self.secondary_len);
         match M::KIND {
-            Kind::Move => least(primary_len.saturating_sub(sector_len), secondary_len)
-                .saturating_sub(self.trailer_sectors_len()),
-            Kind::Offset => least(primary_len, secondary_len.saturating_sub(sector_len))
-                .saturating_sub(self.trailer_sectors_len()),
+            Kind::Move => {
+                least(primary_len.saturating_sub(sector_len), secondary_len).saturating_sub(self.trailer_sectors_len())
+            }
+            Kind::Offset => {
+                least(primary_len, secondary_len.saturating_sub(sector_len)).saturating_sub(self.trailer_sectors_len())
+            }
             Kind::Scratch => {
                 let end = least(primary_len, secondary_len).saturating_sub(self.trailer_len());
                 // The last data share the scratch area with a trailer for one step of the swap.
