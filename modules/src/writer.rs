@@ -7,7 +7,7 @@ pub(crate) const MAX_UNIT: usize = 32;
 const ERASED: u8 = 0xff;
 
 /// Writes a stream to flash: erases each sector just before its first byte is written, and no sector twice. Holds
-/// back less than one write unit.
+/// back less than one write unit, and at the start what the stream begins with.
 pub(crate) struct Writer {
     /// All before is in flash.
     written: u32,
@@ -23,41 +23,41 @@ pub(crate) struct Writer {
 
 /// Bytes that wait for more of them.
 #[derive(Clone, Copy)]
-pub(crate) struct Block {
+struct Block {
     bytes: [u8; MAX_UNIT],
-    len: usize,
+    len: u8,
     /// So many are wanted.
-    full: usize,
+    full: u8,
 }
 
 impl Block {
     /// Waits for `full` bytes, at most [`MAX_UNIT`].
-    pub(crate) const fn new(full: usize) -> Block {
+    const fn new(full: usize) -> Block {
         Block {
             bytes: [ERASED; MAX_UNIT],
             len: 0,
-            full,
+            full: full as u8,
         }
+    }
+
+    const fn missing(&self) -> usize {
+        self.full.saturating_sub(self.len) as usize
     }
 
     /// Takes bytes until it is full, and gives those that it has not taken.
-    pub(crate) fn fill<'d>(&mut self, data: &'d [u8]) -> &'d [u8] {
-        let missing = self.full.saturating_sub(self.len).min(data.len());
-        let (now, later) = data.split_at(missing);
-        for (to, from) in self.bytes.iter_mut().skip(self.len).zip(now) {
+    fn fill<'d>(&mut self, data: &'d [u8]) -> &'d [u8] {
+        let (now, later) = data.split_at(self.missing().min(data.len()));
+        for (to, from) in self.bytes.iter_mut().skip(usize::from(self.len)).zip(now) {
             *to = *from;
         }
-        self.len += missing;
+        // At most 32.
+        self.len += now.len() as u8;
         later
     }
 
-    pub(crate) const fn is_full(&self) -> bool {
-        self.len == self.full
-    }
-
     /// What is wanted, once it is full.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.full).unwrap_or(&self.bytes)
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.full)).unwrap_or(&self.bytes)
     }
 }
 
@@ -69,17 +69,27 @@ pub(crate) enum WriteError<E> {
 }
 
 impl Writer {
-    /// Writes from `start` on, at most to `end`, both at the border of a sector; nothing from `erased_from` on is erased. What
-    /// is in the block comes first.
-    pub(crate) const fn new(start: u32, end: u32, sector_len: u32, erased_from: u32, block: Block) -> Writer {
+    /// Writes from `start` on, at most to `end`, both at the border of a sector; nothing from `erased_from` on is erased. The
+    /// first [`MAX_UNIT`] bytes are held back.
+    pub(crate) const fn new(start: u32, end: u32, sector_len: u32, erased_from: u32) -> Writer {
         Writer {
             written: start,
             erased: start,
             sector_len,
             erased_from,
             end,
-            block,
+            block: Block::new(MAX_UNIT),
         }
+    }
+
+    /// Takes the first [`MAX_UNIT`] bytes of the stream, writes nothing, and gives what is behind them.
+    pub(crate) fn hold<'d>(&mut self, data: &'d [u8]) -> &'d [u8] {
+        self.block.fill(data)
+    }
+
+    /// These bytes, once all of them were taken.
+    pub(crate) fn held(&self) -> Option<&[u8]> {
+        (self.block.missing() == 0).then(|| self.block.bytes())
     }
 
     /// Writes what comes next.
@@ -89,7 +99,7 @@ impl Writer {
             if self.block.len > 0 {
                 data = self.block.fill(data);
             }
-            let waiting = self.block.is_full();
+            let waiting = self.block.missing() == 0;
             let whole = data.len() / F::WRITE_SIZE * F::WRITE_SIZE;
             let (now, later) = data.split_at(whole);
             let run = if waiting {
@@ -120,10 +130,7 @@ impl Writer {
 
     /// What is to be written last: erased bytes that fill up the last unit.
     pub(crate) fn filling(&self) -> &'static [u8] {
-        let missing = match self.block.len {
-            0 => 0,
-            len => self.block.full.saturating_sub(len),
-        };
+        let missing = if self.block.len == 0 { 0 } else { self.block.missing() };
         const { &[ERASED; MAX_UNIT] }.get(..missing).unwrap_or_default()
     }
 }

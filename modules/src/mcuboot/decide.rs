@@ -38,20 +38,15 @@ pub(super) struct Known {
     /// What it is, or what is wrong with it; `None`: nothing was found out.
     pub(super) checked: Option<Result<(), Fault>>,
     pub(super) len: u32,
-    pub(super) hash: Hash,
 }
 
 impl Known {
-    pub(super) const NOTHING: Known = Known {
-        checked: None,
-        len: 0,
-        hash: [0; HASH_LEN as usize],
-    };
+    pub(super) const NOTHING: Known = Known { checked: None, len: 0 };
 
-    /// The image itself, if it is one.
-    fn intact(&self, need: Need) -> Result<Result<&Known, Fault>, Need> {
+    /// Its length, if it is one.
+    fn intact(&self, need: Need) -> Result<Result<u32, Fault>, Need> {
         match self.checked {
-            Some(Ok(())) => Ok(Ok(self)),
+            Some(Ok(())) => Ok(Ok(self.len)),
             Some(Err(fault)) => Ok(Err(fault)),
             None => Err(need),
         }
@@ -76,6 +71,10 @@ pub(super) struct Facts {
     pub(super) image: Known,
     /// The image in slot 0. If it was not hashed, it is what it states; the image runs, so that is true.
     pub(super) own: Known,
+    /// Both are the same, as far as their hashes tell.
+    pub(super) same: bool,
+    /// The hash of the first.
+    pub(super) hash: Hash,
     /// Whether slot 0 holds the image of the note, if there is a note; known with its image.
     pub(super) note: Option<bool>,
     /// Overwrite-only: slot 1 still holds what the bootloader leaves of the image that it has copied to slot 0.
@@ -235,17 +234,16 @@ fn receive(kind: Kind, op: Op, facts: &Facts, geometry: &Geometry) -> Result<Ste
             Err(fault) => Stop::Image(fault).into(),
         },
         Op::Received(len) => {
-            let new = match facts.image.intact(Need::Image)? {
-                Ok(new) => new,
-                Err(fault) => return Ok(Stop::Image(fault).into()),
-            };
+            if let Err(fault) = facts.image.intact(Need::Image)? {
+                return Ok(Stop::Image(fault).into());
+            }
             // There is no note if the file or the old image needs its sector, or if both images are the same.
             let mut is_noted = geometry.note(kind, len).is_some();
             if is_noted {
                 is_noted = facts
                     .own
                     .intact(Need::Own)?
-                    .is_ok_and(|old| old.hash != new.hash && geometry.note(kind, old.len).is_some());
+                    .is_ok_and(|old| !facts.same && geometry.note(kind, old).is_some());
             }
             match kind {
                 Kind::Move | Kind::Offset | Kind::Scratch | Kind::Overwrite => {
@@ -287,15 +285,11 @@ fn install(kind: Kind, facts: &Facts) -> Result<Step, Need> {
     if cells.magic() == Magic::Bad || !marked || !cells.flags_are_blank() {
         return Ok(Stop::NotReceived.into());
     }
-    Ok(match facts.image.intact(Need::Image)? {
+    let image = facts.image.intact(Need::Image)?;
+    let is_another = |received| received != fingerprint(&facts.hash);
+    Ok(match image {
         Err(fault) => Stop::Damaged(fault).into(),
-        Ok(image)
-            if facts
-                .received
-                .is_some_and(|received| received != fingerprint(&image.hash)) =>
-        {
-            Stop::Damaged(Fault::WrongHash).into()
-        }
+        Ok(_) if facts.received.is_some_and(is_another) => Stop::Damaged(Fault::WrongHash).into(),
         Ok(_) if cells.magic() == Magic::Good => Step::Done,
         Ok(_) => Step::Change(Change::write_magic([ERASED; CELLS]), Then::Done),
     })
@@ -445,7 +439,7 @@ fn mark_that_it_ran(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Op
 }
 
 /// The old image, if it is intact and the bootloader would run it.
-fn way_back(kind: Kind, facts: &Facts) -> Result<Result<&Known, Fault>, Need> {
+fn way_back(kind: Kind, facts: &Facts) -> Result<Result<u32, Fault>, Need> {
     let old = facts.image.intact(Need::Image)?;
     let cells = facts.secondary;
     Ok(match old {
@@ -477,7 +471,7 @@ fn request_way_back(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<St
     if now.magic() == Magic::Good && asked.all(|(wanted, value)| wanted == value) {
         return Ok(Step::Done);
     }
-    Ok(match request(values, old.len, geometry, now) {
+    Ok(match request(values, old, geometry, now) {
         Request::There => Step::Done,
         Request::Write(change) => Step::Change(change, Then::Done),
         Request::Shared => Stop::CannotGoBack(Fault::SharesTrailer).into(),
@@ -495,7 +489,7 @@ fn drop_own_trailer(facts: &Facts, geometry: &Geometry) -> Result<Step, Need> {
         (Magic::Good, _, _) => {}
     }
     Ok(match facts.own.intact(Need::OwnHashed)? {
-        Ok(own) if own.len <= geometry.last_sector(Slot::Primary) => {
+        Ok(len) if len <= geometry.last_sector(Slot::Primary) => {
             Step::Change(Change::erase(Slot::Primary, [ERASED; CELLS]), Then::Done)
         }
         Ok(_) => Stop::CannotGoBack(Fault::SharesTrailer).into(),

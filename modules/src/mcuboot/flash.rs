@@ -233,6 +233,8 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
             received: self.received,
             image: Known::NOTHING,
             own: Known::NOTHING,
+            same: false,
+            hash: Hash::default(),
             note: None,
             agree: None,
         };
@@ -253,7 +255,7 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
                 Ok(Step::Refuse(stop)) => return Err(stop),
                 Ok(Step::Change(change, then)) => {
                     let now = {
-                        let mut change = pin!(self.change(change, &facts.image.hash));
+                        let mut change = pin!(self.change(change, &facts.hash));
                         poll_fn(|cx| poll_apart(change.as_mut(), cx)).await?
                     };
                     match then {
@@ -277,20 +279,28 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
             let (start, room) = place_of(M::KIND, op, slot, thorough, &self.geometry);
             let mut examiner = Examiner::new(room, thorough);
             let checked = self.examine(slot, start, &mut examiner).await?;
-            let known = match slot {
-                Slot::Primary => &mut facts.own,
-                Slot::Secondary => &mut facts.image,
+            let image = &examiner.image;
+            let known = Known {
+                checked: Some(checked),
+                len: image.len,
             };
-            known.checked = Some(checked);
-            known.len = examiner.image.len;
-            known.hash = examiner.image.hash;
-            if let (Slot::Primary, Ok(()), Some(offset)) = (slot, checked, self.geometry.note(M::KIND, 0)) {
-                let note = self.read(Slot::Secondary, offset, NOTE_LEN).await?;
-                facts.note = is_noted(note, &facts.own.hash);
+            match slot {
+                Slot::Primary => {
+                    facts.own = known;
+                    facts.same = facts.hash == image.hash;
+                    if let (Ok(()), Some(offset)) = (checked, self.geometry.note(M::KIND, 0)) {
+                        let note = self.read(Slot::Secondary, offset, NOTE_LEN).await?;
+                        facts.note = is_noted(note, &examiner.image.hash);
+                    }
+                }
+                Slot::Secondary => {
+                    facts.image = known;
+                    facts.hash = image.hash;
+                }
             }
         }
         if let Op::Received(_) = op {
-            self.received = Some(fingerprint(&facts.image.hash));
+            self.received = Some(fingerprint(&facts.hash));
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::mode::Mode;
 use super::mode::sealed::Kind;
 use super::slot::Slot;
 use super::version::Version;
-use crate::writer::{Block, MAX_UNIT, WriteError, Writer};
+use crate::writer::{MAX_UNIT, WriteError, Writer};
 
 /// What a download refuses.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,34 +38,32 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
         }
 
         // Chunks may be of any length, so the header may come in pieces. Nothing is erased before it has been checked.
-        let mut header = Block::new(HEADER_LEN);
-        let mut writer = None;
+        let mut writer = self.writer();
+        let (mut checked, mut started) = (false, false);
         // As long as the file is what slot 0 holds nothing needs to be written: slot 0 is the copy.
         let mut equal_len = 0;
         loop {
             let chunk = file.next_chunk().await?;
             let is_last = chunk.is_none();
             let mut data = chunk.unwrap_or_default();
-            if let (None, Some(_)) = (&writer, chunk) {
-                if !header.is_full() {
-                    data = header.fill(data);
-                    if !header.is_full() {
-                        continue;
-                    }
-                    self.check_header(header.bytes(), file_len, options).await?;
+            if !started && !is_last {
+                if !checked {
+                    data = writer.hold(data);
+                    let Some(header) = writer.held() else { continue };
+                    self.check_header(header, file_len, options).await?;
+                    checked = true;
                 }
-                if options.refuse_same_image && self.goes_on_equal(header.bytes(), &mut equal_len, data).await? {
+                if options.refuse_same_image && self.goes_on_equal(&writer, &mut equal_len, data).await? {
                     continue;
                 }
                 self.try_perform(Op::Prepare(file_len)).await?;
-                let mut new = self.writer(header);
-                self.copy(&mut new, equal_len).await?;
-                writer = Some(new);
+                self.copy(&mut writer, equal_len).await?;
+                started = true;
             }
-            if let Some(writer) = &mut writer {
-                if is_last {
-                    data = writer.filling();
-                }
+            if is_last {
+                data = writer.filling();
+            }
+            if started {
                 let written = writer.push(&mut self.secondary, data).await;
                 self.is_written(written)?;
             }
@@ -73,10 +71,13 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
                 break;
             }
         }
-        let op = match writer {
-            Some(_) => Op::Received(file_len),
-            None if header.is_full() => Op::Same(file_len),
-            None => return Err(Stop::Image(Fault::NotAnImage)),
+        if !checked {
+            return Err(Stop::Image(Fault::NotAnImage));
+        }
+        let op = if started {
+            Op::Received(file_len)
+        } else {
+            Op::Same(file_len)
         };
         if payload.next_file().await?.is_some() {
             return Err(Stop::SecondFile);
@@ -107,8 +108,9 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
         check_version(M::KIND, running, offered, options)
     }
 
-    /// Whether slot 0 goes on with this data; `equal_len` bytes did before. It begins with the header.
-    async fn goes_on_equal(&mut self, header: &[u8], equal_len: &mut u32, data: &[u8]) -> Result<bool, Stop> {
+    /// Whether slot 0 goes on with this data; `equal_len` bytes did before. It begins with what the writer holds.
+    async fn goes_on_equal(&mut self, writer: &Writer, equal_len: &mut u32, data: &[u8]) -> Result<bool, Stop> {
+        let header = writer.held().unwrap_or_default();
         let mut part = if *equal_len == 0 { header } else { data };
         loop {
             if !self.matches(Slot::Primary, *equal_len, part).await? {
@@ -137,13 +139,13 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
         Ok(())
     }
 
-    /// Writes the image, of which this is the header.
-    fn writer(&self, header: Block) -> Writer {
+    /// Writes the image.
+    fn writer(&self) -> Writer {
         let start = self.geometry.image_offset(M::KIND);
         // The last unit may stick out by its filling.
         let end = start.saturating_add(self.geometry.room.next_multiple_of(S::WRITE_SIZE as u32));
         let last = self.geometry.last_sector(Slot::Secondary);
-        Writer::new(start, end, self.geometry.sector_len, last, header)
+        Writer::new(start, end, self.geometry.sector_len, last)
     }
 
     fn is_written(&mut self, written: Result<(), WriteError<S::Error>>) -> Result<(), Stop> {
