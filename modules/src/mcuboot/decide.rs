@@ -43,11 +43,10 @@ pub(super) struct Known {
 impl Known {
     pub(super) const NOTHING: Known = Known { checked: None, len: 0 };
 
-    /// Its length, if it is one.
-    fn intact(&self, need: Need) -> Result<Result<u32, Fault>, Need> {
+    /// What is wrong with it.
+    fn fault(&self, need: Need) -> Result<Option<Fault>, Need> {
         match self.checked {
-            Some(Ok(())) => Ok(Ok(self.len)),
-            Some(Err(fault)) => Ok(Err(fault)),
+            Some(checked) => Ok(checked.err()),
             None => Err(need),
         }
     }
@@ -146,9 +145,10 @@ pub(super) fn decide(kind: Kind, op: Op, facts: &Facts, geometry: &Geometry) -> 
             Some(change) => Step::Change(change, Then::Again),
             None => confirm(kind, facts.primary),
         },
-        (Op::CheckSwapped | Op::Revert, Running::New(NewRuns::UnderTest)) if reverts => match way_back(kind, facts)? {
-            Ok(_) => Step::Done,
-            Err(fault) => Stop::CannotGoBack(fault).into(),
+        (Op::CheckSwapped | Op::Revert, Running::New(NewRuns::UnderTest)) if reverts => match no_way_back(kind, facts)?
+        {
+            None => Step::Done,
+            Some(fault) => Stop::CannotGoBack(fault).into(),
         },
         (Op::CheckSwapped, Running::New(NewRuns::UnderTest)) | (Op::Confirm, Running::New(NewRuns::Confirmed)) => {
             Step::Done
@@ -229,21 +229,19 @@ fn receive(kind: Kind, op: Op, facts: &Facts, geometry: &Geometry) -> Result<Ste
             Some(change) => Step::Change(change, Then::Again),
             None => Step::Change(Change::prepare(kind, geometry, len), Then::Done),
         },
-        Op::Same(_) => match facts.own.intact(Need::OwnHashed)? {
-            Ok(_) => Stop::SameImage.into(),
-            Err(fault) => Stop::Image(fault).into(),
+        Op::Same(_) => match facts.own.fault(Need::OwnHashed)? {
+            None => Stop::SameImage.into(),
+            Some(fault) => Stop::Image(fault).into(),
         },
         Op::Received(len) => {
-            if let Err(fault) = facts.image.intact(Need::Image)? {
+            if let Some(fault) = facts.image.fault(Need::Image)? {
                 return Ok(Stop::Image(fault).into());
             }
             // There is no note if the file or the old image needs its sector, or if both images are the same.
             let mut is_noted = geometry.note(kind, len).is_some();
             if is_noted {
-                is_noted = facts
-                    .own
-                    .intact(Need::Own)?
-                    .is_ok_and(|old| !facts.same && geometry.note(kind, old).is_some());
+                let fault = facts.own.fault(Need::Own)?;
+                is_noted = fault.is_none() && !facts.same && geometry.note(kind, facts.own.len).is_some();
             }
             match kind {
                 Kind::Move | Kind::Offset | Kind::Scratch | Kind::Overwrite => {
@@ -285,13 +283,13 @@ fn install(kind: Kind, facts: &Facts) -> Result<Step, Need> {
     if cells.magic() == Magic::Bad || !marked || !cells.flags_are_blank() {
         return Ok(Stop::NotReceived.into());
     }
-    let image = facts.image.intact(Need::Image)?;
+    let fault = facts.image.fault(Need::Image)?;
     let is_another = |received| received != fingerprint(&facts.hash);
-    Ok(match image {
-        Err(fault) => Stop::Damaged(fault).into(),
-        Ok(_) if facts.received.is_some_and(is_another) => Stop::Damaged(Fault::WrongHash).into(),
-        Ok(_) if cells.magic() == Magic::Good => Step::Done,
-        Ok(_) => Step::Change(Change::write_magic([ERASED; CELLS]), Then::Done),
+    Ok(match fault {
+        Some(fault) => Stop::Damaged(fault).into(),
+        None if facts.received.is_some_and(is_another) => Stop::Damaged(Fault::WrongHash).into(),
+        None if cells.magic() == Magic::Good => Step::Done,
+        None => Step::Change(Change::write_magic([ERASED; CELLS]), Then::Done),
     })
 }
 
@@ -336,7 +334,7 @@ fn running_of_swap(facts: &Facts) -> Result<Running, Need> {
         return Ok(waiting(secondary));
     }
     let state = (primary.magic(), primary.copy_done(), primary.image_ok());
-    facts.own.intact(Need::Own)?.ok();
+    facts.own.fault(Need::Own)?;
     let noted = facts.note;
     if noted == Some(false) {
         return Ok(Running::Old(match (state, primary.swap_info()) {
@@ -368,9 +366,9 @@ fn running_of_swap(facts: &Facts) -> Result<Running, Need> {
         _ => return Ok(Running::Old(OldRuns::NotSwapped)),
     }
     // A swap leaves the old image at the start of slot 1, in swap using offset too.
-    Ok(match facts.image.intact(Need::Image)? {
-        Ok(_) => Running::New(new),
-        Err(_) => Running::Old(OldRuns::Refused),
+    Ok(match facts.image.fault(Need::Image)? {
+        None => Running::New(new),
+        Some(_) => Running::Old(OldRuns::Refused),
     })
 }
 
@@ -379,12 +377,12 @@ fn running_of_overwrite(facts: &Facts) -> Result<Running, Need> {
     if (primary.magic(), primary.image_ok()) == (Magic::Good, Flag::Unset) {
         return Ok(Running::New(NewRuns::UnderTest));
     }
-    if facts.image.intact(Need::Image)?.is_ok() {
+    if facts.image.fault(Need::Image)?.is_none() {
         return Ok(waiting(secondary));
     }
     let came_to_run = primary.magic() == Magic::Good
         && (secondary.swap_info() == RAN || {
-            let _ = facts.own.intact(Need::Own)?;
+            facts.own.fault(Need::Own)?;
             facts.agree.ok_or(Need::Agree)?
         });
     Ok(if came_to_run {
@@ -402,7 +400,7 @@ fn running_in_place(facts: &Facts) -> Result<Running, Need> {
     if (own.magic(), own.image_ok()) != (Magic::Good, Flag::Set) {
         return Ok(Running::New(NewRuns::Unconfirmable));
     }
-    let intact = facts.image.intact(Need::Image)?.is_ok();
+    let intact = facts.image.fault(Need::Image)?.is_none();
     Ok(match (intact, other.magic(), other.image_ok()) {
         // Only an image that runs sets its own image_ok, and it does not run any more.
         (true, Magic::Good, Flag::Set) => Running::New(NewRuns::Confirmed),
@@ -431,22 +429,22 @@ fn mark_that_it_ran(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Op
     if kind != Kind::Overwrite || facts.secondary.swap_info() == RAN {
         return Ok(None);
     }
-    let _ = facts.own.intact(Need::Own)?;
+    facts.own.fault(Need::Own)?;
     Ok(left_in_secondary(&facts.own, geometry).is_none().then_some(
         // The bootloader has erased it, but it may have been cut short.
         Change::erase(Slot::Secondary, [RAN, ERASED, ERASED]),
     ))
 }
 
-/// The old image, if it is intact and the bootloader would run it.
-fn way_back(kind: Kind, facts: &Facts) -> Result<Result<u32, Fault>, Need> {
-    let old = facts.image.intact(Need::Image)?;
+/// Why the old image is not intact, or the bootloader would not run it.
+fn no_way_back(kind: Kind, facts: &Facts) -> Result<Option<Fault>, Need> {
+    let fault = facts.image.fault(Need::Image)?;
     let cells = facts.secondary;
-    Ok(match old {
-        Ok(_) if kind == Kind::Xip && (cells.magic(), cells.image_ok()) != (Magic::Good, Flag::Set) => {
-            Err(Fault::NotConfirmed)
+    Ok(match fault {
+        None if kind == Kind::Xip && (cells.magic(), cells.image_ok()) != (Magic::Good, Flag::Set) => {
+            Some(Fault::NotConfirmed)
         }
-        Ok(_) | Err(_) => old,
+        None | Some(_) => fault,
     })
 }
 
@@ -455,10 +453,9 @@ fn request_way_back(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<St
     if kind == Kind::Overwrite {
         return Ok(Stop::NoWayBack.into());
     }
-    let old = match way_back(kind, facts)? {
-        Ok(old) => old,
-        Err(fault) => return Ok(Stop::CannotGoBack(fault).into()),
-    };
+    if let Some(fault) = no_way_back(kind, facts)? {
+        return Ok(Stop::CannotGoBack(fault).into());
+    }
     let values: Values = match kind {
         Kind::Move | Kind::Scratch | Kind::Overwrite => [PERMANENT, ERASED, SET],
         // A permanent request would be one for the image at the second sector, and the bootloader would erase the
@@ -471,7 +468,7 @@ fn request_way_back(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<St
     if now.magic() == Magic::Good && asked.all(|(wanted, value)| wanted == value) {
         return Ok(Step::Done);
     }
-    Ok(match request(values, old, geometry, now) {
+    Ok(match request(values, facts.image.len, geometry, now) {
         Request::There => Step::Done,
         Request::Write(change) => Step::Change(change, Then::Done),
         Request::Shared => Stop::CannotGoBack(Fault::SharesTrailer).into(),
@@ -488,11 +485,11 @@ fn drop_own_trailer(facts: &Facts, geometry: &Geometry) -> Result<Step, Need> {
         }
         (Magic::Good, _, _) => {}
     }
-    Ok(match facts.own.intact(Need::OwnHashed)? {
-        Ok(len) if len <= geometry.last_sector(Slot::Primary) => {
+    Ok(match facts.own.fault(Need::OwnHashed)? {
+        None if facts.own.len <= geometry.last_sector(Slot::Primary) => {
             Step::Change(Change::erase(Slot::Primary, [ERASED; CELLS]), Then::Done)
         }
-        Ok(_) => Stop::CannotGoBack(Fault::SharesTrailer).into(),
-        Err(fault) => Stop::CannotGoBack(fault).into(),
+        None => Stop::CannotGoBack(Fault::SharesTrailer).into(),
+        Some(fault) => Stop::CannotGoBack(fault).into(),
     })
 }
