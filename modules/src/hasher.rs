@@ -22,9 +22,9 @@ impl Hasher {
         self.0.update(bytes);
     }
 
-    /// The hash of all; to be called once.
+    /// The hash of all; it begins anew then.
     #[inline(never)]
     pub(crate) fn finish(&mut self) -> Hash {
-        self.0.finalize_reset().into()
+        core::mem::take(&mut self.0).finalize().into()
     }
 }

@@ -252,7 +252,7 @@ impl Examiner {
             Stage::Body if self.at < self.hashed_len => return Ok(false),
             Stage::Header | Stage::Tlvs | Stage::Hash | Stage::Body => {}
         }
-        if let Some(mut hash) = self.hash.take()
+        if let Some(hash) = &mut self.hash
             && hash.finish() != self.image.hash
         {
             return Err(Fault::WrongHash);
