@@ -12,7 +12,10 @@
 //!
 //! The modules for files need the standard library and are left out on targets without an operating system. All others are
 //! `no_std`, without an allocator. None has global state. Depends on `mender`'s
-//! [`update_module`](mod@mender::update_module) only; the client knows none of the modules here.
+//! [`update_module`](mod@mender::update_module) and [`text`](mod@mender::text) only; the client knows none of the modules here.
+//!
+//! A module's folder depends on what several share, in this order: `restart`, `apart`, `cause`, `hasher`, `writer`; [`codes`] on the
+//! modules.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

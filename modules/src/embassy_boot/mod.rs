@@ -1,8 +1,21 @@
+// The way of the data: a method asks `flash` for an operation; `decide` says from facts which record or hash has to be looked at, or
+// what STATE has to say; `flash` does so, and asks again. In order, each file depends on those before it:
+//
+// | file | job |
+// |---|---|
+// | error | why something failed: for users with numbers, inside in three bytes |
+// | record | what a new image is, and what it replaces |
+// | layout | the lengths of the partitions |
+// | decide | what runs, what the next boot does, and the next step of an operation |
+// | flash | the partitions and the buffer: the only place that waits for flash |
+// | receive | the download |
+
 //! `embassy-boot-image`: firmware updates through the bootloader [embassy-boot](::embassy_boot), for boards without MCUboot.
 //!
 //! Takes artifacts with one file: the raw binary image, as it is to lie at the start of ACTIVE (`objcopy -O binary`).
-//! Works over embassy-boot's own `FirmwareUpdater` and `FirmwareState`, 0.7, with its default erase value 0xff. Depends on
-//! [`mod@mender::update_module`], `embassy-boot`, `embedded-storage-async` and `sha2`.
+//! Works with embassy-boot 0.7 and its default erase value 0xff: STATE is what its `FirmwareState` reads and writes, but for the
+//! order that "Limits" explains. Depends on [`mod@mender::update_module`], [`mod@mender::text`], `embassy-boot`,
+//! `embedded-storage-async` and `sha2`.
 //!
 //! ```
 //! use embassy_boot::FirmwareUpdaterConfig;
@@ -78,6 +91,13 @@
 //!
 //! If the old image is damaged, the bootloader, which checks nothing, would revert to it. A rollback then keeps the new image and
 //! fails: the artifact name gets Mender's `_INCONSISTENT`, and the device stays alive.
+//!
+//! # Chips that erase to 0x00
+//!
+//! embassy-boot can be built for flash where an erased byte reads 0x00 (STM32L0, L1; its feature `flash-erase-zero`). This module
+//! takes 0xff for it, and refuses such partitions with [`Error::ErasesToZero`] before anything of use is gone: a download first looks
+//! at the last word of STATE, which nobody writes, and reads back what it has erased for the record, the first part of DFU that it
+//! touches. A STATE that was filled with zeros by something else is refused likewise: erase it when the device is programmed.
 //!
 //! # Limits
 //!
@@ -163,7 +183,7 @@ impl ImageType for EmbassyBootImage {
 ///
 /// `A`, `D` and `S` are the flash of the bootloader's partitions ACTIVE (only read), DFU and STATE, each with offset 0 at the
 /// start of its partition. `BUFFER` is the number of bytes written and read at once, a multiple of 32; it is part of this
-/// struct. All else is below 200 bytes beside the handles.
+/// struct. All else is below 40 bytes beside the handles.
 ///
 /// # Power loss and cancellation
 ///
@@ -269,7 +289,7 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
     /// # Errors
     ///
     /// [`Error::RunningUnconfirmed`], [`Error::NoFile`], [`Error::SecondFile`], [`Error::Empty`], [`Error::TooLarge`],
-    /// [`Error::Payload`], [`Error::NotKept`] or [`Error::Flash`]. What is in DFU then is inert.
+    /// [`Error::Payload`], [`Error::ErasesToZero`], [`Error::NotKept`] or [`Error::Flash`]. What is in DFU then is inert.
     pub async fn write_dfu(&mut self, payload: &mut Payload<'_>) -> Result<(), Error> {
         let mut len = 0;
         let done = {

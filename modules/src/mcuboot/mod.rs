@@ -1,9 +1,24 @@
+// The way of the data: a method asks `flash` for an operation; `decide` says from facts which image, note or trailer has to be
+// looked at, or what is to be changed; `flash` does so, and asks again. In order, each file depends on those before it:
+//
+// | file | job |
+// |---|---|
+// | mode, slot, version | the five modes as types; which slot; versions |
+// | error | why something failed: for users with numbers, inside in two bytes |
+// | trailer | the cells of a trailer |
+// | layout | the lengths of the slots, and what follows from them |
+// | image | what an image in a slot is; takes bytes, reads nothing |
+// | change | what is to be done to a slot, as a value |
+// | decide | what runs, and the next step of an operation |
+// | flash | both slots and the buffer: the only place that waits for flash |
+// | receive, recover, inspect | the download; requests for recovery tools; diagnosis |
+
 //! `zephyr-image`: firmware updates through the MCUboot bootloader, as mender-mcu's module of that name.
 //!
 //! For all of MCUboot's modes with one image pair ([`SwapMove`], [`SwapOffset`], [`SwapScratch`], [`Overwrite`] fast or not,
 //! [`DirectXip`] with revert), write units of 1 to 32 bytes, `BOOT_MAX_ALIGN` 8, 16 and 32, sectors of equal length. Takes
 //! artifacts with one file, an image signed with imgtool without `--pad`; none that is encrypted, compressed, or linked to be
-//! loaded to RAM. Depends on [`mod@mender::update_module`], `embedded-storage-async` and `sha2`.
+//! loaded to RAM. Depends on [`mod@mender::update_module`], [`mod@mender::text`], `embedded-storage-async` and `sha2`.
 //!
 //! ```
 //! use embedded_storage_async::nor_flash::NorFlash;
@@ -122,6 +137,15 @@
 //! (offset: slot 1 with copy_done set; a permanent request would have the bootloader erase the slot, as the old image is at
 //! its start), or by erasing the trailer of the running image, which the bootloader then erases as a whole (direct-xip).
 //! If a power cut makes the bootloader forget a revert, [`check_reverted`](ZephyrImage::check_reverted) asks again.
+//!
+//! # Chips that erase to 0x00
+//!
+//! An erased byte has to read 0xff. MCUboot can be built for flash where it reads 0x00 (STM32L0, L1); this module cannot be used
+//! there, and refuses with [`Error::ErasesToZero`] before anything of use is gone. A driver does not tell what its flash erases to,
+//! so a download looks: if the trailer in slot 0 has its magic, and 0x00 where nobody writes, nothing is erased at all; otherwise
+//! there is nothing to go back to, and the trailer of slot 1, which is erased first of all, is read back before the image is
+//! touched. Only if slot 0 alone is on such a chip and was never swapped, that comes out at the first restart: the new image cannot
+//! be confirmed, the rollback brings the old one back, and the next download is refused.
 //!
 //! # Limits
 //!
@@ -343,7 +367,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// # Errors
     ///
     /// [`Error::RunningUnconfirmed`], [`Error::NoFile`], [`Error::SecondFile`], [`Error::Image`], [`Error::Downgrade`],
-    /// [`Error::NotNewer`], [`Error::SameImage`], [`Error::Payload`], [`Error::NotKept`] or the flash's. What is in slot
+    /// [`Error::NotNewer`], [`Error::SameImage`], [`Error::Payload`], [`Error::ErasesToZero`], [`Error::NotKept`] or the flash's. What is in slot
     /// 1 then is inert.
     pub async fn write_slot(&mut self, payload: &mut Payload<'_>) -> Result<(), Failed<P, S>> {
         let done = {
