@@ -8,9 +8,14 @@
 //! | `directory` | `directory` | `directory` | a whole folder on a device with a file system |
 //! | [`noop`] | `noop` | `noop` | nothing: only the artifact name and the provides change |
 //!
+//! Of errors a device sends texts, or [`codes`] with `mender`'s feature `terse`.
+//!
 //! The modules for files need the standard library and are left out on targets without an operating system. All others are
 //! `no_std`, without an allocator. None has global state. Depends on `mender`'s
-//! [`update_module`](mod@mender::update_module) only; the client knows none of the modules here.
+//! [`update_module`](mod@mender::update_module) and [`text`](mod@mender::text) only; the client knows none of the modules here.
+//!
+//! A module's folder depends on what several share, in this order: `restart`, `apart`, `cause`, `hasher`, `writer`; [`codes`] on the
+//! modules.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -18,6 +23,12 @@
 #[cfg(all(any(feature = "file", feature = "directory"), not(target_os = "none")))]
 extern crate std;
 
+#[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
+mod apart;
+#[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
+mod cause;
+#[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
+pub mod codes;
 #[cfg(all(feature = "directory", not(target_os = "none")))]
 pub mod directory;
 #[cfg(all(any(feature = "file", feature = "directory"), not(target_os = "none")))]
@@ -30,11 +41,15 @@ mod disk;
 pub mod embassy_boot;
 #[cfg(all(feature = "file", not(target_os = "none")))]
 pub mod file;
+#[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
+mod hasher;
 #[cfg(feature = "mcuboot")]
 pub mod mcuboot;
 #[cfg(feature = "noop")]
 pub mod noop;
 mod restart;
+#[cfg(feature = "mcuboot")]
+mod writer;
 
 #[cfg(all(any(feature = "file", feature = "directory"), not(target_os = "none")))]
 pub use disk::{DiskError, PathFault};

@@ -1,10 +1,36 @@
-//! Why a callback of the module failed.
+//! Why a callback of the module failed. Depends on nothing of this module; the texts have the codes 300 to 329.
 
 use core::fmt::{self, Display};
 
-use embassy_boot::FirmwareUpdaterError;
 use embedded_storage_async::nor_flash::{NorFlashError, NorFlashErrorKind};
+use mender::text::{Describe, Text, display};
 use mender::update_module::PayloadError;
+
+use crate::cause::{Cause, causes};
+
+causes! {
+    CAUSES:
+    NOT_RECEIVED_BY_BOOT = 300, "DFU holds no complete image";
+    NOT_REQUESTED = 301, "the swap was not requested";
+    PENDING = 302, "no restart yet, or no embassy-boot there";
+    REVERTED = 303, "the new one was reverted";
+    CONNECTION = 304, "the download broke and could not be resumed";
+    ARTIFACT = 305, "the artifact is malformed or damaged";
+    NO_FILE = 306, "the payload has no file: put one raw image into the artifact";
+    SECOND_FILE = 307, "the payload has a second file: put one image into an artifact";
+    EMPTY = 308, "the image is empty: put a raw binary image into the artifact";
+    TOO_LARGE = 309, "fit: shrink it, or send it as raw binary";
+    RUNNING_UNCONFIRMED = 310, "the running image is under test or a swap is pending: confirm it, or restart";
+    NOT_RECEIVED = 311, "DFU holds no complete image for this firmware: deploy again";
+    DAMAGED = 312, "ACTIVE does not hold what was received: check flash and partitions";
+    NOT_KEPT = 313, "does not keep what is written: check flash and partitions";
+    OLD_RUNS = 314, "the old image runs";
+    ALREADY_CONFIRMED = 315, "the new image is confirmed before its commit: let only the client confirm";
+    CANNOT_GO_BACK = 316, "cannot go back: the old image in DFU is lost";
+    NEW_RUNS = 317, "the new image still runs after the rollback";
+    FLASH = 318, "flash of";
+    ERASES_TO_ZERO = 319, "is 0x00 when erased: only flash that erases to 0xff is supported";
+}
 
 /// A partition of the bootloader's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,14 +66,21 @@ pub enum OldRuns {
     Reverted,
 }
 
+impl Describe for OldRuns {
+    fn describe(&self, out: &mut Text<'_>) {
+        let cause = match self {
+            OldRuns::NotReceived => NOT_RECEIVED_BY_BOOT,
+            OldRuns::NotRequested => NOT_REQUESTED,
+            OldRuns::Pending => PENDING,
+            OldRuns::Reverted => REVERTED,
+        };
+        cause.tell(out);
+    }
+}
+
 impl Display for OldRuns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            OldRuns::NotReceived => "DFU holds no complete image",
-            OldRuns::NotRequested => "the swap was not requested",
-            OldRuns::Pending => "no restart yet, or no embassy-boot there",
-            OldRuns::Reverted => "the new one was reverted",
-        })
+        display(self, f)
     }
 }
 
@@ -77,6 +110,8 @@ pub enum Error {
     Damaged,
     /// What was written does not read back.
     NotKept(Partition),
+    /// A partition is 0x00 when erased, where the module takes 0xff for that. Found out before anything of use was erased.
+    ErasesToZero(Partition),
     /// The old image runs.
     OldRuns(OldRuns),
     /// The new image runs, but is confirmed already, although its commit is still to come.
@@ -89,58 +124,120 @@ pub enum Error {
     Flash(Partition, NorFlashErrorKind),
 }
 
+impl Describe for Error {
+    fn describe(&self, out: &mut Text<'_>) {
+        let cause = match self {
+            Error::Payload(PayloadError::Connection) => CONNECTION,
+            Error::Payload(PayloadError::Artifact) => ARTIFACT,
+            Error::NoFile => NO_FILE,
+            Error::SecondFile => SECOND_FILE,
+            Error::Empty => EMPTY,
+            Error::TooLarge { len, room } => {
+                out.push("the image has ");
+                let shown = u32::try_from(*len).unwrap_or_else(|_| {
+                    out.push("over ");
+                    u32::MAX
+                });
+                out.number(shown);
+                out.push(" bytes, but ");
+                out.number(*room);
+                out.push(" ");
+                TOO_LARGE
+            }
+            Error::RunningUnconfirmed => RUNNING_UNCONFIRMED,
+            Error::NotReceived => NOT_RECEIVED,
+            Error::Damaged => DAMAGED,
+            Error::NotKept(part) => of_part(*part, NOT_KEPT, out),
+            Error::ErasesToZero(part) => of_part(*part, ERASES_TO_ZERO, out),
+            Error::OldRuns(why) => {
+                OLD_RUNS.tell(out);
+                out.push(": ");
+                return why.describe(out);
+            }
+            Error::AlreadyConfirmed => ALREADY_CONFIRMED,
+            Error::CannotGoBack => CANNOT_GO_BACK,
+            Error::NewRuns => NEW_RUNS,
+            Error::Flash(part, kind) => {
+                FLASH.tell(out);
+                out.push(" ");
+                out.push(part.name());
+                out.push(": ");
+                return out.push(match kind {
+                    NorFlashErrorKind::NotAligned => "NotAligned",
+                    NorFlashErrorKind::OutOfBounds => "OutOfBounds",
+                    // And all that may be added.
+                    _ => "Other",
+                });
+            }
+        };
+        cause.tell(out);
+    }
+}
+
+fn of_part(part: Partition, cause: Cause, out: &mut Text<'_>) -> Cause {
+    out.push(part.name());
+    out.push(" ");
+    cause
+}
+
 impl Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Payload(error) => Display::fmt(error, f),
-            Error::NoFile => f.write_str("the payload has no file: put one raw image into the artifact"),
-            Error::SecondFile => f.write_str("the payload has a second file: put one image into an artifact"),
-            Error::Empty => f.write_str("the image is empty: put a raw binary image into the artifact"),
-            Error::TooLarge { len, room } => {
-                write!(
-                    f,
-                    "the image has {len} bytes, but {room} fit: shrink it, or send it as raw binary"
-                )
-            }
-            Error::RunningUnconfirmed => {
-                f.write_str("the running image is under test or a swap is pending: confirm it, or restart")
-            }
-            Error::NotReceived => f.write_str("DFU holds no complete image for this firmware: deploy again"),
-            Error::Damaged => f.write_str("ACTIVE does not hold what was received: check flash and partitions"),
-            Error::NotKept(part) => {
-                let part = part.name();
-                write!(f, "{part} does not keep what is written: check flash and partitions")
-            }
-            Error::OldRuns(why) => write!(f, "the old image runs: {why}"),
-            Error::AlreadyConfirmed => {
-                f.write_str("the new image is confirmed before its commit: let only the client confirm")
-            }
-            Error::CannotGoBack => f.write_str("cannot go back: the old image in DFU is lost"),
-            Error::NewRuns => f.write_str("the new image still runs after the rollback"),
-            Error::Flash(part, kind) => write!(f, "flash of {}: {kind:?}", part.name()),
-        }
+        display(self, f)
     }
 }
 
 impl core::error::Error for Error {}
 
-impl From<PayloadError> for Error {
-    fn from(error: PayloadError) -> Self {
-        Error::Payload(error)
+/// The same as [`Error`], in three bytes: the numbers are put in at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    Payload(PayloadError),
+    NoFile,
+    SecondFile,
+    Empty,
+    TooLarge,
+    RunningUnconfirmed,
+    NotReceived,
+    Damaged,
+    NotKept(Partition),
+    ErasesToZero(Partition),
+    OldRuns(OldRuns),
+    AlreadyConfirmed,
+    CannotGoBack,
+    NewRuns,
+    Flash(Partition, NorFlashErrorKind),
+}
+
+impl From<PayloadError> for Stop {
+    fn from(error: PayloadError) -> Stop {
+        Stop::Payload(error)
     }
 }
 
-/// For the driver's error of one partition.
-pub(super) fn flash<E: NorFlashError>(part: Partition) -> impl FnOnce(E) -> Error {
-    move |error| Error::Flash(part, error.kind())
-}
+impl Stop {
+    /// The public error. `len` is that of a file that is too large.
+    pub(super) fn error(self, len: u64, room: u32) -> Error {
+        match self {
+            Stop::Payload(error) => Error::Payload(error),
+            Stop::NoFile => Error::NoFile,
+            Stop::SecondFile => Error::SecondFile,
+            Stop::Empty => Error::Empty,
+            Stop::TooLarge => Error::TooLarge { len, room },
+            Stop::RunningUnconfirmed => Error::RunningUnconfirmed,
+            Stop::NotReceived => Error::NotReceived,
+            Stop::Damaged => Error::Damaged,
+            Stop::NotKept(part) => Error::NotKept(part),
+            Stop::ErasesToZero(part) => Error::ErasesToZero(part),
+            Stop::OldRuns(why) => Error::OldRuns(why),
+            Stop::AlreadyConfirmed => Error::AlreadyConfirmed,
+            Stop::CannotGoBack => Error::CannotGoBack,
+            Stop::NewRuns => Error::NewRuns,
+            Stop::Flash(part, kind) => Error::Flash(part, kind),
+        }
+    }
 
-/// For embassy-boot's error of an operation on one partition.
-pub(super) fn updater(part: Partition) -> impl FnOnce(FirmwareUpdaterError) -> Error {
-    move |error| match error {
-        FirmwareUpdaterError::Flash(kind) => Error::Flash(part, kind),
-        FirmwareUpdaterError::BadState => Error::RunningUnconfirmed,
-        // Only `verify_and_mark_updated` checks signatures, which is not called.
-        FirmwareUpdaterError::Signature(_) => Error::NotReceived,
+    /// For the driver's error of one partition.
+    pub(super) fn flash(part: Partition, error: &impl NorFlashError) -> Stop {
+        Stop::Flash(part, error.kind())
     }
 }

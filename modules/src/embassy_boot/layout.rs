@@ -1,9 +1,11 @@
-//! Sizes of the partitions, checked once.
+//! Sizes of the partitions, checked once. Depends on the record only.
 
 use core::fmt;
 
-use super::ALIGN;
 use super::record::RECORD_LEN;
+
+/// The largest read or write unit that is supported; the units divide it. embassy-boot's own limit for alignment.
+pub(super) const ALIGN: usize = 32;
 
 /// Why partitions cannot be used. The rules are embassy-boot's own (`assert_partitions`), where the bootloader panics, but for one
 /// write unit more in STATE.
@@ -48,6 +50,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
+    #[inline(never)]
     pub(super) fn new(
         page_len: usize,
         active_len: usize,
@@ -70,8 +73,8 @@ impl Layout {
         }
         // One more than embassy-boot demands: where STATE ends with the last step, it takes a progress that is not valid for one
         // whose last step is still to be done, and copies a page of the old image over the new one.
-        let words = 3 + 4 * u64::from(active_len / page_len);
-        if words * u64::from(word_len) > u64::from(state_len) {
+        let words = (active_len / page_len).saturating_mul(4).saturating_add(3);
+        if words.saturating_mul(word_len) > state_len {
             return Err(LayoutError::StateTooShort);
         }
         if active_len

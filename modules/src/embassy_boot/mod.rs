@@ -1,8 +1,21 @@
+// The way of the data: a method asks `flash` for an operation; `decide` says from facts which record or hash has to be looked at, or
+// what STATE has to say; `flash` does so, and asks again. In order, each file depends on those before it:
+//
+// | file | job |
+// |---|---|
+// | error | why something failed: for users with numbers, inside in three bytes |
+// | record | what a new image is, and what it replaces |
+// | layout | the lengths of the partitions |
+// | decide | what runs, what the next boot does, and the next step of an operation |
+// | flash | the partitions and the buffer: the only place that waits for flash |
+// | receive | the download |
+
 //! `embassy-boot-image`: firmware updates through the bootloader [embassy-boot](::embassy_boot), for boards without MCUboot.
 //!
 //! Takes artifacts with one file: the raw binary image, as it is to lie at the start of ACTIVE (`objcopy -O binary`).
-//! Works over embassy-boot's own `FirmwareUpdater` and `FirmwareState`, 0.7, with its default erase value 0xff. Depends on
-//! [`mod@mender::update_module`], `embassy-boot`, `embedded-storage-async` and `sha2`.
+//! Works with embassy-boot 0.7 and its default erase value 0xff: STATE is what its `FirmwareState` reads and writes, but for the
+//! order that "Limits" explains. Depends on [`mod@mender::update_module`], [`mod@mender::text`], `embassy-boot`,
+//! `embedded-storage-async` and `sha2`.
 //!
 //! ```
 //! use embassy_boot::FirmwareUpdaterConfig;
@@ -79,6 +92,13 @@
 //! If the old image is damaged, the bootloader, which checks nothing, would revert to it. A rollback then keeps the new image and
 //! fails: the artifact name gets Mender's `_INCONSISTENT`, and the device stays alive.
 //!
+//! # Chips that erase to 0x00
+//!
+//! embassy-boot can be built for flash where an erased byte reads 0x00 (STM32L0, L1; its feature `flash-erase-zero`). This module
+//! takes 0xff for it, and refuses such partitions with [`Error::ErasesToZero`] before anything of use is gone: a download first looks
+//! at the last word of STATE, which nobody writes, and reads back what it has erased for the record, the first part of DFU that it
+//! touches. A STATE that was filled with zeros by something else is refused likewise: erase it when the device is programmed.
+//!
 //! # Limits
 //!
 //! Partitions have to be the bootloader's own, with the same erase and write sizes. Nothing else may write to them during a
@@ -104,35 +124,32 @@
 //! The words of STATE that say "done" are all zeros, and where a cut has torn one the bootloader writes it once more:
 //! flash with error correction must take zeros over anything, as STM32's does.
 
+mod decide;
 mod error;
-mod fresh;
+mod flash;
 mod layout;
+mod receive;
 mod record;
-mod state;
 
+pub(crate) use error::CAUSES;
 pub use error::{Error, OldRuns, Partition};
 pub use layout::LayoutError;
 
 use core::fmt;
+use core::future::poll_fn;
 use core::marker::PhantomData;
-use core::ops::Range;
+use core::pin::pin;
 
-use ::embassy_boot::{AlignedBuffer, FirmwareState, FirmwareUpdater, FirmwareUpdaterConfig};
+use ::embassy_boot::{AlignedBuffer, FirmwareUpdaterConfig};
 use embedded_storage_async::nor_flash::NorFlash;
 use mender::update_module;
-use mender::update_module::{File, Payload};
-use sha2::{Digest, Sha256};
+use mender::update_module::Payload;
 
 use crate::Restart;
-use error::{flash, updater};
-use fresh::Fresh;
-use layout::Layout;
-use record::{Hash, Record};
-use state::{NewRuns, NextBoot, Running};
-
-/// The largest read or write unit that is supported; the units divide it. embassy-boot's own limit for alignment.
-const ALIGN: usize = 32;
-const ERASED: u8 = 0xff;
+use crate::apart::poll_apart;
+use decide::Op;
+use flash::Partitions;
+use layout::{ALIGN, Layout};
 
 /// The payload type of the artifacts that an [`EmbassyBoot`] takes.
 ///
@@ -166,7 +183,7 @@ impl ImageType for EmbassyBootImage {
 ///
 /// `A`, `D` and `S` are the flash of the bootloader's partitions ACTIVE (only read), DFU and STATE, each with offset 0 at the
 /// start of its partition. `BUFFER` is the number of bytes written and read at once, a multiple of 32; it is part of this
-/// struct. All else is below 200 bytes beside the handles.
+/// struct. All else is below 40 bytes beside the handles.
 ///
 /// # Power loss and cancellation
 ///
@@ -197,13 +214,8 @@ where
     R: Restart,
     T: ImageType,
 {
-    layout: Layout,
-    active: A,
-    dfu: D,
-    state: S,
+    partitions: Partitions<A, D, S, BUFFER>,
     restart: R,
-    aligned: AlignedBuffer<ALIGN>,
-    buffer: AlignedBuffer<BUFFER>,
     image_type: PhantomData<fn() -> T>,
 }
 
@@ -212,7 +224,7 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EmbassyBoot")
-            .field("layout", &self.layout)
+            .field("layout", &self.partitions.layout)
             .finish_non_exhaustive()
     }
 }
@@ -253,20 +265,21 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
             S::WRITE_SIZE,
         )?;
         Ok(EmbassyBoot {
-            layout,
-            active,
-            dfu,
-            state,
+            partitions: Partitions {
+                layout,
+                active,
+                dfu,
+                state,
+                buffer: AlignedBuffer([0; BUFFER]),
+            },
             restart,
-            aligned: AlignedBuffer([0; ALIGN]),
-            buffer: AlignedBuffer([0; BUFFER]),
             image_type: PhantomData,
         })
     }
 
     /// The longest image that can be installed, in bytes: ACTIVE less 96 for the record.
     pub fn max_image_len(&self) -> u32 {
-        self.layout.record_offset()
+        self.partitions.layout.record_offset()
     }
 
     /// Download: writes the payload's only file to DFU, verifies it by reading it back, and writes its record.
@@ -276,94 +289,14 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
     /// # Errors
     ///
     /// [`Error::RunningUnconfirmed`], [`Error::NoFile`], [`Error::SecondFile`], [`Error::Empty`], [`Error::TooLarge`],
-    /// [`Error::Payload`], [`Error::NotKept`] or [`Error::Flash`]. What is in DFU then is inert.
+    /// [`Error::Payload`], [`Error::ErasesToZero`], [`Error::NotKept`] or [`Error::Flash`]. What is in DFU then is inert.
     pub async fn write_dfu(&mut self, payload: &mut Payload<'_>) -> Result<(), Error> {
-        let Some(mut file) = payload.next_file().await? else {
-            return Err(Error::NoFile);
+        let mut len = 0;
+        let done = {
+            let mut receive = pin!(self.partitions.receive(payload, &mut len));
+            poll_fn(|cx| poll_apart(receive.as_mut(), cx)).await
         };
-        match self.next_boot().await? {
-            NextBoot::Stays { .. } => {}
-            NextBoot::Swaps | NextBoot::Reverts => return Err(Error::RunningUnconfirmed),
-        }
-        let room = self.max_image_len();
-        let image_len = match u32::try_from(file.len()) {
-            Ok(0) => return Err(Error::Empty),
-            Ok(len) if len <= room => len,
-            Ok(_) | Err(_) => return Err(Error::TooLarge { len: file.len(), room }),
-        };
-        let active_len = self.layout.active_len;
-        let previous = self.hash_active(active_len).await?;
-        // The record's place comes first, so that none of an earlier update is there while the image is not whole. The
-        // image's own is erased as it comes.
-        let part = Partition::Dfu;
-        let erased = room - room % D::ERASE_SIZE as u32..active_len;
-        self.dfu.erase(erased.start, erased.end).await.map_err(flash(part))?;
-        let image = self.write_file(&mut file, erased).await?;
-        if payload.next_file().await?.is_some() {
-            return Err(Error::SecondFile);
-        }
-        let kept = state::hash(part, &mut self.dfu, &mut self.buffer.0, 0, image_len).await?;
-        if kept != image {
-            return Err(Error::NotKept(part));
-        }
-        let record = Record {
-            image_len,
-            image,
-            previous,
-        };
-        let offset = self.layout.record_offset();
-        self.dfu.write(offset, &record.to_bytes()).await.map_err(flash(part))?;
-        match self.record_in_dfu().await? {
-            Some(kept) if kept == record => Ok(()),
-            Some(_) | None => Err(Error::NotKept(part)),
-        }
-    }
-
-    /// Writes one file to DFU, a part of which is erased already, and gives the hash of what came.
-    async fn write_file(&mut self, file: &mut File<'_, '_>, erased: Range<u32>) -> Result<Hash, Error> {
-        let mut hash = Sha256::new();
-        let config = FirmwareUpdaterConfig {
-            dfu: Fresh {
-                flash: &mut self.dfu,
-                erased,
-            },
-            state: &mut self.state,
-        };
-        let unit = S::READ_SIZE.max(S::WRITE_SIZE);
-        let (aligned, _) = self.aligned.0.split_at_mut(unit);
-        // One for the whole file: it remembers which sector it has erased.
-        let mut dfu = FirmwareUpdater::new(config, aligned);
-        let buffer = &mut self.buffer.0;
-        let (mut written, mut have) = (0, 0);
-        while let Some(chunk) = file.next_chunk().await? {
-            hash.update(chunk);
-            let mut data = chunk;
-            while !data.is_empty() {
-                let (now, later) = data.split_at(data.len().min(BUFFER - have));
-                for (to, from) in buffer.iter_mut().skip(have).zip(now) {
-                    *to = *from;
-                }
-                have += now.len();
-                data = later;
-                if have == BUFFER {
-                    dfu.write_firmware(written, buffer)
-                        .await
-                        .map_err(updater(Partition::Dfu))?;
-                    written += BUFFER;
-                    have = 0;
-                }
-            }
-        }
-        let end = have.next_multiple_of(D::WRITE_SIZE);
-        if let Some(filling) = buffer.get_mut(have..end) {
-            filling.fill(ERASED);
-        }
-        if let Some(rest) = buffer.get(..end) {
-            dfu.write_firmware(written, rest)
-                .await
-                .map_err(updater(Partition::Dfu))?;
-        }
-        Ok(hash.finalize().into())
+        done.map_err(|stop| stop.error(len, self.max_image_len()))
     }
 
     /// Install: verifies DFU once more and requests a swap for the next boot.
@@ -372,19 +305,8 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
     ///
     /// [`Error::RunningUnconfirmed`], [`Error::NotReceived`], [`Error::NotKept`] or [`Error::Flash`]. Unless it is one of
     /// the last two nothing was requested; [`discard`](EmbassyBoot::discard) withdraws in any case.
-    pub async fn request_swap(&mut self) -> Result<(), Error> {
-        let next = self.next_boot().await?;
-        if let NextBoot::Reverts = next {
-            return Err(Error::RunningUnconfirmed);
-        }
-        let record = self.received().await?.ok_or(Error::NotReceived)?;
-        if self.hash_active(self.layout.active_len).await? != record.previous {
-            return Err(Error::NotReceived);
-        }
-        match next {
-            NextBoot::Stays { .. } => self.mark_updated().await,
-            NextBoot::Swaps | NextBoot::Reverts => Ok(()),
-        }
+    pub fn request_swap(&mut self) -> impl Future<Output = Result<(), Error>> {
+        self.perform(Op::Install)
     }
 
     /// Reboot: restarts the device.
@@ -403,18 +325,8 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
     /// # Errors
     ///
     /// [`Error::OldRuns`], [`Error::AlreadyConfirmed`], [`Error::Damaged`], [`Error::CannotGoBack`] or [`Error::Flash`].
-    pub async fn check_swapped(&mut self) -> Result<(), Error> {
-        let record = match self.running().await? {
-            Running::New(NewRuns::UnderTest, record) => record,
-            Running::New(NewRuns::Kept, _) => return Err(Error::AlreadyConfirmed),
-            Running::Old(why) => return Err(Error::OldRuns(why)),
-            Running::WithoutWayBack => return Err(Error::CannotGoBack),
-        };
-        if self.hash_active(record.image_len).await? == record.image {
-            Ok(())
-        } else {
-            Err(Error::Damaged)
-        }
+    pub fn check_swapped(&mut self) -> impl Future<Output = Result<(), Error>> {
+        self.perform(Op::CheckSwapped)
     }
 
     /// Commit: confirms the running image, so that the bootloader keeps it. The old one stays in DFU.
@@ -422,12 +334,8 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
     /// # Errors
     ///
     /// [`Error::OldRuns`], [`Error::CannotGoBack`], [`Error::NotKept`] or [`Error::Flash`].
-    pub async fn confirm(&mut self) -> Result<(), Error> {
-        match self.running().await? {
-            Running::New(NewRuns::UnderTest | NewRuns::Kept, _) => self.mark_booted().await,
-            Running::Old(why) => Err(Error::OldRuns(why)),
-            Running::WithoutWayBack => Err(Error::CannotGoBack),
-        }
+    pub fn confirm(&mut self) -> impl Future<Output = Result<(), Error>> {
+        self.perform(Op::Confirm)
     }
 
     /// Rollback: sees to it that the next boot runs the old image.
@@ -439,17 +347,8 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
     /// # Errors
     ///
     /// [`Error::CannotGoBack`], [`Error::NotKept`] or [`Error::Flash`].
-    pub async fn request_revert(&mut self) -> Result<(), Error> {
-        match self.running().await? {
-            Running::New(NewRuns::UnderTest, _) => Ok(()),
-            Running::New(NewRuns::Kept, _) => self.mark_swapped().await,
-            Running::Old(OldRuns::Pending) => self.mark_booted().await,
-            Running::Old(OldRuns::NotReceived | OldRuns::NotRequested | OldRuns::Reverted) => Ok(()),
-            Running::WithoutWayBack => {
-                self.mark_booted().await?;
-                Err(Error::CannotGoBack)
-            }
-        }
+    pub fn request_revert(&mut self) -> impl Future<Output = Result<(), Error>> {
+        self.perform(Op::Revert)
     }
 
     /// Rollback_reboot: as [`request_revert`](EmbassyBoot::request_revert), should a boot since then have changed something, and
@@ -468,13 +367,8 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
     /// # Errors
     ///
     /// [`Error::NewRuns`], [`Error::OldRuns`] with [`OldRuns::Pending`], [`Error::CannotGoBack`] or [`Error::Flash`].
-    pub async fn check_reverted(&mut self) -> Result<(), Error> {
-        match self.running().await? {
-            Running::New(NewRuns::UnderTest | NewRuns::Kept, _) => Err(Error::NewRuns),
-            Running::Old(why @ OldRuns::Pending) => Err(Error::OldRuns(why)),
-            Running::Old(OldRuns::NotReceived | OldRuns::NotRequested | OldRuns::Reverted) => Ok(()),
-            Running::WithoutWayBack => Err(Error::CannotGoBack),
-        }
+    pub fn check_reverted(&mut self) -> impl Future<Output = Result<(), Error>> {
+        self.perform(Op::CheckReverted)
     }
 
     /// Failure and cleanup: withdraws a request that no boot has answered. Leaves everything else as it is; an image in DFU
@@ -483,17 +377,13 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
     /// # Errors
     ///
     /// [`Error::NotKept`] or [`Error::Flash`].
-    pub async fn discard(&mut self) -> Result<(), Error> {
-        match self.next_boot().await? {
-            NextBoot::Swaps => self.mark_booted().await,
-            NextBoot::Stays { .. } | NextBoot::Reverts => Ok(()),
-        }
+    pub fn discard(&mut self) -> impl Future<Output = Result<(), Error>> {
+        self.perform(Op::Discard)
     }
 
-    fn firmware_state(&mut self) -> FirmwareState<'_, &mut S> {
-        let unit = S::READ_SIZE.max(S::WRITE_SIZE);
-        let (aligned, _) = self.aligned.0.split_at_mut(unit);
-        FirmwareState::new(&mut self.state, aligned)
+    async fn perform(&mut self, op: Op) -> Result<(), Error> {
+        let done = self.partitions.perform(op).await;
+        done.map_err(|stop| stop.error(0, 0))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The record that travels with a new image.
+//! The record that travels with a new image. Pure; depends on nothing of this module.
 //!
 //! ```text
 //! offset  0   8        12       16            48               80          96
@@ -7,10 +7,7 @@
 //!
 //! Numbers are little-endian, hashes SHA-256; the check is the first 16 bytes of the SHA-256 of all before.
 
-use sha2::{Digest, Sha256};
-
-pub(super) const HASH_LEN: usize = 32;
-pub(super) type Hash = [u8; HASH_LEN];
+use crate::hasher::{HASH_LEN, Hash, Hasher};
 
 /// A multiple of every write unit that is supported.
 pub(super) const RECORD_LEN: usize = 96;
@@ -30,38 +27,47 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn to_bytes(self) -> [u8; RECORD_LEN] {
-        let mut bytes = [0; RECORD_LEN];
-        let parts = MAGIC
-            .into_iter()
-            .chain(VERSION.to_le_bytes())
-            .chain(self.image_len.to_le_bytes())
-            .chain(self.image)
-            .chain(self.previous);
-        for (to, from) in bytes.iter_mut().zip(parts) {
-            *to = from;
+    /// Before one was found.
+    pub(super) const NONE: Record = Record {
+        image_len: 0,
+        image: [0; HASH_LEN],
+        previous: [0; HASH_LEN],
+    };
+
+    #[inline(never)]
+    pub(super) fn write(&self, bytes: &mut [u8; RECORD_LEN]) {
+        let (version, image_len) = (VERSION.to_le_bytes(), self.image_len.to_le_bytes());
+        let parts: [&[u8]; 5] = [&MAGIC, &version, &image_len, &self.image, &self.previous];
+        let mut rest = bytes.as_mut_slice();
+        for part in parts {
+            rest = put(part, rest);
         }
         let (checked, check) = bytes.split_at_mut(CHECKED_LEN);
-        for (to, from) in check.iter_mut().zip(Sha256::digest(checked)) {
-            *to = from;
-        }
-        bytes
+        let mut hasher = Hasher::new();
+        hasher.update(checked);
+        put(&hasher.finish(), check);
     }
 
-    /// `None`: these bytes are none. An image at most `room` bytes long.
-    pub(super) fn from_bytes(bytes: &[u8; RECORD_LEN], room: u32) -> Option<Record> {
-        let (magic, rest) = bytes.split_first_chunk()?;
-        let (version, rest) = rest.split_first_chunk()?;
-        let (image_len, rest) = rest.split_first_chunk()?;
-        let (image, rest) = rest.split_first_chunk()?;
-        let (previous, check) = rest.split_first_chunk()?;
-        let wanted = Sha256::digest(bytes.get(..CHECKED_LEN)?);
-        let record = Record {
-            image_len: u32::from_le_bytes(*image_len),
-            image: *image,
-            previous: *previous,
-        };
-        let is_one = *magic == MAGIC && u32::from_le_bytes(*version) == VERSION && wanted.starts_with(check);
-        (is_one && (1..=room).contains(&record.image_len)).then_some(record)
+    /// Becomes the one in these bytes, for an image at most `room` bytes long; `false`: they are none.
+    pub(super) fn read(&mut self, bytes: &[u8; RECORD_LEN], room: u32) -> bool {
+        let mut expected = [0; RECORD_LEN];
+        let (_, rest) = bytes.split_at(MAGIC.len() + size_of_val(&VERSION));
+        let (image_len, rest) = rest.split_at(size_of_val(&self.image_len));
+        let (image, previous) = rest.split_at(HASH_LEN);
+        self.image_len = image_len.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+        put(image, &mut self.image);
+        put(previous, &mut self.previous);
+        self.write(&mut expected);
+        expected == *bytes && self.image_len != 0 && self.image_len <= room
     }
+}
+
+/// Copies bytes to the start of `out`, as many as fit, and gives what is behind them.
+#[inline(never)]
+fn put<'o>(bytes: &[u8], out: &'o mut [u8]) -> &'o mut [u8] {
+    let (here, rest) = out.split_at_mut(bytes.len().min(out.len()));
+    for (to, from) in here.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    rest
 }

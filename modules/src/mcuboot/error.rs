@@ -1,10 +1,57 @@
-//! Why a callback of the module failed.
+//! Why a callback of the module failed. Depends on slots and versions; the texts have the codes 250 to 299.
 
 use core::fmt::{self, Debug, Display};
 
+use embedded_storage_async::nor_flash::ErrorType;
+use mender::text::{Describe, Text, display};
 use mender::update_module::PayloadError;
 
-use super::image::Version;
+use super::slot::Slot;
+use super::version::Version;
+use crate::cause::{Cause, causes, tell_debug};
+
+causes! {
+    CAUSES:
+    NOT_AN_IMAGE = 250, "not an MCUboot image: sign it with imgtool";
+    HEADER_LEN = 251, "the image header states a length below 32";
+    TOO_LARGE = 252, "fit: sign without --pad, or shrink the image";
+    TRUNCATED = 253, "the image is cut short: sign and upload it again";
+    ENCODED = 254, "encrypted or compressed images are not supported";
+    NOT_BOOTABLE = 255, "the image is flagged as not bootable";
+    LOADS_TO_RAM = 256, "the image is flagged to run from RAM: sign it without --load-addr";
+    TLV = 257, "the image's TLVs are malformed: sign it again";
+    NO_HASH = 258, "the image has no SHA-256 TLV: sign it with imgtool";
+    WRONG_HASH = 259, "the image's SHA-256 is wrong";
+    WRONG_ADDRESS = 260, "the image is linked for";
+    SHARES_TRAILER = 261, "the image shares a sector with the trailer";
+    NOT_CONFIRMED = 262, "the image is not confirmed, the bootloader would erase it";
+    NOT_REQUESTED = 263, "the swap was not requested";
+    PENDING = 264, "no restart yet, or the bootloader ignores the request";
+    REFUSED = 265, "the bootloader refused the new one; check its signature";
+    ERASED = 266, "the bootloader erased the new one: refused, or not confirmed in time";
+    REVERTED = 267, "the new one was reverted";
+    UNSETTLED = 268, "the way back is not settled";
+    NOT_SWAPPED = 269, "the slots were not swapped";
+    CONNECTION = 270, "the download broke and could not be resumed";
+    ARTIFACT = 271, "the artifact is malformed or damaged";
+    NO_FILE = 272, "the payload has no file: put one signed image into the artifact";
+    SECOND_FILE = 273, "the payload has a second file: put one image into an artifact";
+    RUNNING_UNCONFIRMED = 274, "the running image is under test: confirm it, or restart to revert it";
+    DOWNGRADE = 275, "is refused";
+    NOT_NEWER = 276, "it would never run";
+    SAME_IMAGE = 277, "this very image runs already";
+    NOT_RECEIVED = 278, "slot 1 holds no complete image of this module: deploy again";
+    DAMAGED = 279, "slot 1 changed since the download";
+    NOT_KEPT = 280, "does not keep what is written: check flash and layout";
+    OLD_RUNS = 281, "the old image runs";
+    ALREADY_CONFIRMED = 282, "the new image is confirmed before its commit: let only the client confirm";
+    UNCONFIRMABLE = 283, "the trailer of the running image is damaged: it cannot be confirmed";
+    CANNOT_GO_BACK = 284, "cannot go back, the old image is lost";
+    NO_WAY_BACK = 285, "cannot go back: the bootloader overwrites the old image";
+    NEW_RUNS = 286, "the new image still runs after the rollback";
+    FLASH = 287, "flash of slot";
+    ERASES_TO_ZERO = 288, "is 0x00 when erased: only flash that erases to 0xff is supported";
+}
 
 /// What is wrong with an image: in the file that came, or in slot 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,33 +95,62 @@ pub enum ImageFault {
     NotConfirmed,
 }
 
+impl Describe for ImageFault {
+    fn describe(&self, out: &mut Text<'_>) {
+        let cause = match self {
+            ImageFault::NotAnImage => NOT_AN_IMAGE,
+            ImageFault::HeaderLen => HEADER_LEN,
+            ImageFault::TooLarge { len, room } => {
+                // Numbers of a damaged header can be of any size.
+                let shown = u32::try_from(*len).unwrap_or_else(|_| {
+                    out.push("over ");
+                    u32::MAX
+                });
+                out.number(shown);
+                out.push(" bytes, but ");
+                out.number(*room);
+                out.push(" ");
+                TOO_LARGE
+            }
+            ImageFault::Truncated => TRUNCATED,
+            ImageFault::Encoded => ENCODED,
+            ImageFault::NotBootable => NOT_BOOTABLE,
+            ImageFault::LoadsToRam => LOADS_TO_RAM,
+            ImageFault::Tlv => TLV,
+            ImageFault::NoHash => NO_HASH,
+            ImageFault::WrongHash => WRONG_HASH,
+            ImageFault::WrongAddress { linked, slot } => {
+                WRONG_ADDRESS.tell(out);
+                hexadecimal(*linked, out);
+                out.push(", the slot is at");
+                hexadecimal(*slot, out);
+                out.push(": use the other build");
+                return;
+            }
+            ImageFault::SharesTrailer => SHARES_TRAILER,
+            ImageFault::NotConfirmed => NOT_CONFIRMED,
+        };
+        cause.tell(out);
+    }
+}
+
+/// Appends ` 0x` and the digits of a number, without leading zeros.
+fn hexadecimal(number: u32, out: &mut Text<'_>) {
+    out.push(" 0x");
+    let mut shift = (u32::BITS - 1).saturating_sub(number.leading_zeros()) & !3;
+    loop {
+        let digit = (number >> shift) as usize & 0xf;
+        out.push("0123456789abcdef".get(digit..=digit).unwrap_or(""));
+        if shift == 0 {
+            return;
+        }
+        shift -= 4;
+    }
+}
+
 impl Display for ImageFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ImageFault::NotAnImage => f.write_str("not an MCUboot image: sign it with imgtool"),
-            ImageFault::HeaderLen => f.write_str("the image header states a length below 32"),
-            ImageFault::TooLarge { len, room } => {
-                write!(
-                    f,
-                    "{len} bytes, but {room} fit: sign without --pad, or shrink the image"
-                )
-            }
-            ImageFault::Truncated => f.write_str("the image is cut short: sign and upload it again"),
-            ImageFault::Encoded => f.write_str("encrypted or compressed images are not supported"),
-            ImageFault::NotBootable => f.write_str("the image is flagged as not bootable"),
-            ImageFault::LoadsToRam => f.write_str("the image is flagged to run from RAM: sign it without --load-addr"),
-            ImageFault::Tlv => f.write_str("the image's TLVs are malformed: sign it again"),
-            ImageFault::NoHash => f.write_str("the image has no SHA-256 TLV: sign it with imgtool"),
-            ImageFault::WrongHash => f.write_str("the image's SHA-256 is wrong"),
-            ImageFault::WrongAddress { linked, slot } => {
-                write!(
-                    f,
-                    "the image is linked for {linked:#x}, the slot is at {slot:#x}: use the other build"
-                )
-            }
-            ImageFault::SharesTrailer => f.write_str("the image shares a sector with the trailer"),
-            ImageFault::NotConfirmed => f.write_str("the image is not confirmed, the bootloader would erase it"),
-        }
+        display(self, f)
     }
 }
 
@@ -99,18 +175,163 @@ pub enum OldRuns {
     Unsettled,
 }
 
+impl Describe for OldRuns {
+    fn describe(&self, out: &mut Text<'_>) {
+        let cause = match self {
+            OldRuns::NotRequested => NOT_REQUESTED,
+            OldRuns::Pending => PENDING,
+            OldRuns::Refused => REFUSED,
+            OldRuns::Erased => ERASED,
+            OldRuns::Reverted => REVERTED,
+            OldRuns::Unsettled => UNSETTLED,
+            OldRuns::NotSwapped => NOT_SWAPPED,
+        };
+        cause.tell(out);
+    }
+}
+
 impl Display for OldRuns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            OldRuns::NotRequested => "the swap was not requested",
-            OldRuns::Pending => "no restart yet, or the bootloader ignores the request",
-            OldRuns::Refused => "the bootloader refused the new one; check its signature",
-            OldRuns::Erased => "the bootloader erased the new one: refused, or not confirmed in time",
-            OldRuns::Reverted => "the new one was reverted",
-            OldRuns::Unsettled => "the way back is not settled",
-            OldRuns::NotSwapped => "the slots were not swapped",
-        })
+        display(self, f)
     }
+}
+
+/// The same as [`Error`], in two bytes: numbers and the driver's error are kept beside it, and put in at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    Payload(PayloadError),
+    NoFile,
+    SecondFile,
+    Image(Fault),
+    RunningUnconfirmed,
+    Downgrade,
+    NotNewer,
+    SameImage,
+    NotReceived,
+    Damaged(Fault),
+    NotKept(Slot),
+    ErasesToZero(Slot),
+    OldRuns(OldRuns),
+    AlreadyConfirmed,
+    Unconfirmable,
+    CannotGoBack(Fault),
+    NoWayBack,
+    NewRuns,
+    Flash,
+}
+
+impl From<PayloadError> for Stop {
+    fn from(error: PayloadError) -> Stop {
+        Stop::Payload(error)
+    }
+}
+
+/// The same as [`ImageFault`], without the numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    NotAnImage,
+    HeaderLen,
+    TooLarge,
+    Truncated,
+    Encoded,
+    NotBootable,
+    LoadsToRam,
+    Tlv,
+    NoHash,
+    WrongHash,
+    WrongAddress,
+    SharesTrailer,
+    NotConfirmed,
+}
+
+/// The numbers of the last fault that has any.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Numbers([u32; 4]);
+
+impl Numbers {
+    /// For [`Fault::TooLarge`]: a length, of 64 bits in two parts, and the room.
+    pub(super) fn too_large(&mut self, (low, high): (u32, u32), room: u32) -> Fault {
+        self.0 = [low, high, room, 0];
+        Fault::TooLarge
+    }
+
+    /// For [`Fault::WrongAddress`].
+    pub(super) fn wrong_address(&mut self, linked: u32, slot: u32) -> Fault {
+        self.0 = [linked, slot, 0, 0];
+        Fault::WrongAddress
+    }
+
+    /// For [`Stop::Downgrade`] and [`Stop::NotNewer`].
+    pub(super) fn versions(&mut self, running: Version, offered: Version) {
+        self.0 = [running.word(), running.build, offered.word(), offered.build];
+    }
+
+    /// A fault with its numbers.
+    pub(super) fn fault(&self, fault: Fault) -> ImageFault {
+        let [first, second, third, _] = self.0;
+        match fault {
+            Fault::NotAnImage => ImageFault::NotAnImage,
+            Fault::HeaderLen => ImageFault::HeaderLen,
+            Fault::TooLarge => ImageFault::TooLarge {
+                len: u64::from(first) | u64::from(second) << 32,
+                room: third,
+            },
+            Fault::Truncated => ImageFault::Truncated,
+            Fault::Encoded => ImageFault::Encoded,
+            Fault::NotBootable => ImageFault::NotBootable,
+            Fault::LoadsToRam => ImageFault::LoadsToRam,
+            Fault::Tlv => ImageFault::Tlv,
+            Fault::NoHash => ImageFault::NoHash,
+            Fault::WrongHash => ImageFault::WrongHash,
+            Fault::WrongAddress => ImageFault::WrongAddress {
+                linked: first,
+                slot: second,
+            },
+            Fault::SharesTrailer => ImageFault::SharesTrailer,
+            Fault::NotConfirmed => ImageFault::NotConfirmed,
+        }
+    }
+
+    /// The public error; `flash` is the driver's.
+    pub(super) fn error<P, S>(&self, stop: Stop, flash: Option<FlashError<P, S>>) -> Error<P, S> {
+        let [running, running_build, offered, offered_build] = self.0;
+        let (running, offered) = (
+            Version::new(running, running_build),
+            Version::new(offered, offered_build),
+        );
+        match stop {
+            Stop::Payload(error) => Error::Payload(error),
+            Stop::NoFile => Error::NoFile,
+            Stop::SecondFile => Error::SecondFile,
+            Stop::Image(fault) => Error::Image(self.fault(fault)),
+            Stop::RunningUnconfirmed => Error::RunningUnconfirmed,
+            Stop::Downgrade => Error::Downgrade { running, offered },
+            Stop::NotNewer => Error::NotNewer { running, offered },
+            Stop::SameImage => Error::SameImage,
+            Stop::NotReceived => Error::NotReceived,
+            Stop::Damaged(fault) => Error::Damaged(self.fault(fault)),
+            Stop::NotKept(slot) => Error::NotKept { slot: slot.number() },
+            Stop::ErasesToZero(slot) => Error::ErasesToZero { slot: slot.number() },
+            Stop::OldRuns(why) => Error::OldRuns(why),
+            Stop::AlreadyConfirmed => Error::AlreadyConfirmed,
+            Stop::Unconfirmable => Error::Unconfirmable,
+            Stop::CannotGoBack(fault) => Error::CannotGoBack(self.fault(fault)),
+            Stop::NoWayBack => Error::NoWayBack,
+            Stop::NewRuns => Error::NewRuns,
+            Stop::Flash => match flash {
+                Some(FlashError::Primary(error)) => Error::PrimaryFlash(error),
+                Some(FlashError::Secondary(error)) => Error::SecondaryFlash(error),
+                // Whoever says so has kept it.
+                None => Error::NotKept { slot: 0 },
+            },
+        }
+    }
+}
+
+/// A driver's error.
+pub(super) enum FlashError<P, S> {
+    Primary(P),
+    Secondary(S),
 }
 
 /// Why a callback of [`ZephyrImage`](super::ZephyrImage) failed. `P` and `S` are the errors of the flash that holds
@@ -152,6 +373,12 @@ pub enum Error<P, S> {
         /// The slot.
         slot: u8,
     },
+    /// The flash of slot 0 or 1 is 0x00 when erased, where the module takes 0xff for that. Found out before anything of use
+    /// was erased.
+    ErasesToZero {
+        /// The slot.
+        slot: u8,
+    },
     /// The old image runs.
     OldRuns(OldRuns),
     /// The new image runs, but is confirmed already, although its commit is still to come.
@@ -171,42 +398,75 @@ pub enum Error<P, S> {
     SecondaryFlash(S),
 }
 
+/// What a method of [`ZephyrImage`](super::ZephyrImage) fails with.
+pub(super) type Failed<P, S> = Error<<P as ErrorType>::Error, <S as ErrorType>::Error>;
+
+impl<P: Debug, S: Debug> Describe for Error<P, S> {
+    fn describe(&self, out: &mut Text<'_>) {
+        let cause = match self {
+            Error::Payload(PayloadError::Connection) => CONNECTION,
+            Error::Payload(PayloadError::Artifact) => ARTIFACT,
+            Error::NoFile => NO_FILE,
+            Error::SecondFile => SECOND_FILE,
+            Error::Image(fault) => return fault.describe(out),
+            Error::RunningUnconfirmed => RUNNING_UNCONFIRMED,
+            Error::Downgrade { running, offered } => {
+                running.describe(out);
+                out.push(" runs, and the older ");
+                offered.describe(out);
+                out.push(" ");
+                DOWNGRADE
+            }
+            Error::NotNewer { running, offered } => {
+                offered.describe(out);
+                out.push(" is not newer than ");
+                running.describe(out);
+                out.push(": ");
+                NOT_NEWER
+            }
+            Error::SameImage => SAME_IMAGE,
+            Error::NotReceived => NOT_RECEIVED,
+            Error::Damaged(fault) => return with(DAMAGED, fault, out),
+            Error::NotKept { slot } => of_slot(*slot, NOT_KEPT, out),
+            Error::ErasesToZero { slot } => of_slot(*slot, ERASES_TO_ZERO, out),
+            Error::OldRuns(why) => return with(OLD_RUNS, why, out),
+            Error::AlreadyConfirmed => ALREADY_CONFIRMED,
+            Error::Unconfirmable => UNCONFIRMABLE,
+            Error::CannotGoBack(fault) => return with(CANNOT_GO_BACK, fault, out),
+            Error::NoWayBack => NO_WAY_BACK,
+            Error::NewRuns => NEW_RUNS,
+            Error::PrimaryFlash(error) => {
+                FLASH.tell_of(0, out);
+                out.push(": ");
+                return tell_debug(error, out);
+            }
+            Error::SecondaryFlash(error) => {
+                FLASH.tell_of(1, out);
+                out.push(": ");
+                return tell_debug(error, out);
+            }
+        };
+        cause.tell(out);
+    }
+}
+
+fn with(cause: Cause, more: &dyn Describe, out: &mut Text<'_>) {
+    cause.tell(out);
+    out.push(": ");
+    more.describe(out);
+}
+
+fn of_slot(slot: u8, cause: Cause, out: &mut Text<'_>) -> Cause {
+    out.push("slot ");
+    out.number(slot.into());
+    out.push(" ");
+    cause
+}
+
 impl<P: Debug, S: Debug> Display for Error<P, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Payload(error) => Display::fmt(error, f),
-            Error::NoFile => f.write_str("the payload has no file: put one signed image into the artifact"),
-            Error::SecondFile => f.write_str("the payload has a second file: put one image into an artifact"),
-            Error::Image(fault) => Display::fmt(fault, f),
-            Error::RunningUnconfirmed => {
-                f.write_str("the running image is under test: confirm it, or restart to revert it")
-            }
-            Error::Downgrade { running, offered } => write!(f, "{running} runs, and the older {offered} is refused"),
-            Error::NotNewer { running, offered } => {
-                write!(f, "{offered} is not newer than {running}: it would never run")
-            }
-            Error::SameImage => f.write_str("this very image runs already"),
-            Error::NotReceived => f.write_str("slot 1 holds no complete image of this module: deploy again"),
-            Error::Damaged(fault) => write!(f, "slot 1 changed since the download: {fault}"),
-            Error::NotKept { slot } => write!(f, "slot {slot} does not keep what is written: check flash and layout"),
-            Error::OldRuns(why) => write!(f, "the old image runs: {why}"),
-            Error::AlreadyConfirmed => {
-                f.write_str("the new image is confirmed before its commit: let only the client confirm")
-            }
-            Error::Unconfirmable => f.write_str("the trailer of the running image is damaged: it cannot be confirmed"),
-            Error::CannotGoBack(fault) => write!(f, "cannot go back, the old image is lost: {fault}"),
-            Error::NoWayBack => f.write_str("cannot go back: the bootloader overwrites the old image"),
-            Error::NewRuns => f.write_str("the new image still runs after the rollback"),
-            Error::PrimaryFlash(error) => write!(f, "flash of slot 0: {error:?}"),
-            Error::SecondaryFlash(error) => write!(f, "flash of slot 1: {error:?}"),
-        }
+        display(self, f)
     }
 }
 
 impl<P: Debug, S: Debug> core::error::Error for Error<P, S> {}
-
-impl<P, S> From<PayloadError> for Error<P, S> {
-    fn from(error: PayloadError) -> Self {
-        Error::Payload(error)
-    }
-}

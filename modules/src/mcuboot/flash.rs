@@ -1,174 +1,307 @@
-//! Reads and writes of any place and length on flash that has units.
+//! Both slots and the buffer: the only place that reads and writes flash. Depends on all that is pure.
 
-use core::ops::Range;
+use core::future::poll_fn;
+use core::marker::PhantomData;
+use core::pin::pin;
 
-use embedded_storage_async::nor_flash::NorFlash;
+use embedded_storage_async::nor_flash::{ErrorType, NorFlash};
 
-use super::error::ImageFault;
-use super::layout::MAX_ALIGN;
-use super::trailer::ERASED;
+use super::change::{Action, Change, NOTE_LEN, is_noted};
+use super::decide::{
+    Facts, Fingerprint, Known, Need, Op, Step, Then, decide, fingerprint, left_in_secondary, place_of,
+};
+use super::error::{Failed, Fault, FlashError, Numbers, Stop};
+use super::image::{Examiner, HASH_LEN};
+use super::layout::Geometry;
+use super::mode::Mode;
+use super::slot::Slot;
+use super::trailer::Cells;
+use crate::apart::poll_apart;
+use crate::hasher::Hash;
 
-/// Reads `out.len()` bytes at any offset. Needs a read unit of at most [`MAX_ALIGN`], and a readable range up to the
-/// next multiple of it.
-pub(super) async fn read<F: NorFlash>(slot: &mut F, offset: u32, out: &mut [u8]) -> Result<(), F::Error> {
-    let unit = F::READ_SIZE;
-    if unit <= 1 {
-        return slot.read(offset, out).await;
+/// The slots of a device.
+pub(super) struct Slots<P: ErrorType, S: ErrorType, const BUFFER: usize, M> {
+    pub(super) geometry: Geometry,
+    pub(super) primary: P,
+    pub(super) secondary: S,
+    /// What was read last, or is to be written.
+    pub(super) buffer: [u8; BUFFER],
+    pub(super) numbers: Numbers,
+    /// What this run of the firmware has received; unknown after a restart.
+    received: Option<Fingerprint>,
+    failed: Option<FlashError<P::Error, S::Error>>,
+    mode: PhantomData<M>,
+}
+
+/// One flash operation, on bytes of the buffer.
+#[derive(Clone, Copy)]
+enum Io {
+    Read,
+    Write,
+    /// To this offset.
+    Erase,
+}
+
+impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER, M> {
+    /// For both slots. Powers of two, so a multiple of the larger is one of the smaller.
+    const READ_UNIT: u32 = if P::READ_SIZE > S::READ_SIZE {
+        P::READ_SIZE as u32
+    } else {
+        S::READ_SIZE as u32
+    };
+
+    pub(super) fn new(geometry: Geometry, primary: P, secondary: S) -> Self {
+        Slots {
+            geometry,
+            primary,
+            secondary,
+            buffer: [0; BUFFER],
+            numbers: Numbers::default(),
+            received: None,
+            failed: None,
+            mode: PhantomData,
+        }
     }
-    let mut offset = offset;
-    let mut out = out;
-    while !out.is_empty() {
-        let skip = offset as usize % unit;
-        let whole = out.len() / unit * unit;
-        if skip == 0 && whole > 0 {
-            let (now, later) = out.split_at_mut(whole);
-            slot.read(offset, now).await?;
-            offset = offset.saturating_add(whole as u32);
-            out = later;
-        } else {
-            let mut window = [0; MAX_ALIGN];
-            let Some(read) = window.get_mut(..unit) else {
-                return Ok(());
+
+    /// The public error.
+    pub(super) fn error(&mut self, stop: Stop) -> Failed<P, S> {
+        self.numbers.error(stop, self.failed.take())
+    }
+
+    pub(super) fn primary_failed(&mut self, error: P::Error) -> Stop {
+        self.failed = Some(FlashError::Primary(error));
+        Stop::Flash
+    }
+
+    pub(super) fn secondary_failed(&mut self, error: S::Error) -> Stop {
+        self.failed = Some(FlashError::Secondary(error));
+        Stop::Flash
+    }
+
+    async fn io(&mut self, slot: Slot, io: Io, offset: u32, end: u32) -> Result<(), Stop> {
+        let len = end.saturating_sub(offset) as usize;
+        // Callers stay below the length of the buffer.
+        let bytes = self.buffer.get_mut(..len).unwrap_or_default();
+        match slot {
+            Slot::Primary => match io {
+                Io::Read => self.primary.read(offset, bytes).await,
+                Io::Write => self.primary.write(offset, bytes).await,
+                Io::Erase => self.primary.erase(offset, end).await,
+            }
+            .map_err(|error| self.primary_failed(error)),
+            Slot::Secondary => match io {
+                Io::Read => self.secondary.read(offset, bytes).await,
+                Io::Write => self.secondary.write(offset, bytes).await,
+                Io::Erase => self.secondary.erase(offset, end).await,
+            }
+            .map_err(|error| self.secondary_failed(error)),
+        }
+    }
+
+    /// Reads `len` bytes, or as many of them as the buffer holds beside what the read unit demands around them: at least 32.
+    pub(super) async fn read(&mut self, slot: Slot, offset: u32, len: u32) -> Result<&[u8], Stop> {
+        let skip = offset % Self::READ_UNIT;
+        let len = len.min((BUFFER as u32).saturating_sub(skip));
+        let end = offset.saturating_add(len).checked_next_multiple_of(Self::READ_UNIT);
+        self.io(slot, Io::Read, offset - skip, end.unwrap_or(u32::MAX)).await?;
+        let skip = skip as usize;
+        Ok(self.buffer.get(skip..skip + len as usize).unwrap_or_default())
+    }
+
+    pub(super) async fn erase(&mut self, slot: Slot, from: u32, to: u32) -> Result<(), Stop> {
+        self.io(slot, Io::Erase, from, to).await
+    }
+
+    /// What the trailer of a slot says.
+    pub(super) async fn cells(&mut self, slot: Slot) -> Result<Cells, Stop> {
+        let max_align = self.geometry.max_align.into();
+        let mut cells = Cells::NONE;
+        let mut offset = self.geometry.cells_offset(slot);
+        for part in 0..Cells::PARTS {
+            let len = Cells::part_len(part, max_align);
+            cells.read(part, self.read(slot, offset, len).await?, max_align);
+            offset = offset.saturating_add(len);
+        }
+        Ok(cells)
+    }
+
+    /// Looks at an image that starts at `start`.
+    pub(super) async fn examine(
+        &mut self,
+        slot: Slot,
+        start: u32,
+        examiner: &mut Examiner,
+    ) -> Result<Result<(), Fault>, Stop> {
+        loop {
+            let (offset, len) = examiner.wants();
+            let len = self.read(slot, start.saturating_add(offset), len).await?.len();
+            // Again, as other fields are needed beside it.
+            let skip = (start.saturating_add(offset) % Self::READ_UNIT) as usize;
+            let bytes = self.buffer.get(skip..skip + len).unwrap_or_default();
+            match examiner.take(bytes, &mut self.numbers) {
+                Ok(false) => {}
+                Ok(true) => return Ok(Ok(())),
+                Err(fault) => return Ok(Err(fault)),
+            }
+        }
+    }
+
+    /// Makes a change, and gives the trailer as it reads then. `note` is the hash to be noted.
+    pub(super) async fn change(&mut self, change: Change, note: &Hash) -> Result<Cells, Stop> {
+        let slot = change.slot;
+        let unit = match slot {
+            Slot::Primary => P::WRITE_SIZE,
+            Slot::Secondary => S::WRITE_SIZE,
+        };
+        let mut place = 0;
+        loop {
+            let step = change.action(M::KIND, place, &self.geometry, unit as u32, note, &mut self.buffer);
+            let io = match step {
+                Some((Action::Nothing, ..)) => None,
+                Some((Action::Erase, offset, len)) => Some((Io::Erase, offset, len)),
+                Some((Action::Write, offset, len)) => Some((Io::Write, offset, len)),
+                Some((Action::CheckNote, offset, len)) => {
+                    let bytes = self.read(slot, offset, len).await?;
+                    if is_noted(bytes, note) != Some(true) {
+                        return Err(Stop::NotKept(slot));
+                    }
+                    None
+                }
+                Some((Action::Check, ..)) | None => {
+                    let now = self.cells(slot).await?;
+                    if step.is_none() {
+                        return change.check(now).map(|()| now);
+                    }
+                    change.check_erased(now)?;
+                    None
+                }
             };
-            slot.read(offset.saturating_sub(skip as u32), read).await?;
-            let here = out.len().min(unit - skip);
-            let (now, later) = out.split_at_mut(here);
-            for (to, from) in now.iter_mut().zip(read.iter().skip(skip)) {
+            if let Some((io, offset, len)) = io {
+                self.io(slot, io, offset, offset.saturating_add(len)).await?;
+            }
+            place += 1;
+        }
+    }
+
+    /// Whether a slot holds these bytes at this offset.
+    pub(super) async fn matches(&mut self, slot: Slot, offset: u32, bytes: &[u8]) -> Result<bool, Stop> {
+        let (mut offset, mut bytes) = (offset, bytes);
+        while !bytes.is_empty() {
+            let read = self.read(slot, offset, bytes.len() as u32).await?;
+            let Some(later) = bytes.strip_prefix(read) else {
+                return Ok(false);
+            };
+            offset = offset.saturating_add(read.len() as u32);
+            bytes = later;
+        }
+        Ok(true)
+    }
+
+    /// Overwrite-only: whether slot 1 still holds what the bootloader leaves of slot 0's image.
+    async fn slots_agree(&mut self, range: Option<(u32, u32)>) -> Result<bool, Stop> {
+        let Some((mut offset, end)) = range else {
+            return Ok(false);
+        };
+        let mut piece = [0; HASH_LEN as usize];
+        while offset < end {
+            let here = (end - offset).min(piece.len() as u32);
+            let piece = piece.get_mut(..here as usize).unwrap_or_default();
+            let read = self.read(Slot::Secondary, offset, here).await?;
+            for (to, from) in piece.iter_mut().zip(read) {
                 *to = *from;
             }
-            offset = offset.saturating_add(here as u32);
-            out = later;
-        }
-    }
-    Ok(())
-}
-
-/// Writes one cell: the value, filled up with erased bytes to the write unit. `offset` is a multiple of the unit.
-pub(super) async fn write_cell<F: NorFlash>(slot: &mut F, offset: u32, value: u8) -> Result<(), F::Error> {
-    let mut cell = [ERASED; MAX_ALIGN];
-    if let Some(first) = cell.first_mut() {
-        *first = value;
-    }
-    match cell.get(..F::WRITE_SIZE) {
-        Some(unit) => slot.write(offset, unit).await,
-        None => slot.write(offset, &cell).await,
-    }
-}
-
-/// Where a [`Writer`] may write.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Target {
-    /// Start of the stream in the slot: at a sector border.
-    pub(super) start: u32,
-    /// Largest length of the stream.
-    pub(super) room: u32,
-    pub(super) sector_len: u32,
-    /// This sector, given by its start, has been erased already.
-    pub(super) erased_sector: u32,
-}
-
-/// Writes a stream to a slot: erases each sector just before its first byte is written, and no sector twice. Holds
-/// back less than one write unit.
-pub(super) struct Writer<'a, F> {
-    slot: &'a mut F,
-    target: Target,
-    /// All before is in flash; a multiple of the write unit.
-    written: u32,
-    /// All before was erased; a multiple of the sector length.
-    erased: u32,
-    rest: [u8; MAX_ALIGN],
-    rest_len: usize,
-}
-
-/// Why a [`Writer`] failed.
-pub(super) enum WriteError<E> {
-    Flash(E),
-    TooLarge(ImageFault),
-}
-
-impl<'a, F: NorFlash> Writer<'a, F> {
-    pub(super) fn new(slot: &'a mut F, target: Target) -> Writer<'a, F> {
-        Writer {
-            slot,
-            target,
-            written: target.start,
-            erased: target.start,
-            rest: [ERASED; MAX_ALIGN],
-            rest_len: 0,
-        }
-    }
-
-    pub(super) async fn push(&mut self, data: &[u8]) -> Result<(), WriteError<F::Error>> {
-        let mut data = data;
-        if self.rest_len > 0 {
-            let missing = F::WRITE_SIZE.saturating_sub(self.rest_len).min(data.len());
-            let (now, later) = data.split_at(missing);
-            self.keep(now);
-            data = later;
-            if self.rest_len == F::WRITE_SIZE {
-                self.flush().await?;
+            if !self.matches(Slot::Primary, offset, piece).await? {
+                return Ok(false);
             }
+            offset = offset.saturating_add(here);
         }
-        let whole = data.len() / F::WRITE_SIZE * F::WRITE_SIZE;
-        let (now, later) = data.split_at(whole);
-        if !now.is_empty() {
-            let range = self.advance(now.len()).await?;
-            self.slot.write(range.start, now).await.map_err(WriteError::Flash)?;
-            self.written = range.end;
-        }
-        self.keep(later);
-        Ok(())
+        Ok(true)
     }
 
-    /// Writes the rest, filled up with erased bytes.
-    pub(super) async fn flush(&mut self) -> Result<(), WriteError<F::Error>> {
-        if self.rest_len == 0 {
-            return Ok(());
+    /// Does what an operation takes.
+    pub(super) async fn perform(&mut self, op: Op) -> Result<(), Failed<P, S>> {
+        match self.try_perform(op).await {
+            Ok(()) => Ok(()),
+            Err(stop) => Err(self.error(stop)),
         }
-        let range = self.advance(F::WRITE_SIZE).await?;
-        let block = self.rest;
-        self.rest = [ERASED; MAX_ALIGN];
-        self.rest_len = 0;
-        if let Some(block) = block.get(..F::WRITE_SIZE) {
-            self.slot.write(range.start, block).await.map_err(WriteError::Flash)?;
-        }
-        self.written = range.end;
-        Ok(())
     }
 
-    /// Keeps less than a write unit for later.
-    fn keep(&mut self, data: &[u8]) {
-        for (to, from) in self.rest.iter_mut().skip(self.rest_len).zip(data) {
-            *to = *from;
-        }
-        self.rest_len = self.rest_len.saturating_add(data.len()).min(MAX_ALIGN);
-    }
-
-    /// The place of the next `len` bytes, erased.
-    async fn advance(&mut self, len: usize) -> Result<Range<u32>, WriteError<F::Error>> {
-        let Target {
-            start,
-            room,
-            sector_len,
-            erased_sector,
-        } = self.target;
-        let end = u64::from(self.written) + len as u64;
-        // The last unit may stick out by its filling.
-        let limit = u64::from(start) + u64::from(room.next_multiple_of(F::WRITE_SIZE as u32));
-        let end = match u32::try_from(end) {
-            Ok(offset) if end <= limit => offset,
-            Ok(_) | Err(_) => {
-                let len = end.saturating_sub(u64::from(start));
-                return Err(WriteError::TooLarge(ImageFault::TooLarge { len, room }));
-            }
+    pub(super) async fn try_perform(&mut self, op: Op) -> Result<(), Stop> {
+        let mut facts = Facts {
+            secondary: self.cells(Slot::Secondary).await?,
+            primary: self.cells(Slot::Primary).await?,
+            received: self.received,
+            image: Known::NOTHING,
+            own: Known::NOTHING,
+            same: false,
+            hash: Hash::default(),
+            note: None,
+            agree: None,
         };
-        while self.erased < end {
-            let next = self.erased.saturating_add(sector_len);
-            if self.erased != erased_sector {
-                self.slot.erase(self.erased, next).await.map_err(WriteError::Flash)?;
-            }
-            self.erased = next;
+        match op {
+            Op::MayReceive | Op::Discard => self.received = None,
+            Op::Prepare(_)
+            | Op::Same(_)
+            | Op::Received(_)
+            | Op::Install
+            | Op::CheckSwapped
+            | Op::Confirm
+            | Op::Revert
+            | Op::CheckReverted => {}
         }
-        Ok(self.written..end)
+        loop {
+            let (slot, thorough) = match decide(M::KIND, op, &facts, &self.geometry) {
+                Ok(Step::Done) => break,
+                Ok(Step::Refuse(stop)) => return Err(stop),
+                Ok(Step::Change(change, then)) => {
+                    let now = {
+                        let mut change = pin!(self.change(change, &facts.hash));
+                        poll_fn(|cx| poll_apart(change.as_mut(), cx)).await?
+                    };
+                    match then {
+                        Then::Done => break,
+                        Then::Again => match change.slot {
+                            Slot::Primary => facts.primary = now,
+                            Slot::Secondary => facts.secondary = now,
+                        },
+                    }
+                    continue;
+                }
+                Err(Need::Agree) => {
+                    let range = left_in_secondary(&facts.own, &self.geometry);
+                    facts.agree = Some(self.slots_agree(range).await?);
+                    continue;
+                }
+                Err(Need::Image) => (Slot::Secondary, true),
+                Err(Need::Own) => (Slot::Primary, false),
+                Err(Need::OwnHashed) => (Slot::Primary, true),
+            };
+            let (start, room) = place_of(M::KIND, op, slot, thorough, &self.geometry);
+            let mut examiner = Examiner::new(room, thorough);
+            let checked = self.examine(slot, start, &mut examiner).await?;
+            let image = &examiner.image;
+            let known = Known {
+                checked: Some(checked),
+                len: image.len,
+            };
+            match slot {
+                Slot::Primary => {
+                    facts.own = known;
+                    facts.same = facts.hash == image.hash;
+                    if let (Ok(()), Some(offset)) = (checked, self.geometry.note(M::KIND, 0)) {
+                        let note = self.read(Slot::Secondary, offset, NOTE_LEN).await?;
+                        facts.note = is_noted(note, &examiner.image.hash);
+                    }
+                }
+                Slot::Secondary => {
+                    facts.image = known;
+                    facts.hash = image.hash;
+                }
+            }
+        }
+        if let Op::Received(_) = op {
+            self.received = Some(fingerprint(&facts.hash));
+        }
+        Ok(())
     }
 }

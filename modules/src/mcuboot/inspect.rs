@@ -1,14 +1,17 @@
-//! Reading what is in both slots, for diagnosis.
+//! Reading what is in both slots, for diagnosis. Depends on the flash and all below it.
 
 use core::fmt;
 
 use embedded_storage_async::nor_flash::NorFlash;
 
-use super::image::{self, HEADER_LEN, Image, VerifyError, Version};
+use super::error::{ImageFault, Stop};
+use super::flash::Slots;
+use super::image::{self, Examiner, HEADER_LEN, Image};
 use super::mode::Mode;
 use super::mode::sealed::Kind;
+use super::slot::Slot;
 use super::trailer::{Cells, Flag, Magic, PERMANENT, REVERT, TEST};
-use super::{Error, Failed, ImageFault, Restart, ZephyrImage, flash};
+use super::version::Version;
 
 /// The kind of swap that a trailer's cell swap_info records. It decides nothing but how an interrupted swap ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,37 +127,24 @@ pub struct Inspection {
     pub next: NextBoot,
 }
 
-impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrImage<P, S, R, BUFFER, M> {
-    /// Reads both slots, images included. Writes nothing.
-    ///
-    /// # Errors
-    ///
-    /// The flash's.
-    pub async fn inspect(&mut self) -> Result<Inspection, Failed<P, S>> {
-        let room = self.layout.max_running_len();
-        let cells = self.primary_cells().await?;
-        let at_start = content(&mut self.primary, 0, self.layout.primary_len, room, &mut self.buffer)
-            .await
-            .map_err(Error::PrimaryFlash)?;
+impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER, M> {
+    /// Reads both slots, images included. Writes nothing. `compare_builds`: as the bootloader in direct-xip.
+    pub(super) async fn inspect(&mut self, compare_builds: bool) -> Result<Inspection, Stop> {
+        let cells = self.cells(Slot::Primary).await?;
+        let at_start = self.content(Slot::Primary, 0, self.geometry.running_room).await?;
         let primary = SlotState::new(&cells, at_start, None);
-        let cells = self.secondary_cells().await?;
-        let (room, len) = (self.layout.max_image_len(), self.layout.secondary_len);
-        let at_start = content(&mut self.secondary, 0, len, room, &mut self.buffer)
-            .await
-            .map_err(Error::SecondaryFlash)?;
-        let at_second_sector = match self.layout.image_offset() {
+        let cells = self.cells(Slot::Secondary).await?;
+        let room = self.geometry.room;
+        let at_start = self.content(Slot::Secondary, 0, room).await?;
+        let at_second_sector = match self.geometry.image_offset(M::KIND) {
             0 => None,
-            start => Some(
-                content(&mut self.secondary, start, len, room, &mut self.buffer)
-                    .await
-                    .map_err(Error::SecondaryFlash)?,
-            ),
+            start => Some(self.content(Slot::Secondary, start, room).await?),
         };
         let secondary = SlotState::new(&cells, at_start, at_second_sector);
         let next = match M::KIND {
             Kind::Move | Kind::Offset | Kind::Scratch => next_swap(M::KIND, &primary, &secondary),
             Kind::Overwrite => next_overwrite(&primary, &secondary),
-            Kind::Xip => next_in_place(&primary, &secondary, self.options.compare_builds),
+            Kind::Xip => next_in_place(&primary, &secondary, compare_builds),
         };
         Ok(Inspection {
             primary,
@@ -162,25 +152,20 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
             next,
         })
     }
-}
 
-async fn content<F: NorFlash>(
-    slot: &mut F,
-    start: u32,
-    slot_len: u32,
-    room: u32,
-    buffer: &mut [u8],
-) -> Result<Content, F::Error> {
-    let mut header = [0; HEADER_LEN];
-    flash::read(slot, start, &mut header).await?;
-    let Some(version) = image::version(&header) else {
-        return Ok(Content::Empty);
-    };
-    let room = room.min(slot_len.saturating_sub(start));
-    match image::verify(slot, start, room, buffer).await {
-        Ok(image) => Ok(Content::Intact(image)),
-        Err(VerifyError::Fault(fault)) => Ok(Content::Damaged { version, fault }),
-        Err(VerifyError::Flash(error)) => Err(error),
+    async fn content(&mut self, slot: Slot, start: u32, room: u32) -> Result<Content, Stop> {
+        let Some(version) = image::version(self.read(slot, start, HEADER_LEN as u32).await?) else {
+            return Ok(Content::Empty);
+        };
+        let room = room.min(self.geometry.slot_len(slot).saturating_sub(start));
+        let mut examiner = Examiner::new(room, true);
+        Ok(match self.examine(slot, start, &mut examiner).await? {
+            Ok(()) => Content::Intact(examiner.image),
+            Err(fault) => Content::Damaged {
+                version,
+                fault: self.numbers.fault(fault),
+            },
+        })
     }
 }
 

@@ -1,14 +1,11 @@
-//! Sizes of the slots, checked once: what fits, and where the trailer's cells are.
+//! Sizes of the slots, checked once: what fits, and where the trailer's cells are. Depends on the modes and the trailer.
 
 use core::fmt;
 
 use super::mode::sealed::Kind;
 use super::mode::{Mode, SwapMove};
+use super::slot::Slot;
 use super::trailer::cells_len;
-
-/// The largest `BOOT_MAX_ALIGN`, and so the largest write unit.
-pub(super) const MAX_ALIGN: usize = 32;
-const MAGIC_LEN: u64 = 16;
 
 /// The two slots of MCUboot, as the bootloader is built.
 ///
@@ -197,97 +194,144 @@ impl<M: Mode> Layout<M> {
         if self.sector_len == 0 || self.max_align == 0 {
             return 0;
         }
-        let sector_len = self.sector_len as u64;
-        let (primary_len, secondary_len) = (self.primary_len as u64, self.secondary_len as u64);
-        let cells = cells_len(self.max_align) as u64 + self.max_align as u64;
-        let room = match M::KIND {
+        let sector_len = self.sector_len;
+        let (primary_len, secondary_len) = (self.primary_len, self.secondary_len);
+        match M::KIND {
             Kind::Move => {
-                let trailer = self.status_len(3) + cells;
-                least(primary_len.saturating_sub(sector_len), secondary_len)
-                    .saturating_sub(trailer.next_multiple_of(sector_len))
+                least(primary_len.saturating_sub(sector_len), secondary_len).saturating_sub(self.trailer_sectors_len())
             }
             Kind::Offset => {
-                let trailer = self.status_len(2) + cells + self.max_align as u64;
-                least(primary_len, secondary_len.saturating_sub(sector_len))
-                    .saturating_sub(trailer.next_multiple_of(sector_len))
+                least(primary_len, secondary_len.saturating_sub(sector_len)).saturating_sub(self.trailer_sectors_len())
             }
             Kind::Scratch => {
-                let end = least(primary_len, secondary_len).saturating_sub(self.status_len(3) + cells);
+                let end = least(primary_len, secondary_len).saturating_sub(self.trailer_len());
                 // The last data share the scratch area with a trailer for one step of the swap.
-                let beside = end.next_multiple_of(sector_len) - end;
-                end.saturating_sub((3 * self.write_len as u64 + cells).saturating_sub(beside))
+                let beside = whole_sectors(end, sector_len).saturating_sub(end);
+                let own = self.write_len.saturating_mul(3).saturating_add(self.info_len());
+                end.saturating_sub(own.saturating_sub(beside))
             }
-            Kind::Overwrite | Kind::Xip => self.secondary_cells_offset() as u64,
-        };
-        // At most the length of a slot, so it fits.
-        room as u32
+            Kind::Overwrite | Kind::Xip => self.secondary_len.saturating_sub(cells_len(self.max_align)),
+        }
     }
 
     /// The largest image that slot 0 may hold. Only in direct-xip images do not change places, so that each slot has a limit of
     /// its own.
-    pub(super) const fn max_running_len(&self) -> u32 {
+    const fn max_running_len(&self) -> u32 {
         match M::KIND {
             Kind::Move | Kind::Offset | Kind::Scratch | Kind::Overwrite => self.max_image_len(),
-            Kind::Xip => self.primary_cells_offset(),
+            Kind::Xip => self.primary_len.saturating_sub(cells_len(self.max_align)),
         }
     }
 
-    /// Length of the swap status with so many entries per sector.
-    const fn status_len(&self, entries: u64) -> u64 {
-        self.max_img_sectors as u64 * entries * self.write_len as u64
+    /// Length of the trailer's cells, swap_size included.
+    const fn info_len(&self) -> u32 {
+        cells_len(self.max_align).saturating_add(self.max_align)
+    }
+
+    /// Length of the whole trailer, as the bootloader reckons it in the modes that swap.
+    const fn trailer_len(&self) -> u32 {
+        let (entries, more) = match M::KIND {
+            Kind::Offset => (2, self.max_align),
+            Kind::Move | Kind::Scratch | Kind::Overwrite | Kind::Xip => (3, 0),
+        };
+        self.max_img_sectors
+            .saturating_mul(entries)
+            .saturating_mul(self.write_len)
+            .saturating_add(self.info_len())
+            .saturating_add(more)
+    }
+
+    /// The same in whole sectors.
+    const fn trailer_sectors_len(&self) -> u32 {
+        whole_sectors(self.trailer_len(), self.sector_len)
+    }
+
+    /// What the module works with.
+    pub(super) const fn geometry(&self) -> Geometry {
+        let (image_offset, note) = match M::KIND {
+            Kind::Offset => (self.sector_len, true),
+            Kind::Move | Kind::Scratch => (0, true),
+            Kind::Overwrite | Kind::Xip => (0, false),
+        };
+        Geometry {
+            primary_len: self.primary_len,
+            secondary_len: self.secondary_len,
+            sector_len: self.sector_len,
+            room: self.max_image_len(),
+            running_room: self.max_running_len(),
+            most_beside_note: if note {
+                self.secondary_len
+                    .saturating_sub(self.trailer_sectors_len())
+                    .saturating_sub(self.sector_len)
+                    .saturating_sub(image_offset)
+            } else {
+                0
+            },
+            // At most 32.
+            max_align: self.max_align as u8,
+        }
+    }
+}
+
+/// The numbers that follow from a checked [`Layout`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Geometry {
+    pub(super) primary_len: u32,
+    pub(super) secondary_len: u32,
+    pub(super) sector_len: u32,
+    /// The largest image in slot 1.
+    pub(super) room: u32,
+    /// The largest image in slot 0.
+    pub(super) running_room: u32,
+    /// The largest image in slot 1 that leaves the sector below the trailer, where the note goes, to the note; 0 in modes without
+    /// one. What is larger reaches into it, and a swap touches it then.
+    pub(super) most_beside_note: u32,
+    pub(super) max_align: u8,
+}
+
+impl Geometry {
+    pub(super) const fn slot_len(&self, slot: Slot) -> u32 {
+        match slot {
+            Slot::Primary => self.primary_len,
+            Slot::Secondary => self.secondary_len,
+        }
+    }
+
+    /// Start of a slot's last sector, which holds all the cells that count.
+    pub(super) const fn last_sector(&self, slot: Slot) -> u32 {
+        self.slot_len(slot).saturating_sub(self.sector_len)
+    }
+
+    /// Where the cells of a slot's trailer begin.
+    pub(super) const fn cells_offset(&self, slot: Slot) -> u32 {
+        self.slot_len(slot).saturating_sub(cells_len(self.max_align as u32))
     }
 
     /// Where a new image starts in slot 1.
-    pub(super) const fn image_offset(&self) -> u32 {
-        match M::KIND {
+    pub(super) const fn image_offset(&self, kind: Kind) -> u32 {
+        match kind {
             Kind::Offset => self.sector_len,
             Kind::Move | Kind::Scratch | Kind::Overwrite | Kind::Xip => 0,
         }
     }
 
-    /// Start of the sector of slot 1 below the trailer, where the note goes; `None` in modes without one.
-    pub(super) const fn note_offset(&self) -> Option<u32> {
-        let cells = cells_len(self.max_align) as u64 + self.max_align as u64;
-        let trailer = match M::KIND {
-            Kind::Move | Kind::Scratch => self.status_len(3) + cells,
-            Kind::Offset => self.status_len(2) + cells + self.max_align as u64,
-            Kind::Overwrite | Kind::Xip => return None,
-        };
-        let sectors = trailer.div_ceil(self.sector_len as u64) + 1;
-        match (self.secondary_len as u64).checked_sub(sectors * self.sector_len as u64) {
-            // Below the slot's length.
-            Some(offset) => Some(offset as u32),
-            None => None,
+    /// Where the note goes, unless an image of this length needs its sector.
+    pub(super) const fn note(&self, kind: Kind, image_len: u32) -> Option<u32> {
+        if self.most_beside_note == 0 || image_len > self.most_beside_note {
+            return None;
         }
-    }
-
-    /// End of the sectors of slot 1 that a swap of an image of this length touches, the trailer's aside.
-    pub(super) const fn image_end(&self, len: u32) -> u32 {
-        match len.checked_next_multiple_of(self.sector_len) {
-            Some(end) => end.saturating_add(self.image_offset()),
-            None => u32::MAX,
-        }
-    }
-
-    /// Where the cells of slot 1's trailer begin.
-    pub(super) const fn secondary_cells_offset(&self) -> u32 {
-        self.secondary_len.saturating_sub(cells_len(self.max_align))
-    }
-
-    /// Where the cells of slot 0's trailer begin.
-    pub(super) const fn primary_cells_offset(&self) -> u32 {
-        self.primary_len.saturating_sub(cells_len(self.max_align))
-    }
-
-    /// Start of slot 1's last sector, which holds all the cells that count.
-    pub(super) const fn secondary_last_sector(&self) -> u32 {
-        self.secondary_len.saturating_sub(self.sector_len)
+        Some(self.most_beside_note.saturating_add(self.image_offset(kind)))
     }
 }
 
-const _: () =
-    assert!(cells_len(MAX_ALIGN as u32) as u64 == 3 * MAX_ALIGN as u64 + MAGIC_LEN.next_multiple_of(MAX_ALIGN as u64));
+/// `len`, rounded up.
+const fn whole_sectors(len: u32, sector_len: u32) -> u32 {
+    match len.checked_next_multiple_of(sector_len) {
+        Some(len) => len,
+        None => u32::MAX,
+    }
+}
 
-const fn least(a: u64, b: u64) -> u64 {
+const fn least(a: u32, b: u32) -> u32 {
     if a < b { a } else { b }
 }

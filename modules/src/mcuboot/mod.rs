@@ -1,9 +1,24 @@
+// The way of the data: a method asks `flash` for an operation; `decide` says from facts which image, note or trailer has to be
+// looked at, or what is to be changed; `flash` does so, and asks again. In order, each file depends on those before it:
+//
+// | file | job |
+// |---|---|
+// | mode, slot, version | the five modes as types; which slot; versions |
+// | error | why something failed: for users with numbers, inside in two bytes |
+// | trailer | the cells of a trailer |
+// | layout | the lengths of the slots, and what follows from them |
+// | image | what an image in a slot is; takes bytes, reads nothing |
+// | change | what is to be done to a slot, as a value |
+// | decide | what runs, and the next step of an operation |
+// | flash | both slots and the buffer: the only place that waits for flash |
+// | receive, recover, inspect | the download; requests for recovery tools; diagnosis |
+
 //! `zephyr-image`: firmware updates through the MCUboot bootloader, as mender-mcu's module of that name.
 //!
 //! For all of MCUboot's modes with one image pair ([`SwapMove`], [`SwapOffset`], [`SwapScratch`], [`Overwrite`] fast or not,
 //! [`DirectXip`] with revert), write units of 1 to 32 bytes, `BOOT_MAX_ALIGN` 8, 16 and 32, sectors of equal length. Takes
 //! artifacts with one file, an image signed with imgtool without `--pad`; none that is encrypted, compressed, or linked to be
-//! loaded to RAM. Depends on [`mod@mender::update_module`], `embedded-storage-async` and `sha2`.
+//! loaded to RAM. Depends on [`mod@mender::update_module`], [`mod@mender::text`], `embedded-storage-async` and `sha2`.
 //!
 //! ```
 //! use embedded_storage_async::nor_flash::NorFlash;
@@ -123,6 +138,15 @@
 //! its start), or by erasing the trailer of the running image, which the bootloader then erases as a whole (direct-xip).
 //! If a power cut makes the bootloader forget a revert, [`check_reverted`](ZephyrImage::check_reverted) asks again.
 //!
+//! # Chips that erase to 0x00
+//!
+//! An erased byte has to read 0xff. MCUboot can be built for flash where it reads 0x00 (STM32L0, L1); this module cannot be used
+//! there, and refuses with [`Error::ErasesToZero`] before anything of use is gone. A driver does not tell what its flash erases to,
+//! so a download looks: if the trailer in slot 0 has its magic, and 0x00 where nobody writes, nothing is erased at all; otherwise
+//! there is nothing to go back to, and the trailer of slot 1, which is erased first of all, is read back before the image is
+//! touched. Only if slot 0 alone is on such a chip and was never swapped, that comes out at the first restart: the new image cannot
+//! be confirmed, the rollback brings the old one back, and the next download is refused.
+//!
 //! # Limits
 //!
 //! Nothing else may write to slot 1 or the trailers during a deployment.
@@ -158,45 +182,53 @@
 //!
 //! The signature is the bootloader's business: a module that checked it would need its key.
 
+mod change;
+mod decide;
 mod error;
 mod flash;
 mod image;
 mod inspect;
 mod layout;
 mod mode;
-mod note;
 mod receive;
-mod request;
-mod state;
+mod recover;
+mod slot;
 mod trailer;
+mod version;
 
+pub(crate) use error::CAUSES;
 pub use error::{Error, ImageFault, OldRuns};
-pub use image::{Image, Version};
+pub use image::Image;
 pub use inspect::{Content, Inspection, NextBoot, SlotState, SwapInfo};
 pub use layout::{Layout, LayoutError};
 pub use mode::{DirectXip, Mode, Overwrite, SwapMove, SwapOffset, SwapScratch};
-pub use request::Request;
+pub use recover::Request;
 pub use trailer::{Flag, Magic};
+pub use version::Version;
 
 use core::fmt;
+use core::future::poll_fn;
+use core::pin::pin;
 
-use embedded_storage_async::nor_flash::{ErrorType, NorFlash};
+use embedded_storage_async::nor_flash::NorFlash;
 use mender::update_module;
 use mender::update_module::Payload;
 
 use crate::Restart;
-use image::Hash;
-use layout::MAX_ALIGN;
+use crate::apart::poll_apart;
+use decide::Op;
+use error::Failed;
+use flash::Slots;
 use mode::sealed::Kind;
-use state::{NewRuns, Running};
-use trailer::{Cell, RAN, TEST};
+use receive::Options;
+use trailer::MAX_ALIGN;
 
 /// The update module for MCUboot images: see the [module documentation](self).
 ///
 /// `P` and `S` are the flash of the primary and the secondary slot, each with offset 0 at the start of its slot; partitions
 /// of one chip, or two chips. `BUFFER` is the number of bytes read at once when an image is verified, a multiple
-/// of 8; it is part of this struct. `M` is the bootloader's mode, which comes with the [`Layout`]. All else is below
-/// 200 bytes, and no future holds more than one SHA-256 state.
+/// of 32, and at least 64; it is part of this struct. `M` is the bootloader's mode, which comes with the [`Layout`]. All else is below
+/// 80 bytes beside the handles, and no future holds more than one SHA-256 state.
 ///
 /// # Power loss and cancellation
 ///
@@ -218,33 +250,17 @@ use trailer::{Cell, RAN, TEST};
     )
 )]
 pub struct ZephyrImage<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize = 256, M: Mode = SwapMove> {
-    layout: Layout<M>,
-    primary: P,
-    secondary: S,
+    slots: Slots<P, S, BUFFER, M>,
     restart: R,
     options: Options,
-    /// What this run of the firmware has received; unknown after a restart.
-    received: Option<Hash>,
-    buffer: [u8; BUFFER],
 }
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Options {
-    refuse_downgrades: bool,
-    refuse_same_image: bool,
-    compare_builds: bool,
-    address: Option<u32>,
-}
-
-/// What a method of [`ZephyrImage`] fails with.
-type Failed<P, S> = Error<<P as ErrorType>::Error, <S as ErrorType>::Error>;
 
 impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> fmt::Debug
     for ZephyrImage<P, S, R, BUFFER, M>
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ZephyrImage")
-            .field("layout", &self.layout)
+            .field("geometry", &self.slots.geometry)
             .field("options", &self.options)
             .finish_non_exhaustive()
     }
@@ -258,7 +274,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// A module for slots of this layout.
     ///
     /// Does not compile with flash whose read or write unit is not 1, 2, 4, 8, 16 or 32 bytes, or with a `BUFFER` that is
-    /// not a multiple of 8.
+    /// not a multiple of 32 or below 64.
     ///
     /// # Errors
     ///
@@ -273,7 +289,10 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
                 is_unit(P::READ_SIZE) && is_unit(S::READ_SIZE),
                 "the flash must have a read unit of 1, 2, 4, 8, 16 or 32 bytes"
             );
-            assert!(BUFFER > 0 && BUFFER.is_multiple_of(8), "BUFFER must be a multiple of 8");
+            assert!(
+                BUFFER >= 64 && BUFFER.is_multiple_of(32),
+                "BUFFER must be a multiple of 32, and at least 64"
+            );
         }
         let layout = layout.try_checked()?;
         if primary.capacity() < layout.primary_len as usize || secondary.capacity() < layout.secondary_len as usize {
@@ -290,13 +309,9 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
             return Err(LayoutError::WriteSize);
         }
         Ok(ZephyrImage {
-            layout,
-            primary,
-            secondary,
+            slots: Slots::new(layout.geometry(), primary, secondary),
             restart,
             options: Options::default(),
-            received: None,
-            buffer: [0; BUFFER],
         })
     }
 
@@ -342,7 +357,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// Gives the flash of the primary and the secondary slot back.
     #[must_use]
     pub fn release(self) -> (P, S) {
-        (self.primary, self.secondary)
+        (self.slots.primary, self.slots.secondary)
     }
 
     /// Download: writes the payload's only file to slot 1, verifies it by reading it back, and marks it as received.
@@ -352,34 +367,14 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// # Errors
     ///
     /// [`Error::RunningUnconfirmed`], [`Error::NoFile`], [`Error::SecondFile`], [`Error::Image`], [`Error::Downgrade`],
-    /// [`Error::NotNewer`], [`Error::SameImage`], [`Error::Payload`], [`Error::NotKept`] or the flash's. What is in slot
+    /// [`Error::NotNewer`], [`Error::SameImage`], [`Error::Payload`], [`Error::ErasesToZero`], [`Error::NotKept`] or the flash's. What is in slot
     /// 1 then is inert.
     pub async fn write_slot(&mut self, payload: &mut Payload<'_>) -> Result<(), Failed<P, S>> {
-        self.received = None;
-        let Some(mut file) = payload.next_file().await? else {
-            return Err(Error::NoFile);
+        let done = {
+            let mut receive = pin!(self.slots.receive(payload, &self.options));
+            poll_fn(|cx| poll_apart(receive.as_mut(), cx)).await
         };
-        self.refuse_while_under_test().await?;
-        let len = self.write_file(&mut file).await?;
-        if payload.next_file().await?.is_some() {
-            return Err(Error::SecondFile);
-        }
-        let image = self
-            .verify_secondary(self.layout.image_offset(), len)
-            .await?
-            .map_err(Error::Image)?;
-        self.write_note(&image, len).await?;
-        if M::KIND != Kind::Xip {
-            let mark = self.layout.secondary_cells_offset() + Cell::SwapInfo.offset(self.layout.max_align);
-            flash::write_cell(&mut self.secondary, mark, TEST)
-                .await
-                .map_err(Error::SecondaryFlash)?;
-            if self.secondary_cells().await?.swap_info() != TEST {
-                return Err(Error::NotKept { slot: 1 });
-            }
-        }
-        self.received = Some(image.hash);
-        Ok(())
+        done.map_err(|stop| self.slots.error(stop))
     }
 
     /// Install: verifies slot 1 once more and requests it for the next boot, as a test where the mode knows tests.
@@ -388,34 +383,8 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     ///
     /// [`Error::RunningUnconfirmed`], [`Error::NotReceived`], [`Error::Damaged`], [`Error::NotKept`] or the flash's. Unless it is one of
     /// the last two nothing was requested; [`discard`](ZephyrImage::discard) withdraws in any case.
-    pub async fn request_swap(&mut self) -> Result<(), Failed<P, S>> {
-        self.refuse_while_under_test().await?;
-        let cells = self.secondary_cells().await?;
-        let requested = match cells.magic() {
-            Magic::Good => true,
-            Magic::Unset => false,
-            Magic::Bad => return Err(Error::NotReceived),
-        };
-        let marked = match M::KIND {
-            Kind::Move | Kind::Offset | Kind::Scratch | Kind::Overwrite => cells.swap_info() == TEST,
-            // There is no place for a mark: only the run of the firmware that received the image knows.
-            Kind::Xip => self.received.is_some() && cells.swap_info() == trailer::ERASED,
-        };
-        // Any other cell that is not erased would make another request of it.
-        if !marked || !cells.flags_are_blank() {
-            return Err(Error::NotReceived);
-        }
-        let image = self
-            .verify_secondary(self.layout.image_offset(), self.layout.max_image_len())
-            .await?
-            .map_err(Error::Damaged)?;
-        if self.received.is_some_and(|received| received != image.hash) {
-            return Err(Error::Damaged(ImageFault::WrongHash));
-        }
-        if requested {
-            return Ok(());
-        }
-        self.write_secondary_magic().await
+    pub fn request_swap(&mut self) -> impl Future<Output = Result<(), Failed<P, S>>> {
+        self.slots.perform(Op::Install)
     }
 
     /// Reboot and rollback_reboot: restarts the device.
@@ -434,14 +403,8 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// # Errors
     ///
     /// [`Error::OldRuns`], [`Error::AlreadyConfirmed`], [`Error::Unconfirmable`], [`Error::CannotGoBack`] or the flash's.
-    pub async fn check_swapped(&mut self) -> Result<(), Failed<P, S>> {
-        match self.running().await? {
-            Running::New(NewRuns::UnderTest) if M::REVERTS => self.require_way_back().await.map(drop),
-            Running::New(NewRuns::UnderTest) => Ok(()),
-            Running::New(NewRuns::Confirmed) => Err(Error::AlreadyConfirmed),
-            Running::New(NewRuns::Unconfirmable) => Err(Error::Unconfirmable),
-            Running::Old(why) => Err(Error::OldRuns(why)),
-        }
+    pub fn check_swapped(&mut self) -> impl Future<Output = Result<(), Failed<P, S>>> {
+        self.slots.perform(Op::CheckSwapped)
     }
 
     /// Commit: confirms the running image, so that the bootloader keeps it. The old one stays in slot 1, unless it was
@@ -450,16 +413,8 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// # Errors
     ///
     /// [`Error::OldRuns`], [`Error::Unconfirmable`], [`Error::NotKept`] or the flash's.
-    pub async fn confirm(&mut self) -> Result<(), Failed<P, S>> {
-        match self.running().await? {
-            Running::New(NewRuns::UnderTest) => {
-                self.mark_that_it_ran().await?;
-                self.confirm_running().await
-            }
-            Running::New(NewRuns::Confirmed) => Ok(()),
-            Running::New(NewRuns::Unconfirmable) => Err(Error::Unconfirmable),
-            Running::Old(why) => Err(Error::OldRuns(why)),
-        }
+    pub fn confirm(&mut self) -> impl Future<Output = Result<(), Failed<P, S>>> {
+        self.slots.perform(Op::Confirm)
     }
 
     /// Rollback: sees to it that the next boot runs the old image.
@@ -470,19 +425,8 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// # Errors
     ///
     /// [`Error::CannotGoBack`], [`Error::NoWayBack`], [`Error::NotKept`] or the flash's.
-    pub async fn request_revert(&mut self) -> Result<(), Failed<P, S>> {
-        match self.running().await? {
-            Running::New(NewRuns::UnderTest) if M::REVERTS => self.require_way_back().await.map(drop),
-            Running::New(NewRuns::UnderTest | NewRuns::Confirmed | NewRuns::Unconfirmable) => {
-                self.request_way_back().await
-            }
-            Running::Old(OldRuns::Pending) => self.withdraw().await,
-            Running::Old(OldRuns::Unsettled) => self.confirm_running().await,
-            // Without a magic there is no request; the mark stays, so that the states to come know what runs.
-            Running::Old(
-                OldRuns::NotRequested | OldRuns::Refused | OldRuns::Erased | OldRuns::Reverted | OldRuns::NotSwapped,
-            ) => Ok(()),
-        }
+    pub fn request_revert(&mut self) -> impl Future<Output = Result<(), Failed<P, S>>> {
+        self.slots.perform(Op::Revert)
     }
 
     /// Rollback_verify_reboot: succeeds if the old image runs and no request waits.
@@ -494,20 +438,8 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     ///
     /// [`Error::NewRuns`], [`Error::OldRuns`] with [`OldRuns::Pending`], [`Error::CannotGoBack`], [`Error::NotKept`] or the
     /// flash's.
-    pub async fn check_reverted(&mut self) -> Result<(), Failed<P, S>> {
-        match self.running().await? {
-            Running::New(NewRuns::Confirmed | NewRuns::Unconfirmable) if M::REVERTS => {
-                self.request_way_back().await?;
-                Err(Error::NewRuns)
-            }
-            Running::New(NewRuns::UnderTest | NewRuns::Confirmed | NewRuns::Unconfirmable) => Err(Error::NewRuns),
-            Running::Old(why @ OldRuns::Pending) => Err(Error::OldRuns(why)),
-            // Without this the next boot would bring the new image back.
-            Running::Old(OldRuns::Unsettled) => self.confirm_running().await,
-            Running::Old(
-                OldRuns::NotRequested | OldRuns::Refused | OldRuns::Erased | OldRuns::Reverted | OldRuns::NotSwapped,
-            ) => Ok(()),
-        }
+    pub fn check_reverted(&mut self) -> impl Future<Output = Result<(), Failed<P, S>>> {
+        self.slots.perform(Op::CheckReverted)
     }
 
     /// Failure and cleanup: withdraws what was received but never swapped, requested or not. Leaves everything else as
@@ -516,21 +448,42 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// # Errors
     ///
     /// The flash's.
-    pub async fn discard(&mut self) -> Result<(), Failed<P, S>> {
-        self.received = None;
-        let never_ran = match M::KIND {
-            Kind::Move | Kind::Offset | Kind::Scratch => self.secondary_cells().await?.swap_info() == TEST,
-            // Nothing in slot 1 is of use any more, not even what a torn erase left of a request. The mark of an image that came
-            // to run was written to an erased sector.
-            Kind::Overwrite => {
-                let cells = self.secondary_cells().await?;
-                !cells.is_blank() && cells.swap_info() != RAN
-            }
-            Kind::Xip => matches!(
-                self.running().await?,
-                Running::Old(OldRuns::Pending | OldRuns::NotRequested)
-            ),
-        };
-        if never_ran { self.withdraw().await } else { Ok(()) }
+    pub fn discard(&mut self) -> impl Future<Output = Result<(), Failed<P, S>>> {
+        self.slots.perform(Op::Discard)
+    }
+
+    /// Requests an image that is in slot 1, however it got there. For recovery tools; a deployment uses
+    /// [`request_swap`](ZephyrImage::request_swap).
+    ///
+    /// Verifies the image, erases what the trailer holds, and the first sector in swap using offset if there is another
+    /// image's header, then writes the request.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RunningUnconfirmed`], [`Error::Damaged`], [`Error::ErasesToZero`], [`Error::NotKept`] or the flash's.
+    pub async fn request(&mut self, request: Request) -> Result<(), Failed<P, S>> {
+        let done = self.slots.request(request).await;
+        done.map_err(|stop| self.slots.error(stop))
+    }
+
+    /// Sets image_ok of the running image if its trailer allows it, as MCUboot's `boot_set_confirmed()`: without a magic there
+    /// is nothing to confirm (in direct-xip nothing that would start again). [`confirm`](ZephyrImage::confirm) makes sure first that the right image runs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unconfirmable`], [`Error::NotKept`] or the flash's.
+    pub async fn confirm_running(&mut self) -> Result<(), Failed<P, S>> {
+        let done = self.slots.confirm_running().await;
+        done.map_err(|stop| self.slots.error(stop))
+    }
+
+    /// Reads both slots, images included. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The flash's.
+    pub async fn inspect(&mut self) -> Result<Inspection, Failed<P, S>> {
+        let done = self.slots.inspect(self.options.compare_builds).await;
+        done.map_err(|stop| self.slots.error(stop))
     }
 }

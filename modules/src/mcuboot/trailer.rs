@@ -1,14 +1,13 @@
-//! The cells of a trailer that an application reads and writes.
+//! The cells of a trailer that an application reads and writes. Depends on nothing.
 //!
 //! From the end of a slot: magic (16 bytes, rounded up to `BOOT_MAX_ALIGN`), image_ok, copy_done, swap_info
 //! (`BOOT_MAX_ALIGN` bytes each, the value in the first byte). MCUboot's `docs/design.md`, "Image trailer".
 
-use super::layout::MAX_ALIGN;
-
+/// The largest `BOOT_MAX_ALIGN`, and so the largest write unit.
+pub(super) const MAX_ALIGN: usize = 32;
 const MAGIC_LEN: usize = 16;
-/// The longest magic with its padding.
-const MAX_MAGIC_AREA: usize = MAX_ALIGN;
-const MAX_CELLS_LEN: usize = 3 * MAX_ALIGN + MAX_MAGIC_AREA;
+/// Cells of one byte: swap_info, copy_done, image_ok.
+pub(super) const CELLS: usize = 3;
 
 pub(super) const ERASED: u8 = 0xff;
 /// The value of a flag that is set.
@@ -24,74 +23,55 @@ pub(super) const PERMANENT: u8 = 0x03;
 /// `swap_info` of a revert.
 pub(super) const REVERT: u8 = 0x04;
 
-/// A cell that holds one byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cell {
-    SwapInfo,
-    CopyDone,
-    ImageOk,
-}
-
-impl Cell {
-    /// Offset from the first cell.
-    pub(super) const fn offset(self, max_align: u32) -> u32 {
-        match self {
-            Cell::SwapInfo => 0,
-            Cell::CopyDone => max_align,
-            Cell::ImageOk => 2 * max_align,
-        }
-    }
+/// Offset of the magic, with its padding before it, from the first cell; before it stand the cells of one byte.
+pub(super) const fn magic_offset(max_align: u32) -> u32 {
+    max_align.saturating_mul(CELLS as u32)
 }
 
 const fn magic_area_len(max_align: u32) -> u32 {
-    (MAGIC_LEN as u32).next_multiple_of(max_align)
+    match (MAGIC_LEN as u32).checked_next_multiple_of(max_align) {
+        Some(len) => len,
+        None => u32::MAX,
+    }
 }
 
 /// Length of what the application uses of a trailer: swap_info, copy_done, image_ok, magic.
 pub(super) const fn cells_len(max_align: u32) -> u32 {
-    3 * max_align + magic_area_len(max_align)
+    magic_offset(max_align).saturating_add(magic_area_len(max_align))
 }
 
-/// Offset of the magic, with the padding before it, from the first cell.
-pub(super) const fn magic_offset(max_align: u32) -> u32 {
-    3 * max_align
-}
+const MAGIC: [u8; MAGIC_LEN] = [
+    0x77, 0xc2, 0x95, 0xf3, 0x60, 0xd2, 0xef, 0x7f, 0x35, 0x52, 0x50, 0x0f, 0x2c, 0xb6, 0x79, 0x80,
+];
+const MAGIC_16: [u8; MAGIC_LEN] = [
+    16, 0, 0x2d, 0xe1, 0x5d, 0x29, 0x41, 0x0b, 0x8d, 0x77, 0x67, 0x9c, 0x11, 0x0f, 0x1f, 0x8a,
+];
+const MAGIC_32: [u8; MAGIC_LEN] = [
+    32, 0, 0x2d, 0xe1, 0x5d, 0x29, 0x41, 0x0b, 0x8d, 0x77, 0x67, 0x9c, 0x11, 0x0f, 0x1f, 0x8a,
+];
 
-/// The magic as it is written: padding first.
-pub(super) struct MagicArea {
-    bytes: [u8; MAX_MAGIC_AREA],
-    max_align: u32,
-}
-
-impl MagicArea {
-    pub(super) fn new(max_align: u32) -> MagicArea {
-        let [low, high, ..] = max_align.to_le_bytes();
-        // Another value than 8 is part of its magic: MCUboot's bootutil, `boot_img_magic`.
-        let magic: [u8; MAGIC_LEN] = if max_align == 8 {
-            [
-                0x77, 0xc2, 0x95, 0xf3, 0x60, 0xd2, 0xef, 0x7f, 0x35, 0x52, 0x50, 0x0f, 0x2c, 0xb6, 0x79, 0x80,
-            ]
-        } else {
-            [
-                low, high, 0x2d, 0xe1, 0x5d, 0x29, 0x41, 0x0b, 0x8d, 0x77, 0x67, 0x9c, 0x11, 0x0f, 0x1f, 0x8a,
-            ]
-        };
-        let mut bytes = [ERASED; MAX_MAGIC_AREA];
-        let padding = (magic_area_len(max_align) as usize).saturating_sub(MAGIC_LEN);
-        for (to, from) in bytes.iter_mut().skip(padding).zip(magic) {
-            *to = from;
-        }
-        MagicArea { bytes, max_align }
+/// Depends on `BOOT_MAX_ALIGN`, as in MCUboot's bootutil, `boot_img_magic`.
+const fn magic(max_align: u32) -> &'static [u8; MAGIC_LEN] {
+    match max_align {
+        8 => &MAGIC,
+        16 => &MAGIC_16,
+        _ => &MAGIC_32,
     }
+}
 
-    pub(super) fn bytes(&self) -> &[u8] {
-        let len = magic_area_len(self.max_align) as usize;
-        self.bytes.get(..len).unwrap_or(&self.bytes)
-    }
+/// Puts the magic, with its padding before it, at the start of `out`, and gives its length.
+pub(super) fn put_magic(max_align: u32, out: &mut [u8]) -> u32 {
+    let len = magic_area_len(max_align);
+    put(magic(max_align), (len as usize).saturating_sub(MAGIC_LEN), len, out);
+    len
+}
 
-    fn magic(&self) -> &[u8] {
-        let bytes = self.bytes();
-        bytes.get(bytes.len().saturating_sub(MAGIC_LEN)..).unwrap_or(bytes)
+/// Makes the first `len` bytes of `out` erased ones, but for these bytes at `offset`.
+#[inline(never)]
+pub(super) fn put(bytes: &[u8], offset: usize, len: u32, out: &mut [u8]) {
+    for (at, to) in out.iter_mut().take(len as usize).enumerate() {
+        let byte = at.checked_sub(offset).and_then(|at| bytes.get(at));
+        *to = byte.copied().unwrap_or(ERASED);
     }
 }
 
@@ -117,81 +97,124 @@ pub enum Flag {
     Bad,
 }
 
-/// A trailer's cells as they are in flash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cells {
-    bytes: [u8; MAX_CELLS_LEN],
-    max_align: u32,
-}
-
-impl Cells {
-    pub(super) fn new(max_align: u32) -> Cells {
-        Cells {
-            bytes: [0; _],
-            max_align,
-        }
-    }
-
-    /// Where they are read to.
-    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
-        let len = MAX_CELLS_LEN.min(cells_len(self.max_align) as usize);
-        let (bytes, _) = self.bytes.split_at_mut(len);
-        bytes
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.bytes
-            .get(..cells_len(self.max_align) as usize)
-            .unwrap_or(&self.bytes)
-    }
-
-    /// First byte of a cell.
-    pub(super) fn value(&self, cell: Cell) -> u8 {
-        let offset = cell.offset(self.max_align) as usize;
-        self.bytes.get(offset).copied().unwrap_or(ERASED)
-    }
-
-    fn flag(&self, cell: Cell) -> Flag {
-        match self.value(cell) {
+impl Flag {
+    const fn of(byte: u8) -> Flag {
+        match byte {
             SET => Flag::Set,
             ERASED => Flag::Unset,
             _ => Flag::Bad,
         }
     }
+}
 
-    pub(super) fn magic(&self) -> Magic {
-        let bytes = self.bytes();
-        let stored = bytes.get(bytes.len().saturating_sub(MAGIC_LEN)..).unwrap_or(&[]);
-        if stored == MagicArea::new(self.max_align).magic() {
-            Magic::Good
-        } else if blank(stored) {
-            Magic::Unset
+/// What a trailer's cells say, in four bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cells {
+    /// The first byte of swap_info, copy_done, image_ok. The first: type in the low nibble, image number in the high one.
+    pub(super) values: [u8; CELLS],
+    bits: u8,
+}
+
+impl Cells {
+    const MAGIC_GOOD: u8 = 1;
+    const MAGIC_NOT_ERASED: u8 = 2;
+    const FLAGS_NOT_ERASED: u8 = 4;
+    const NOT_BLANK: u8 = 8;
+    const NOT_ZERO: u8 = 16;
+
+    /// Parts that are read: the cells of one byte, and the magic.
+    pub(super) const PARTS: u32 = CELLS as u32 + 1;
+
+    /// Before anything was read.
+    pub(super) const NONE: Cells = Cells {
+        values: [ERASED; CELLS],
+        bits: 0,
+    };
+
+    /// Length of a part.
+    pub(super) const fn part_len(part: u32, max_align: u32) -> u32 {
+        if part < CELLS as u32 {
+            max_align
         } else {
-            Magic::Bad
+            magic_area_len(max_align)
         }
     }
 
-    pub(super) fn image_ok(&self) -> Flag {
-        self.flag(Cell::ImageOk)
+    /// Reads a part.
+    pub(super) fn read(&mut self, part: u32, bytes: &[u8], max_align: u32) {
+        if !blank(bytes) {
+            self.bits |= if part == 1 || part == 2 {
+                Cells::NOT_BLANK | Cells::FLAGS_NOT_ERASED
+            } else {
+                Cells::NOT_BLANK
+            };
+        }
+        match (self.values.get_mut(part as usize), bytes.split_first()) {
+            (Some(value), Some((first, filling))) => {
+                *value = *first;
+                if filling.iter().any(|byte| *byte != 0) {
+                    self.bits |= Cells::NOT_ZERO;
+                }
+            }
+            (Some(_) | None, _) => {
+                let (_, stored) = bytes.split_at(bytes.len().saturating_sub(MAGIC_LEN));
+                if stored == magic(max_align) {
+                    self.bits |= Cells::MAGIC_GOOD;
+                }
+                if !blank(stored) {
+                    self.bits |= Cells::MAGIC_NOT_ERASED;
+                }
+            }
+        }
     }
 
-    pub(super) fn copy_done(&self) -> Flag {
-        self.flag(Cell::CopyDone)
+    const fn has(self, bit: u8) -> bool {
+        self.bits & bit != 0
     }
 
-    /// The first byte of swap_info: type in the low nibble, image number in the high one.
-    pub(super) fn swap_info(&self) -> u8 {
-        self.value(Cell::SwapInfo)
+    pub(super) const fn magic(self) -> Magic {
+        if self.has(Cells::MAGIC_GOOD) {
+            Magic::Good
+        } else if self.has(Cells::MAGIC_NOT_ERASED) {
+            Magic::Bad
+        } else {
+            Magic::Unset
+        }
     }
 
-    pub(super) fn is_blank(&self) -> bool {
-        blank(self.bytes())
+    /// All cells are erased as a whole.
+    pub(super) const fn is_blank(self) -> bool {
+        !self.has(Cells::NOT_BLANK)
     }
 
     /// copy_done and image_ok are erased as a whole.
-    pub(super) fn flags_are_blank(&self) -> bool {
-        let (start, end) = (self.max_align as usize, magic_offset(self.max_align) as usize);
-        self.bytes.get(start..end).is_some_and(blank)
+    pub(super) const fn flags_are_blank(self) -> bool {
+        !self.has(Cells::FLAGS_NOT_ERASED)
+    }
+
+    /// The bytes between the values are 0x00. Nobody writes them so: this is what they are on flash that erases to 0x00.
+    pub(super) const fn is_zeroed(self) -> bool {
+        !self.has(Cells::NOT_ZERO)
+    }
+
+    pub(super) const fn swap_info(self) -> u8 {
+        let [swap_info, _, _] = self.values;
+        swap_info
+    }
+
+    pub(super) const fn copy_done(self) -> Flag {
+        let [_, copy_done, _] = self.values;
+        Flag::of(copy_done)
+    }
+
+    pub(super) const fn image_ok(self) -> Flag {
+        let [_, _, image_ok] = self.values;
+        Flag::of(image_ok)
+    }
+
+    /// Slot 0: an image that the next boot of a swapping bootloader reverts.
+    pub(super) fn under_test(self) -> bool {
+        (self.magic(), self.copy_done(), self.image_ok()) == (Magic::Good, Flag::Set, Flag::Unset)
     }
 }
 

@@ -10,3 +10,6 @@ mod running;
 mod support;
 mod torn;
 mod wear;
+mod zeros;
+#[path = "../support/zeros.rs"]
+mod zeros_flash;

@@ -15,3 +15,6 @@ mod refusals;
 mod running;
 mod traps;
 mod writing;
+mod zeros;
+#[path = "../support/zeros.rs"]
+mod zeros_flash;

@@ -1,0 +1,52 @@
+//! Causes of failures: constants of a code and a text, from which the errors of the modules describe themselves.
+//!
+//! Depends on [`mender::text`] only. With `mender`'s feature `terse` the code is shown in the place of the text.
+
+use mender::text::Text;
+
+/// A code and the text that it stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cause(pub(crate) u16, pub(crate) &'static str);
+
+impl Cause {
+    /// Appends the text, or the code.
+    #[inline]
+    pub(crate) fn tell(self, out: &mut Text<'_>) {
+        out.cause(self.0, self.1);
+    }
+
+    /// Appends the text, or the code, and ` 1` or the like.
+    #[inline]
+    pub(crate) fn tell_of(self, number: u32, out: &mut Text<'_>) {
+        self.tell(out);
+        out.push(" ");
+        out.number(number);
+    }
+}
+
+/// Constants of causes, and the list of them all.
+macro_rules! causes {
+    ($list:ident: $($name:ident = $code:literal, $text:literal;)*) => {
+        $(const $name: $crate::cause::Cause = $crate::cause::Cause($code, $text);)*
+        /// All of the above.
+        pub(crate) const $list: &[$crate::cause::Cause] = &[$($name),*];
+    };
+}
+pub(crate) use causes;
+
+/// Appends what a driver's error shows of itself. This alone needs `core::fmt`.
+pub(crate) fn tell_debug(error: &impl core::fmt::Debug, out: &mut Text<'_>) {
+    use core::fmt::Write;
+
+    struct Into<'t, 'b>(&'t mut Text<'b>);
+
+    impl Write for Into<'_, '_> {
+        fn write_str(&mut self, text: &str) -> core::fmt::Result {
+            self.0.push(text);
+            Ok(())
+        }
+    }
+
+    // An error can only come from `error` itself; what it wrote before is kept.
+    let _ = write!(Into(out), "{error:?}");
+}

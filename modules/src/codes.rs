@@ -1,0 +1,48 @@
+//! The codes of the modules' errors, for devices that send them in the place of texts (feature `terse` of [`mender`]).
+//!
+//! | codes | module |
+//! |---|---|
+//! | 250 to 299 | `mcuboot` |
+//! | 300 to 349 | `embassy_boot` |
+//! | 350 to 399 | free |
+//!
+//! A code never gets another meaning, and that of a cause that is no more is not used again. The modules for files run on devices
+//! with an operating system, where texts are always sent.
+//!
+//! Depends on the modules' errors.
+
+use crate::cause::Cause;
+
+#[cfg(feature = "mcuboot")]
+const MCUBOOT: &[Cause] = crate::mcuboot::CAUSES;
+#[cfg(not(feature = "mcuboot"))]
+const MCUBOOT: &[Cause] = &[];
+#[cfg(feature = "embassy-boot")]
+const EMBASSY_BOOT: &[Cause] = crate::embassy_boot::CAUSES;
+#[cfg(not(feature = "embassy-boot"))]
+const EMBASSY_BOOT: &[Cause] = &[];
+
+/// All codes of the modules that are compiled in, with their texts, in the order of the codes.
+///
+/// ```
+/// assert!(mender_modules::codes::all().any(|(code, text)| code == 259 && text == "the image's SHA-256 is wrong"));
+/// ```
+pub fn all() -> impl Iterator<Item = (u16, &'static str)> {
+    MCUBOOT
+        .iter()
+        .chain(EMBASSY_BOOT)
+        .map(|Cause(code, text)| (*code, *text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_in_their_ranges() {
+        let codes: Vec<u16> = all().map(|(code, _)| code).collect();
+        assert!(codes.is_sorted_by(|a, b| a < b), "{codes:?}");
+        assert!(MCUBOOT.iter().all(|Cause(code, _)| (250..300).contains(code)));
+        assert!(EMBASSY_BOOT.iter().all(|Cause(code, _)| (300..350).contains(code)));
+    }
+}

@@ -1,0 +1,136 @@
+//! The download: one file into DFU, and its record. Depends on the flash and all below it.
+
+use embedded_storage_async::nor_flash::NorFlash;
+use mender::update_module::{File, Payload};
+
+use super::decide::{ERASED, NextBoot, Word};
+use super::error::{Partition, Stop};
+use super::flash::{Io, Partitions};
+use super::record::{RECORD_LEN, Record};
+use crate::hasher::{Hash, Hasher};
+
+const DFU: Partition = Partition::Dfu;
+
+impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D, S, BUFFER> {
+    /// Writes the payload's only file to DFU, verifies it by reading it back, and writes its record. `len` becomes that of the
+    /// file.
+    pub(super) async fn receive(&mut self, payload: &mut Payload<'_>, len: &mut u64) -> Result<(), Stop> {
+        let Some(mut file) = payload.next_file().await? else {
+            return Err(Stop::NoFile);
+        };
+        // The last word, which nobody writes: on such flash nothing that STATE says is understood.
+        let last = self.layout.state_len / self.layout.word_len;
+        if self.word(last.saturating_sub(1)).await?.is(0) {
+            return Err(Stop::ErasesToZero(Partition::State));
+        }
+        match self.next_boot().await? {
+            NextBoot::Stays { .. } => {}
+            NextBoot::Swaps | NextBoot::Reverts => return Err(Stop::RunningUnconfirmed),
+        }
+        let room = self.layout.record_offset();
+        *len = file.len();
+        let image_len = match u32::try_from(file.len()) {
+            Ok(0) => return Err(Stop::Empty),
+            Ok(len) if len <= room => len,
+            Ok(_) | Err(_) => return Err(Stop::TooLarge),
+        };
+        let previous = self.hash(Partition::Active, 0, self.layout.active_len).await?;
+        let image = self.write_file(&mut file).await?;
+        if payload.next_file().await?.is_some() {
+            return Err(Stop::SecondFile);
+        }
+        if self.hash(DFU, 0, image_len).await? != image {
+            return Err(Stop::NotKept(DFU));
+        }
+        let record = Record {
+            image_len,
+            image,
+            previous,
+        };
+        let mut bytes = [0; RECORD_LEN];
+        record.write(&mut bytes);
+        self.write_record(&bytes).await
+    }
+
+    /// Writes one file to DFU, and gives the hash of what came. The record's place is erased first, so that none of an earlier
+    /// update is there while the image is not whole; each sector of the image just before its first byte is written.
+    async fn write_file(&mut self, file: &mut File<'_, '_>) -> Result<Hash, Stop> {
+        let mut hash = Hasher::new();
+        let sector_len = D::ERASE_SIZE as u32;
+        let (room, end) = (self.layout.record_offset(), self.layout.active_len);
+        let erased_before = room - room % sector_len;
+        self.io(DFU, Io::Erase, erased_before, end).await?;
+        let erased = Word::of(&self.record(DFU).await?);
+        if !erased.is(ERASED) {
+            return Err(if erased.is(0) {
+                Stop::ErasesToZero(DFU)
+            } else {
+                Stop::NotKept(DFU)
+            });
+        }
+
+        let (mut written, mut next_sector, mut have) = (0_u32, 0_u32, 0);
+        loop {
+            let chunk = file.next_chunk().await?;
+            let is_last = chunk.is_none();
+            let mut data = chunk.unwrap_or_default();
+            hash.update(data);
+            loop {
+                let (now, later) = data.split_at(data.len().min(BUFFER - have));
+                for (to, from) in self.buffer.0.iter_mut().skip(have).zip(now) {
+                    *to = *from;
+                }
+                have += now.len();
+                data = later;
+                if is_last {
+                    let end = have.next_multiple_of(D::WRITE_SIZE);
+                    self.buffer
+                        .0
+                        .iter_mut()
+                        .take(end)
+                        .skip(have)
+                        .for_each(|filling| *filling = ERASED);
+                    have = end;
+                } else if have < BUFFER {
+                    break;
+                }
+                let end = written.saturating_add(have as u32);
+                if end > room {
+                    // More came than was announced.
+                    return Err(Stop::TooLarge);
+                }
+                while next_sector < end.min(erased_before) {
+                    let start = next_sector;
+                    next_sector = start.saturating_add(sector_len);
+                    self.io(DFU, Io::Erase, start, next_sector).await?;
+                }
+                if have > 0 {
+                    self.io(DFU, Io::Write, written, end).await?;
+                }
+                written = end;
+                have = 0;
+                if is_last {
+                    return Ok(hash.finish());
+                }
+            }
+        }
+    }
+
+    /// Writes a record, and sees whether it was kept.
+    async fn write_record(&mut self, record: &[u8; RECORD_LEN]) -> Result<(), Stop> {
+        let mut offset = self.layout.record_offset();
+        for piece in record.chunks(BUFFER) {
+            for (to, from) in self.buffer.0.iter_mut().zip(piece) {
+                *to = *from;
+            }
+            let end = offset.saturating_add(piece.len() as u32);
+            self.io(DFU, Io::Write, offset, end).await?;
+            offset = end;
+        }
+        if self.record(DFU).await? == *record {
+            Ok(())
+        } else {
+            Err(Stop::NotKept(DFU))
+        }
+    }
+}
