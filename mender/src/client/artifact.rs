@@ -38,7 +38,6 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
                 installed_len,
                 spare: &mut *work,
                 block: &mut *memory.block,
-                block_len: memory.block_len,
             };
             if self.run(agent, &mut rest, Beside::Header(&blocks)).await == Turn::Stop {
                 return ControlFlow::Break(());

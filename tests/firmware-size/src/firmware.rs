@@ -5,6 +5,10 @@ use core::future::Future;
 use core::hint::black_box;
 use core::time::Duration;
 
+#[cfg(not(feature = "key"))]
+use mender::api::key::{DigestSignature, KeyError, POINT_LEN};
+#[cfg(feature = "client")]
+use mender::update_module::{CallbackState, Descriptor, Failure, Payload, States, UpdateModule};
 use panic_halt as _;
 
 #[cfg(feature = "client")]
@@ -79,10 +83,10 @@ mod logger {
     }
 }
 
-/// The update modules: always `noop`, as a client needs one, and the one to be measured.
+/// The update modules: always one that installs nothing, as a client needs one, and the one to be measured.
 #[cfg(all(feature = "client", not(feature = "mcuboot"), not(feature = "embassy-boot")))]
 fn modules() -> Option<impl mender::update_module::ModuleSet> {
-    Some((mender_modules::noop::Noop,))
+    Some((Nothing,))
 }
 
 #[cfg(feature = "mcuboot")]
@@ -100,7 +104,7 @@ fn modules() -> Option<impl mender::update_module::ModuleSet> {
     }
     .checked();
     let module = ZephyrImage::<_, _, _>::new(LAYOUT, Anything, Anything, || cortex_m::peripheral::SCB::sys_reset());
-    Some((mender_modules::noop::Noop, module.ok()?))
+    Some((Nothing, module.ok()?))
 }
 
 #[cfg(all(feature = "embassy-boot", not(feature = "mcuboot")))]
@@ -112,7 +116,31 @@ fn modules() -> Option<impl mender::update_module::ModuleSet> {
         state: Anything,
     };
     let module = EmbassyBoot::<_, _, _, _>::new(config, Anything, || cortex_m::peripheral::SCB::sys_reset());
-    Some((mender_modules::noop::Noop, module.ok()?))
+    Some((Nothing, module.ok()?))
+}
+
+/// Takes artifacts of the type `nothing` and does nothing. Not `noop`: the crate with that module takes the client with its
+/// default features.
+#[cfg(feature = "client")]
+struct Nothing;
+
+#[cfg(feature = "client")]
+impl UpdateModule for Nothing {
+    const DESCRIPTOR: Descriptor = Descriptor {
+        artifact_type: "nothing",
+        requires_reboot: false,
+        supports_rollback: false,
+        states: States::NONE,
+    };
+
+    async fn download(&mut self, payload: &mut Payload<'_>) -> Result<(), Failure> {
+        payload.finish().await?;
+        Ok(())
+    }
+
+    async fn call(&mut self, _: CallbackState) -> Result<(), Failure> {
+        Ok(())
+    }
 }
 
 fn stop() -> ! {
@@ -135,6 +163,28 @@ impl mender::client::Device for Anything {
 
     async fn restart(&self) {
         cortex_m::peripheral::SCB::sys_reset()
+    }
+
+    #[cfg(not(feature = "key"))]
+    fn signer(&self) -> Option<impl mender::client::Signer> {
+        Some(Anything)
+    }
+}
+
+/// A key as in a secure element.
+#[cfg(not(feature = "key"))]
+impl mender::client::Signer for Anything {
+    type Error = KeyError;
+
+    async fn public_point(&self) -> Result<[u8; POINT_LEN], KeyError> {
+        embassy_futures::yield_now().await;
+        Ok(black_box([4; POINT_LEN]))
+    }
+
+    async fn sign_digest(&self, digest: &[u8; 32]) -> Result<DigestSignature, KeyError> {
+        embassy_futures::yield_now().await;
+        black_box(digest);
+        DigestSignature::from_numbers(black_box(&[1; 64]))
     }
 }
 
