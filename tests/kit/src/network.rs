@@ -286,29 +286,33 @@ impl SimConnection {
         }
     }
 
+    /// What has arrived by now, if something has.
+    fn take_arrived(&mut self, buffer: &mut [u8], now: Duration) -> Result<Option<usize>, ErrorKind> {
+        self.arrive(now);
+        let network = self.network.clone();
+        let mut shared = network.shared();
+        if !shared.reachable() {
+            return Err(ErrorKind::ConnectionReset);
+        }
+        let len = buffer.len().min(self.arrived.len());
+        for (place, byte) in buffer.iter_mut().zip(self.arrived.drain(..len)) {
+            *place = byte;
+        }
+        if self.stopped && self.arrived.len() + self.next_packet(&shared) <= shared.window {
+            self.stopped = false;
+            self.due = now + shared.pace;
+        }
+        shared.traffic.received_bytes += len as u64;
+        Ok((len > 0).then_some(len))
+    }
+
     /// A read of what arrives whether or not somebody reads.
     async fn read_arrived(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
         loop {
             let now = self.network.clock.elapsed();
-            self.arrive(now);
-            let network = self.network.clone();
-            let mut shared = network.shared();
-            if !shared.reachable() {
-                return Err(ErrorKind::ConnectionReset);
-            }
-            if !self.arrived.is_empty() {
-                let len = buffer.len().min(self.arrived.len());
-                for (place, byte) in buffer.iter_mut().zip(self.arrived.drain(..len)) {
-                    *place = byte;
-                }
-                if self.stopped && self.arrived.len() + self.next_packet(&shared) <= shared.window {
-                    self.stopped = false;
-                    self.due = now + shared.pace;
-                }
-                shared.traffic.received_bytes += len as u64;
+            if let Some(len) = self.take_arrived(buffer, now)? {
                 return Ok(len);
             }
-            drop(shared);
             if self.answer.is_empty() {
                 return self.end().await;
             }
