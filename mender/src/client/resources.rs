@@ -5,7 +5,7 @@
 /// | parameter | default | what it must hold |
 /// |---|---|---|
 /// | `TOKEN` | 1024 | the server's token: 0.9 KiB from the open-source server |
-/// | `LINK` | 2048 | a download link |
+/// | `LINK` | 2048 | a download link; if that redirects, the address it redirects to beside it |
 /// | `BLOCK` | 512 | network data, twice: one block is filled while a module writes the other; and the longest record: all provides of the device, its artifact name, and 110 bytes. At least 256 |
 /// | `ARTIFACT` | 2048 | the device's provides, and an artifact's header: see [`Limits`](crate::artifact::Limits). An inventory report may take half of it |
 ///
