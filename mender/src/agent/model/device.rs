@@ -13,9 +13,11 @@ pub(super) enum Kind {
     },
 }
 
+const PAYLOAD_TYPE: &str = "zephyr-image";
+
 const fn descriptor(requires_reboot: bool, supports_rollback: bool) -> Descriptor {
     Descriptor {
-        artifact_type: "zephyr-image",
+        artifact_type: PAYLOAD_TYPE,
         requires_reboot,
         supports_rollback,
         states: States::NONE,
@@ -46,6 +48,13 @@ impl Kind {
         match self {
             Kind::NoPayload => &[],
             Kind::Module { reboot, rollback } => &MODULES[usize::from(reboot) * 2 + usize::from(rollback)],
+        }
+    }
+
+    pub(super) fn payload_type(self) -> &'static str {
+        match self {
+            Kind::NoPayload => "",
+            Kind::Module { .. } => PAYLOAD_TYPE,
         }
     }
 
@@ -81,6 +90,16 @@ impl Software {
         request: None,
         restarting: false,
     };
+
+    /// Whatever may run when a device starts.
+    pub(super) fn all() -> impl Iterator<Item = Software> {
+        let software = |runs_new, confirmed| Software {
+            runs_new,
+            confirmed,
+            ..Software::OLD
+        };
+        [software(false, true), software(true, false), software(true, true)].into_iter()
+    }
 
     /// The new software runs, and stays.
     pub(super) fn is_new(&self, kind: Kind) -> bool {

@@ -6,12 +6,12 @@
 extern crate std;
 
 use core::fmt::{self, Display};
-use std::collections::{BTreeMap, HashMap};
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::format;
 use std::string::String;
 use std::vec;
 use std::vec::Vec;
-use std::{format, println};
 
 use super::print::Print;
 use super::run::{After, Fixture, Run};
@@ -56,7 +56,15 @@ pub(super) struct Report {
 
 impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { nodes, boots, edges, steps, busiest, ends, .. } = self;
+        let Report {
+            nodes,
+            boots,
+            edges,
+            steps,
+            busiest,
+            ends,
+            ..
+        } = self;
         write!(
             f,
             "{nodes} states ({boots} starts), {edges} ways between them, {steps} Ios, at most {busiest} without a pause; ends {ends:?}"
@@ -71,10 +79,12 @@ pub(super) struct Explorer {
     seen: HashMap<u64, Node>,
     starts: HashMap<World, Node>,
     found: Vec<Found>,
-    open: Vec<(Node, Run)>,
+    open: Vec<(Node, Asked, Run)>,
     edges: Vec<Edge>,
     /// The nodes from which an end follows without another choice.
     ended: Vec<Node>,
+    /// The worlds in which it was over.
+    over: HashSet<World>,
     print: Print,
     report: Report,
 }
@@ -90,6 +100,7 @@ impl Explorer {
             open: Vec::new(),
             edges: Vec::new(),
             ended: Vec::new(),
+            over: HashSet::new(),
             print: Print::default(),
             report: Report {
                 ends: BTreeMap::new(),
@@ -108,10 +119,13 @@ impl Explorer {
         for world in worlds {
             self.start(world, None);
         }
-        while let Some((node, run)) = self.open.pop() {
-            let asked = run.asked();
-            for outcome in run.outcomes(asked, self.bounds) {
-                let found = Found { from: node, asked, outcome: Some(outcome) };
+        while let Some((node, asked, run)) = self.open.pop() {
+            for outcome in run.world.outcomes(asked, self.bounds) {
+                let found = Found {
+                    from: node,
+                    asked,
+                    outcome: Some(outcome),
+                };
                 self.follow(run.clone(), outcome, found);
             }
         }
@@ -133,19 +147,41 @@ impl Explorer {
         if let Some(node) = self.starts.get(&world) {
             return *node;
         }
-        let node = self.node(found.unwrap_or(Found { from: 0, asked: Asked::Restart, outcome: None }));
+        let node = self.node(found.unwrap_or(Found {
+            from: 0,
+            asked: Asked::Restart,
+            outcome: None,
+        }));
         self.starts.insert(world.clone(), node);
         let run = Run::boot(self.fixture, world);
-        self.chain(run, Edge { from: node, to: 0, before: 0, after: None }, Found { from: node, asked: Asked::Restart, outcome: None });
+        self.chain(
+            run,
+            Edge {
+                from: node,
+                to: 0,
+                before: 0,
+                after: None,
+            },
+            Found {
+                from: node,
+                asked: Asked::Restart,
+                outcome: None,
+            },
+        );
         node
     }
 
     /// An outcome, and what follows without another choice.
     fn follow(&mut self, mut run: Run, outcome: Outcome, found: Found) {
-        let mut edge = Edge { from: found.from, to: 0, before: 0, after: None };
+        let mut edge = Edge {
+            from: found.from,
+            to: 0,
+            before: 0,
+            after: None,
+        };
         self.pass(&mut edge, found.asked);
-        match run.step(outcome) {
-            After::On => self.chain(run, edge, found),
+        match run.step(|_, _| Some(outcome)) {
+            After::On | After::Choice(_) => self.chain(run, edge, found),
             After::Reset => self.reset(run.world, edge, found),
         }
     }
@@ -171,31 +207,58 @@ impl Explorer {
     /// On, until there is a choice.
     fn chain(&mut self, mut run: Run, mut edge: Edge, mut found: Found) {
         for _ in 0..LONGEST_CHAIN {
-            let asked = run.asked();
-            if let Some(end) = run.world.end(asked) {
-                return self.end(run, end, edge, found);
-            }
+            let before = run.clone();
+            let mut decided = None;
+            let bounds = self.bounds;
+            let after = run.step(|world, asked| {
+                let only = match (world.end(asked), &world.outcomes(asked, bounds)[..]) {
+                    (None, [outcome]) => *outcome,
+                    (None | Some(_), _) => return None,
+                };
+                decided = Some((asked, only));
+                Some(only)
+            });
+            let asked = match (after, decided) {
+                (After::Choice(asked), _) | (_, Some((asked, _))) => asked,
+                (After::On | After::Reset, None) => panic!("nothing is done without a decision"),
+            };
             // Power may be lost before anything: that is also after everything.
-            if run.world.resets_left > 0 {
-                let mut world = run.world.clone();
+            if before.world.resets_left > 0 {
+                let mut world = before.world.clone();
                 world.resets_left -= 1;
-                let found = Found { from: found.from, asked, outcome: None };
+                let found = Found {
+                    from: found.from,
+                    asked,
+                    outcome: None,
+                };
                 self.reset(world, edge, found);
             }
-            let outcomes = run.outcomes(asked, self.bounds);
-            let [outcome] = outcomes[..] else {
-                edge.to = self.meet(run, found);
-                self.edges.push(edge);
-                return;
+            let Some((_, outcome)) = decided else {
+                return match before.world.end(asked) {
+                    Some(end) => self.end(before, end, edge, found),
+                    None => {
+                        edge.to = self.meet(before, asked, found);
+                        self.edges.push(edge);
+                    }
+                };
             };
             self.pass(&mut edge, asked);
             if let Asked::Write(_) | Asked::Call(_) = asked {
-                found = Found { from: self.node(found), asked, outcome: Some(outcome) };
-                let next = Edge { from: found.from, to: 0, before: 0, after: None };
+                found = Found {
+                    from: self.node(found),
+                    asked,
+                    outcome: Some(outcome),
+                };
+                let next = Edge {
+                    from: found.from,
+                    to: 0,
+                    before: 0,
+                    after: None,
+                };
                 edge.to = found.from;
                 self.edges.push(core::mem::replace(&mut edge, next));
             }
-            if run.step(outcome) == After::Reset {
+            if after == After::Reset {
                 return self.reset(run.world, edge, found);
             }
         }
@@ -203,7 +266,7 @@ impl Explorer {
     }
 
     /// A node, seen before or not.
-    fn meet(&mut self, run: Run, found: Found) -> Node {
+    fn meet(&mut self, run: Run, asked: Asked, found: Found) -> Node {
         let fingerprint = run.fingerprint(&mut self.print);
         let next = Node::try_from(self.found.len()).expect("few enough");
         match self.seen.entry(fingerprint) {
@@ -211,7 +274,7 @@ impl Explorer {
             Entry::Vacant(place) => {
                 place.insert(next);
                 self.found.push(found);
-                self.open.push((next, run));
+                self.open.push((next, asked, run));
                 next
             }
         }
@@ -221,7 +284,10 @@ impl Explorer {
         self.report.busiest = self.report.busiest.max(edge.before);
         self.ended.push(edge.from);
         if end != End::Lie {
-            let name = run.polled_name();
+            let name = run.own_name();
+            if self.over.insert(run.world.clone()) {
+                assert_eq!(run.polled_name(), name);
+            }
             run.world.check_end(&name);
         }
         let Some(lie) = run.world.lie else {
@@ -230,7 +296,11 @@ impl Explorer {
         };
         *self.report.ends.entry(End::Lie).or_default() += 1;
         let fault = run.world.fault;
-        let known = self.report.lies.iter_mut().find(|known| (known.0, known.1) == (fault, lie));
+        let known = self
+            .report
+            .lies
+            .iter_mut()
+            .find(|known| (known.0, known.1) == (fault, lie));
         match known {
             Some(known) => known.2 += 1,
             None => {
@@ -314,13 +384,5 @@ impl Explorer {
         if let Some(node) = ends.iter().position(|ends| !ends) {
             panic!("there is no end from here:\n{}", self.way(self.found[node]));
         }
-    }
-}
-
-/// Says what was explored.
-pub(super) fn say(name: &str, bounds: Bounds, report: &Report) {
-    println!("{name}: {report} ({bounds:?})");
-    for (fault, lie, count, _) in &report.lies {
-        println!("    {lie:?} x{count} after {fault:?}");
     }
 }

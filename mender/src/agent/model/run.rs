@@ -12,7 +12,7 @@ use std::vec;
 use super::device::Kind;
 use super::print::Print;
 use super::server::Request;
-use super::world::{Asked, Bounds, OLD_NAME, Op, Outcome, World};
+use super::world::{Answers, Asked, Bounds, OLD_NAME, Op, Outcome, World};
 use crate::agent::config::Config;
 use crate::agent::deployment::{Module, Trouble};
 use crate::agent::event::Event;
@@ -20,7 +20,7 @@ use crate::agent::{Agent, Done, Fault, Io, Lost, Memory, Now, Requests, Setup};
 use crate::api::key::DigestSignature;
 use crate::artifact::{Event as Found, Limits, Parser};
 use crate::net::Url;
-use crate::update_module::{CallbackState, Failure};
+use crate::update_module::Failure;
 
 /// The clock's tick. Whoever sleeps wakes at the next one, so that the jitter of pauses makes no different worlds.
 pub(super) const TICK: u64 = 100_000;
@@ -107,6 +107,8 @@ impl Lent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum After {
     On,
+    /// Nothing was decided of what is asked for.
+    Choice(Asked),
     /// The device restarts.
     Reset,
 }
@@ -153,58 +155,35 @@ impl Run {
 
     fn now(&self) -> Now {
         // The time of day is always the same: log entries do not make worlds different.
-        Now::new(Duration::from_millis(self.clock), Some(Duration::from_secs(1_700_000_000)))
+        Now::new(
+            Duration::from_millis(self.clock),
+            Some(Duration::from_secs(1_700_000_000)),
+        )
     }
 
-    /// What the agent asks for next. It is not done.
-    pub(super) fn asked(&self) -> Asked {
-        let mut copy = self.clone();
-        let now = copy.now();
-        match copy.agent.next(now, Requests::NONE, &mut copy.lent.memory()) {
-            Io::NetworkUp => Asked::NetworkUp,
-            Io::NetworkDown => Asked::NetworkDown,
-            Io::Connect(_) => Asked::Connect,
-            Io::Send(_, bytes, is_last) => {
-                assert!(is_last, "the window has room for each request");
-                Asked::Send(Request::of(bytes))
-            }
-            Io::Receive(..) => Asked::Receive,
-            Io::Sign(_) => Asked::Sign,
-            Io::Inventory(..) => Asked::Inventory,
-            Io::Read(key, _) => Asked::Read(key),
-            Io::Write(key, _) => Asked::Write(key),
-            Io::Call(_, state) => Asked::Call(state),
-            Io::Download => Asked::Download,
-            Io::Restart => Asked::Restart,
-            Io::Sleep(duration) => Asked::Sleep {
-                long: duration.expect("it wakes up again") >= LONG,
-            },
-            Io::Tell(Event::Finished(_)) => Asked::Finished,
-            Io::Tell(_) => Asked::Tell,
-            Io::HandOver(_) | Io::Complete | Io::Broken | Io::Stop => panic!("not asked for here"),
-        }
-    }
-
-    /// What may come of it.
-    pub(super) fn outcomes(&self, asked: Asked, bounds: Bounds) -> vec::Vec<Outcome> {
-        self.world.outcomes(asked, bounds)
-    }
-
-    /// Asks, and does it, with this outcome.
-    pub(super) fn step(&mut self, outcome: Outcome) -> After {
+    /// Asks the agent, lets `decide` say what comes of it, and does that. Without a decision nothing is done, and the run must not
+    /// go on.
+    pub(super) fn step(&mut self, decide: impl FnOnce(&World, Asked) -> Option<Outcome>) -> After {
         let now = self.now();
         let mut memory = self.lent.memory();
-        let after = turn(
-            self.fixture,
-            &mut self.agent,
-            &mut memory,
-            &mut self.world,
-            &mut self.clock,
-            now,
-            outcome,
-        );
+        let around = Around {
+            fixture: self.fixture,
+            world: &mut self.world,
+            clock: &mut self.clock,
+        };
+        let after = around.turn(&mut self.agent, &mut memory, now, decide);
         (self.lent.link_len, self.lent.installed_len) = (memory.link_len, memory.installed_len);
         after
+    }
+
+    /// The name that the agent has of what runs, and tells in polls.
+    pub(super) fn own_name(&mut self) -> String {
+        self.lent
+            .memory()
+            .installed()
+            .artifact_name()
+            .unwrap_or(OLD_NAME)
+            .into()
     }
 
     /// The name that the next poll tells, everything going well.
@@ -220,8 +199,8 @@ impl Run {
                 let (_, name) = text.split_once("\"artifact_name\":\"").expect("a poll tells the name");
                 return name.split('"').next().unwrap_or("").into();
             }
-            let outcome = run.world.outcomes(run.asked(), QUIET)[0];
-            assert_eq!(run.step(outcome), After::On);
+            let after = run.step(|world, asked| world.outcomes(asked, QUIET).first().copied());
+            assert_eq!(after, After::On);
         }
         panic!("no poll follows the end");
     }
@@ -231,110 +210,153 @@ impl Run {
 const QUIET: Bounds = Bounds {
     faults: 0,
     resets: 0,
-    all_answers: false,
+    answers: Answers::Few,
     failures: 0,
+    downloads: true,
+    culprit: None,
     limit: 28,
 };
 
-fn turn(
+/// What is around an agent and its memory.
+struct Around<'r> {
     fixture: &'static Fixture,
-    agent: &mut Agent<'static>,
-    memory: &mut Memory<'_>,
-    world: &mut World,
-    clock: &mut u64,
-    now: Now,
-    outcome: Outcome,
-) -> After {
-    let (fails, after) = match outcome {
-        Outcome::Fails { after } => (true, after),
-        Outcome::Good
-        | Outcome::Lost
-        | Outcome::Answer(_)
-        | Outcome::NoDownload { .. }
-        | Outcome::Restarts => (false, true),
-    };
-    let done = match agent.next(now, Requests::NONE, memory) {
-        Io::NetworkUp => Done::Network(outcome != Outcome::Lost),
-        Io::NetworkDown => Done::NetworkDown,
-        Io::Connect(_) if outcome == Outcome::Lost => Done::Connected(Err(Lost::Connect)),
-        Io::Connect(_) => Done::Connected(Ok(())),
-        Io::Send(..) if outcome == Outcome::Lost => Done::Sent(Err(Lost::Io)),
-        Io::Send(_, bytes, _) => {
-            world.server.pending = Some(Request::of(bytes));
-            Done::Sent(Ok(()))
+    world: &'r mut World,
+    clock: &'r mut u64,
+}
+
+/// What is asked for, as far as it matters to the world.
+fn asked_of(io: &Io<'_>) -> Asked {
+    match io {
+        Io::NetworkUp => Asked::NetworkUp,
+        Io::NetworkDown => Asked::NetworkDown,
+        Io::Connect(_) => Asked::Connect,
+        Io::Send(_, bytes, is_last) => {
+            assert!(is_last, "the window has room for each request");
+            Asked::Send(Request::of(bytes))
         }
-        Io::Receive(_, buffer) => {
-            let Outcome::Answer(answer) = outcome else {
-                panic!("an answer is received");
-            };
-            Done::Received(match receive(world, answer) {
-                Ok(bytes) => {
-                    buffer[..bytes.len()].copy_from_slice(bytes.as_bytes());
-                    Ok(bytes.len())
-                }
-                Err(lost) => Err(lost),
-            })
-        }
-        Io::Sign(_) => Done::Signed(DigestSignature::from_numbers(&[1; 64])),
-        Io::Inventory(writer, _) => Done::Inventory {
-            attributes: 0,
-            len: writer.finish().len(),
+        Io::Receive(..) => Asked::Receive,
+        Io::Sign(_) => Asked::Sign,
+        Io::Inventory(..) => Asked::Inventory,
+        Io::Read(key, _) => Asked::Read(*key),
+        Io::Write(key, _) => Asked::Write(*key),
+        Io::Call(_, state) => Asked::Call(*state),
+        Io::Download => Asked::Download,
+        Io::Restart => Asked::Restart,
+        Io::Sleep(duration) => Asked::Sleep {
+            long: duration.expect("it wakes up again") >= LONG,
         },
-        Io::Read(key, _) if fails => {
-            world.fail(Op::Read, key, &[], false);
-            Done::Read(Err(Fault::Backend))
-        }
-        Io::Read(key, buffer) => Done::Read(Ok(world.record(key).map(|record| {
-            buffer[..record.len()].copy_from_slice(record);
-            record.len()
-        }))),
-        Io::Write(key, record) => {
-            if after {
-                world.store(key, record);
-            }
-            if fails {
-                world.fail(Op::Write, key, record, after);
-            }
-            Done::Written(if fails { Err(Fault::Backend) } else { Ok(()) })
-        }
-        Io::Call(_, state) => {
-            let called = world.call(state, outcome);
-            if outcome == Outcome::Restarts {
-                return After::Reset;
-            }
-            Done::Called(called.then_some(()).ok_or_else(|| Failure::new("failed")))
-        }
-        Io::Download => {
-            download(fixture, agent, memory, now, outcome);
-            return After::On;
-        }
-        Io::Restart | Io::Sleep(_) if outcome == Outcome::Restarts => return After::Reset,
-        Io::Restart => return After::On,
-        Io::Sleep(duration) => {
-            world.software.restarting = false;
-            let millis = duration.expect("it wakes up again").as_millis() as u64;
-            *clock = (*clock + millis).next_multiple_of(TICK);
-            return After::On;
-        }
-        Io::Tell(event) => {
-            world.told(&event);
-            return After::On;
-        }
+        Io::Tell(Event::Finished(_)) => Asked::Finished,
+        Io::Tell(_) => Asked::Tell,
         Io::HandOver(_) | Io::Complete | Io::Broken | Io::Stop => panic!("not asked for here"),
-    };
-    let (is_written, is_exchanged) = (
-        matches!(done, Done::Written(_)),
-        matches!(done, Done::Received(_) | Done::Sent(_)),
-    );
-    agent.done(now, memory, done);
-    // What nobody reads again is wiped: it would make runs different that are not.
-    if is_written {
-        memory.block.fill(0);
     }
-    if is_exchanged {
-        memory.window.fill(0);
+}
+
+impl Around<'_> {
+    fn turn(
+        self,
+        agent: &mut Agent<'static>,
+        memory: &mut Memory<'_>,
+        now: Now,
+        decide: impl FnOnce(&World, Asked) -> Option<Outcome>,
+    ) -> After {
+        let Around { fixture, world, clock } = self;
+        let io = agent.next(now, Requests::NONE, memory);
+        let asked = asked_of(&io);
+        let Some(outcome) = decide(world, asked) else {
+            return After::Choice(asked);
+        };
+        let (fails, after) = match outcome {
+            Outcome::Fails { after } => (true, after),
+            Outcome::Good | Outcome::Lost | Outcome::Answer(_) | Outcome::NoDownload { .. } | Outcome::Restarts => {
+                (false, true)
+            }
+            Outcome::Crashes => (false, false),
+        };
+        let done = match io {
+            Io::NetworkUp => Done::Network(outcome != Outcome::Lost),
+            Io::NetworkDown => Done::NetworkDown,
+            Io::Connect(_) if outcome == Outcome::Lost => Done::Connected(Err(Lost::Connect)),
+            Io::Connect(_) => Done::Connected(Ok(())),
+            Io::Send(..) if outcome == Outcome::Lost => Done::Sent(Err(Lost::Io)),
+            Io::Send(..) => {
+                if let Asked::Send(request) = asked {
+                    world.server.pending = Some(request);
+                }
+                Done::Sent(Ok(()))
+            }
+            Io::Receive(_, buffer) => {
+                let Outcome::Answer(answer) = outcome else {
+                    panic!("an answer is received");
+                };
+                Done::Received(match receive(world, answer) {
+                    Ok(bytes) => {
+                        buffer[..bytes.len()].copy_from_slice(bytes.as_bytes());
+                        Ok(bytes.len())
+                    }
+                    Err(lost) => Err(lost),
+                })
+            }
+            Io::Sign(_) => Done::Signed(DigestSignature::from_numbers(&[1; 64])),
+            Io::Inventory(writer, _) => Done::Inventory {
+                attributes: 0,
+                len: writer.finish().len(),
+            },
+            Io::Read(key, _) if fails => {
+                world.fail(Op::Read, key, false);
+                Done::Read(Err(Fault::Backend))
+            }
+            Io::Read(key, buffer) => Done::Read(Ok(world.record(key).map(|record| {
+                buffer[..record.len()].copy_from_slice(record);
+                record.len()
+            }))),
+            Io::Write(key, record) => {
+                if after {
+                    world.store(key, record);
+                }
+                if fails {
+                    world.fail(Op::Write, key, after);
+                }
+                Done::Written(if fails { Err(Fault::Backend) } else { Ok(()) })
+            }
+            Io::Call(_, state) => {
+                let called = world.call(state, outcome);
+                if let Outcome::Restarts | Outcome::Crashes = outcome {
+                    return After::Reset;
+                }
+                Done::Called(called.then_some(()).ok_or_else(|| Failure::new("failed")))
+            }
+            Io::Download => {
+                download(fixture, agent, memory, now, outcome);
+                return After::On;
+            }
+            Io::Restart | Io::Sleep(_) if outcome == Outcome::Restarts => return After::Reset,
+            Io::Restart => return After::On,
+            Io::Sleep(duration) => {
+                world.software.restarting = false;
+                let millis = duration.expect("it wakes up again").as_millis() as u64;
+                *clock = (*clock + millis).next_multiple_of(TICK);
+                return After::On;
+            }
+            Io::Tell(event) => {
+                world.told(&event);
+                return After::On;
+            }
+            Io::HandOver(_) | Io::Complete | Io::Broken | Io::Stop => panic!("not asked for here"),
+        };
+        let (is_written, is_exchanged) = (
+            matches!(done, Done::Written(_)),
+            matches!(done, Done::Received(_) | Done::Sent(_)),
+        );
+        agent.done(now, memory, done);
+        // What nobody reads again is wiped: it would make runs different that are not.
+        if is_written {
+            memory.block.fill(0);
+        }
+        if is_exchanged {
+            memory.window.fill(0);
+        }
+        After::On
     }
-    After::On
 }
 
 /// The server answers.
@@ -366,15 +388,12 @@ fn download(
     let (module, result) = match outcome {
         Outcome::NoDownload { known: false } => (Module::None, Err(Trouble::Unfinished)),
         Outcome::NoDownload { known: true } => (module, Err(Trouble::Module(Failure::new("failed")))),
-        Outcome::Good | Outcome::Lost | Outcome::Answer(_) | Outcome::Fails { .. } | Outcome::Restarts => {
-            (module, agent.record(block, &header, installed).ok_or(Trouble::Record))
-        }
+        Outcome::Good
+        | Outcome::Lost
+        | Outcome::Answer(_)
+        | Outcome::Fails { .. }
+        | Outcome::Restarts
+        | Outcome::Crashes => (module, agent.record(block, &header, installed).ok_or(Trouble::Record)),
     };
     agent.downloaded(now, memory, module, result);
-}
-
-/// Whether a module's callback restarts the device.
-#[expect(dead_code, reason = "for callbacks that restart each time")]
-fn restarts(state: CallbackState) -> bool {
-    matches!(state, CallbackState::Reboot | CallbackState::RollbackReboot)
 }

@@ -9,8 +9,9 @@ use std::vec::Vec;
 use super::device::{Kind, Software};
 use super::server::{Answer, Report, Request, Server};
 use crate::agent::event::Event;
-use crate::deployment::record::{InstalledRecord, StateRecord};
+use crate::deployment::record::{DeploymentNumber, DeploymentRecord, InstalledRecord, StateRecord};
 use crate::deployment::{INCONSISTENT_SUFFIX, State, StoredState, Verdict};
+use crate::provides::{ARTIFACT_NAME, ProvidesBuf};
 use crate::storage::RecordKey;
 use crate::update_module::CallbackState;
 
@@ -26,12 +27,26 @@ pub(super) struct Bounds {
     pub(super) faults: u8,
     /// How often the device may be reset from outside, at any time.
     pub(super) resets: u8,
-    /// The server and the network do whatever they can, or only what leads to different ends.
-    pub(super) all_answers: bool,
+    pub(super) answers: Answers,
     /// How many callbacks may fail.
     pub(super) failures: u8,
+    /// The artifact can be got.
+    pub(super) downloads: bool,
+    /// A callback that may restart the device each time.
+    pub(super) culprit: Option<CallbackState>,
     /// The transitions of a deployment.
     pub(super) limit: u8,
+}
+
+/// What the server and the network do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answers {
+    /// What leads to different ends.
+    Few,
+    /// All that they can, once the deployment is offered.
+    AllToReports,
+    /// All that they can.
+    All,
 }
 
 /// What the agent asks for, as far as it matters to the world.
@@ -50,7 +65,9 @@ pub(super) enum Asked {
     Download,
     Restart,
     /// Long enough to be a pause between tries; or shorter.
-    Sleep { long: bool },
+    Sleep {
+        long: bool,
+    },
     Tell,
     /// The observer hears that the deployment is over.
     Finished,
@@ -69,8 +86,10 @@ pub(super) enum Outcome {
     Fails { after: bool },
     /// The download fails, before or after the artifact's header was read.
     NoDownload { known: bool },
-    /// The restart that was asked for happens.
+    /// The device restarts: because it was asked to, or while a module works.
     Restarts,
+    /// It restarts before a module has done anything.
+    Crashes,
 }
 
 /// The failing storage operation: where, and whether it had its effect.
@@ -79,8 +98,14 @@ pub(super) struct FaultAt {
     pub(super) op: Op,
     pub(super) key: Key,
     pub(super) effect: bool,
-    /// In which state of the deployment; `None` before one is known.
-    pub(super) during: Option<State>,
+    /// When: the state of the deployment, or what is stored when the device starts.
+    pub(super) when: When,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum When {
+    In(State),
+    Start(Option<StoredState>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -89,12 +114,12 @@ pub(super) enum Op {
     Write,
 }
 
-/// Which record, and what was to be written to it.
+/// Which record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Key {
     Installed,
     Deployment,
-    State(Option<StoredState>),
+    State,
     Log,
 }
 
@@ -140,9 +165,13 @@ pub(super) struct World {
     pub(super) fault: Option<FaultAt>,
     /// The state of the deployment that goes on, if one does.
     entered: Option<State>,
+    /// Whether what is said is compared with what is so.
+    watched: bool,
     pub(super) lie: Option<Lie>,
 }
 
+/// Of the log so many entries are kept.
+pub(super) const KEPT_ENTRIES: usize = 2;
 /// Bytes of a log entry in front of its text, and where its level is.
 const LOG_HEAD_LEN: usize = 17;
 const LOG_LEVEL_AT: usize = 7;
@@ -159,8 +188,52 @@ impl World {
             failures_left: bounds.failures,
             fault: None,
             entered: None,
+            watched: true,
             lie: None,
         }
+    }
+
+    /// A device that starts with these records of a deployment. Nothing is expected of what it will say.
+    pub(super) fn stored(
+        kind: Kind,
+        bounds: Bounds,
+        software: Software,
+        state: Option<StoredState>,
+        transitions: u8,
+        committed: bool,
+    ) -> World {
+        let mut world = World::new(kind, bounds);
+        world.watched = false;
+        world.software = software;
+        world.server.offered = true;
+        let number = DeploymentNumber::new(1);
+        let (mut list, mut record) = ([0; 64], [0; 128]);
+        let mut provides = ProvidesBuf::new(&mut list);
+        provides.set(ARTIFACT_NAME, NEW_NAMES[0]).expect("there is room");
+        let provides = provides.as_provides();
+        let deployment = DeploymentRecord {
+            number,
+            id: "d",
+            payload_type: kind.payload_type(),
+            provides,
+        };
+        let len = deployment.encode(&mut record).expect("there is room");
+        world.store(RecordKey::Deployment, &record[..len]);
+        if let Some(state) = state {
+            let state = StateRecord {
+                number,
+                state,
+                transitions,
+            };
+            world.store(RecordKey::State, &state.encode());
+        }
+        if committed {
+            let committed_by = number;
+            let installed = InstalledRecord { committed_by, provides };
+            let len = installed.encode(&mut record).expect("there is room");
+            world.store(RecordKey::Installed, &record[..len]);
+        }
+        world
     }
 
     fn place(key: RecordKey) -> usize {
@@ -177,10 +250,14 @@ impl World {
         self.records[World::place(key)].as_deref()
     }
 
-    /// Of a log entry only that it is there: what it says changes nothing, and would make worlds different that are not.
+    /// Of the log only that there are entries: what they say, and whether there is one more, changes nothing, and would make worlds
+    /// different that are not.
     pub(super) fn store(&mut self, key: RecordKey, record: &[u8]) {
         let mut record = record.to_vec();
-        if let RecordKey::Log(_) = key {
+        if let RecordKey::Log(slot) = key {
+            if usize::from(slot.index()) >= KEPT_ENTRIES {
+                return;
+            }
             record.truncate(LOG_HEAD_LEN);
             record[LOG_LEVEL_AT] = 4;
             record.push(b'.');
@@ -228,15 +305,24 @@ impl World {
         })
     }
 
+    /// Server and network do all that they can.
+    fn is_hard(&self, bounds: Bounds) -> bool {
+        match bounds.answers {
+            Answers::Few => false,
+            Answers::AllToReports => self.server.offered,
+            Answers::All => true,
+        }
+    }
+
     /// All that may come of what is asked for. The first is the good one.
     pub(super) fn outcomes(&self, asked: Asked, bounds: Bounds) -> Vec<Outcome> {
-        use Outcome::{Answer, Fails, Good, Lost, NoDownload, Restarts};
+        use Outcome::{Answer, Crashes, Fails, Good, Lost, NoDownload, Restarts};
         const AFTER: Outcome = Fails { after: true };
         const BEFORE: Outcome = Fails { after: false };
         match asked {
-            Asked::NetworkUp | Asked::Connect | Asked::Send(_) if bounds.all_answers => vec![Good, Lost],
+            Asked::NetworkUp | Asked::Connect if self.is_hard(bounds) => vec![Good, Lost],
             Asked::Receive => {
-                let answers = self.server.answers(bounds.all_answers);
+                let answers = self.server.answers(self.is_hard(bounds));
                 answers.into_iter().map(Answer).collect()
             }
             Asked::Read(_) if self.faults_left > 0 => vec![Good, BEFORE],
@@ -249,6 +335,9 @@ impl World {
                 if let CallbackState::Reboot | CallbackState::RollbackReboot = state {
                     outcomes.push(Restarts);
                 }
+                if bounds.culprit == Some(state) {
+                    outcomes.extend([Restarts, Crashes]);
+                }
                 if self.failures_left > 0 || outcomes.is_empty() {
                     // A `failure` that fails without having done its work leaves a swap requested; it says so in the log.
                     if state != CallbackState::Failure {
@@ -260,6 +349,7 @@ impl World {
                 }
                 outcomes
             }
+            Asked::Download if !bounds.downloads => vec![NoDownload { known: true }, NoDownload { known: false }],
             Asked::Download => vec![Good, NoDownload { known: true }, NoDownload { known: false }],
             Asked::Restart => vec![Good, Restarts],
             Asked::Sleep { .. } if self.software.restarting => vec![Good, Restarts],
@@ -278,11 +368,11 @@ impl World {
     }
 
     /// A storage operation fails.
-    pub(super) fn fail(&mut self, op: Op, key: RecordKey, record: &[u8], effect: bool) {
+    pub(super) fn fail(&mut self, op: Op, key: RecordKey, effect: bool) {
         let key = match key {
             RecordKey::Installed | RecordKey::DeviceKey => Key::Installed,
             RecordKey::Deployment => Key::Deployment,
-            RecordKey::State => Key::State(StateRecord::decode(record).ok().map(|record| record.state)),
+            RecordKey::State => Key::State,
             RecordKey::Log(_) => Key::Log,
         };
         self.faults_left -= 1;
@@ -290,19 +380,25 @@ impl World {
             op,
             key,
             effect,
-            during: self.entered,
+            when: match self.entered {
+                Some(state) => When::In(state),
+                None => When::Start(self.stored_state()),
+            },
         });
+    }
+
+    fn stored_state(&self) -> Option<StoredState> {
+        Some(StateRecord::decode(self.record(RecordKey::State)?).ok()?.state)
     }
 
     /// A module is called.
     pub(super) fn call(&mut self, state: CallbackState, outcome: Outcome) -> bool {
         let (fails, effect) = match outcome {
             Outcome::Fails { after } => (true, after),
-            Outcome::Good
-            | Outcome::Lost
-            | Outcome::Answer(_)
-            | Outcome::NoDownload { .. }
-            | Outcome::Restarts => (false, true),
+            Outcome::Good | Outcome::Lost | Outcome::Answer(_) | Outcome::NoDownload { .. } | Outcome::Restarts => {
+                (false, true)
+            }
+            Outcome::Crashes => (false, false),
         };
         if fails && self.software.succeeds(state) {
             self.failures_left -= 1;
@@ -324,6 +420,9 @@ impl World {
             Verdict::Success => self.is_new(),
             Verdict::Failure => self.is_old() || self.is_inconsistent(),
         };
+        if !self.watched {
+            return;
+        }
         if !is_so {
             self.lie = Some(match verdict {
                 Verdict::Success => Lie::Success,
@@ -336,6 +435,9 @@ impl World {
 
     /// It is over: what is stored must be what is so, and stay so.
     pub(super) fn check_end(&mut self, polled_name: &str) {
+        if !self.watched {
+            return;
+        }
         let mut later = self.clone();
         later.reset();
         self.lie = if !self.is_settled() {
