@@ -192,7 +192,7 @@ fn whatever_is_stored_at_the_start_it_comes_to_an_end() {
         StoredState::Cleanup,
     ];
     let bounds = Bounds {
-        faults: 1,
+        faults: u8::from(is_long()),
         failures: 1,
         ..FAIR
     };

@@ -11,7 +11,7 @@ use std::vec;
 
 use super::device::Kind;
 use super::print::Print;
-use super::server::Request;
+use super::server::{Answer, Request};
 use super::world::{Answers, Asked, Bounds, OLD_NAME, Op, Outcome, World};
 use crate::agent::config::Config;
 use crate::agent::deployment::{Module, Trouble};
@@ -288,13 +288,10 @@ impl Around<'_> {
                 let Outcome::Answer(answer) = outcome else {
                     panic!("an answer is received");
                 };
-                Done::Received(match receive(world, answer) {
-                    Ok(bytes) => {
-                        buffer[..bytes.len()].copy_from_slice(bytes.as_bytes());
-                        Ok(bytes.len())
-                    }
-                    Err(lost) => Err(lost),
-                })
+                Done::Received(receive(world, answer).map(|bytes| {
+                    buffer[..bytes.len()].copy_from_slice(bytes.as_bytes());
+                    bytes.len()
+                }))
             }
             Io::Sign(_) => Done::Signed(DigestSignature::from_numbers(&[1; 64])),
             Io::Inventory(writer, _) => Done::Inventory {
@@ -360,7 +357,7 @@ impl Around<'_> {
 }
 
 /// The server answers.
-fn receive(world: &mut World, answer: super::server::Answer) -> Result<&'static str, Lost> {
+fn receive(world: &mut World, answer: Answer) -> Result<&'static str, Lost> {
     let request = world.server.pending.take().expect("an answer without a request");
     let acts = answer.is_act();
     match request {
@@ -368,10 +365,7 @@ fn receive(world: &mut World, answer: super::server::Answer) -> Result<&'static 
         Request::Status(report) if acts => world.taken(report),
         Request::Status(_) | Request::Login | Request::Log => {}
     }
-    answer.bytes(request).ok_or(match answer {
-        super::server::Answer::Silent => Lost::Timeout,
-        _ => Lost::Io,
-    })
+    answer.bytes(request).ok_or(answer.lost())
 }
 
 /// The artifact comes, or not.

@@ -5,6 +5,7 @@ extern crate std;
 use std::vec;
 use std::vec::Vec;
 
+use crate::agent::Lost;
 use crate::deployment::Verdict;
 
 /// A request of the device.
@@ -95,6 +96,15 @@ impl Answer {
             (Answer::Unauthorized, _) => "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
             (Answer::LostBefore | Answer::LostAfter | Answer::Silent, _) => return None,
         })
+    }
+
+    /// How it shows that there is no answer.
+    pub(super) fn lost(self) -> Lost {
+        if self == Answer::Silent {
+            Lost::Timeout
+        } else {
+            Lost::Io
+        }
     }
 
     /// The server has done what it was asked for.
