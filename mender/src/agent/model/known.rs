@@ -13,6 +13,8 @@ pub(super) struct Known {
     /// The write reached the storage all the same.
     effect: bool,
     when: &'static [When],
+    /// As well, but only if a callback fails beside it: the long walk.
+    beside_a_failure: &'static [When],
     lies: &'static [Lie],
 }
 
@@ -28,6 +30,7 @@ pub(super) const KNOWN: &[Known] = &[
         key: Key::Installed,
         effect: false,
         when: &[When::In(State::Failure)],
+        beside_a_failure: &[],
         lies: &[Lie::Failure, Lie::Name],
     },
     // The name in memory stays the old one until the next start; then polls tell the marked one.
@@ -37,6 +40,7 @@ pub(super) const KNOWN: &[Known] = &[
         key: Key::Installed,
         effect: true,
         when: &[When::In(State::Failure)],
+        beside_a_failure: &[],
         lies: &[Lie::Poll],
     },
     // A record that cannot be read is taken for one that is not there, and the client polls. What `install` has begun stays as
@@ -53,6 +57,7 @@ pub(super) const KNOWN: &[Known] = &[
             start(StoredState::Rollback),
             start(StoredState::Failure(Software::Inconsistent)),
         ],
+        beside_a_failure: &[start(StoredState::Failure(Software::Old))],
         lies: &[Lie::Name],
     },
     // Between the commit and the next state record only the installed record says that the deployment was committed.
@@ -62,6 +67,7 @@ pub(super) const KNOWN: &[Known] = &[
         key: Key::Installed,
         effect: false,
         when: &[start(StoredState::Commit)],
+        beside_a_failure: &[],
         lies: &[Lie::Failure, Lie::TwoVerdicts, Lie::Name],
     },
     // Until the next start the client takes the name of the configuration for that of what runs.
@@ -76,6 +82,7 @@ pub(super) const KNOWN: &[Known] = &[
             start(StoredState::Owed(Verdict::Success)),
             start(StoredState::Owed(Verdict::Failure)),
         ],
+        beside_a_failure: &[],
         lies: &[Lie::Poll],
     },
     // "Nobody knows how far it got" leads to a rollback, also long after the deployment was over. Its old software, and its
@@ -91,14 +98,16 @@ pub(super) const KNOWN: &[Known] = &[
             start(StoredState::Cleanup),
             start(StoredState::Owed(Verdict::Success)),
         ],
+        beside_a_failure: &[],
         lies: &[Lie::Failure, Lie::TwoVerdicts, Lie::Name],
     },
 ];
 
 impl Known {
-    /// Every single case of this one.
-    pub(super) fn cases(&self) -> impl Iterator<Item = (FaultAt, Lie)> {
-        self.when.iter().flat_map(move |when| {
+    /// Every single case of this one, without callbacks that fail or with them.
+    pub(super) fn cases(&self, callbacks_fail: bool) -> impl Iterator<Item = (FaultAt, Lie)> {
+        let beside = self.beside_a_failure.iter().filter(move |_| callbacks_fail);
+        self.when.iter().chain(beside).flat_map(move |when| {
             let fault = FaultAt {
                 op: self.op,
                 key: self.key,

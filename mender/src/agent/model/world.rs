@@ -164,7 +164,7 @@ pub(super) struct World {
     pub(super) failures_left: u8,
     pub(super) fault: Option<FaultAt>,
     /// The state of the deployment that goes on, if one does.
-    entered: Option<State>,
+    pub(super) entered: Option<State>,
     /// Whether what is said is compared with what is so.
     watched: bool,
     pub(super) lie: Option<Lie>,
