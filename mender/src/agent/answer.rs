@@ -54,6 +54,7 @@ pub(super) enum Polled {
 
 /// One answer. See the [module](self).
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Answer {
     wanted: Wanted,
     head_reader: HeadReader,

@@ -26,6 +26,7 @@ enum Step {
 
 /// See the [module](self).
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Boot {
     step: Step,
     state: Option<Result<StateRecord, RecordError>>,

@@ -151,6 +151,7 @@ pub(super) enum Next {
 
 /// See the [module](self).
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Download {
     state: State,
     /// Bytes of the artifact that have come.

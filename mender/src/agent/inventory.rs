@@ -14,6 +14,7 @@ use crate::text::Shown;
 
 /// See the [module](self).
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Inventory {
     method: Method,
     /// `None`: not before somebody asks.

@@ -43,6 +43,8 @@ pub(crate) mod io;
 mod journal;
 pub(crate) mod memory;
 mod message;
+#[cfg(test)]
+mod model;
 mod records;
 mod schedule;
 pub(crate) mod session;

@@ -82,6 +82,7 @@ enum News {
 
 /// See the [module](self).
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Agent<'a> {
     setup: Setup<'a>,
     random: u32,

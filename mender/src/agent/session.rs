@@ -139,6 +139,7 @@ enum Network {
 
 /// See the [module](self).
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Session {
     state: State,
     call: Call,

@@ -27,6 +27,7 @@ pub(super) enum Outcome {
 
 /// See the [module](self).
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Updates {
     due: Deadline,
     backoff: Backoff,

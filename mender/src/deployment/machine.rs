@@ -258,7 +258,10 @@ impl Machine {
             (Step::RollbackVerifyReboot, Failed | Aborted) => Step::StoreRollbackReboot,
 
             // FAILURE.
-            (Step::StoreFailure(Software::Untouched | Software::Old), Done | Failed | Aborted) => Step::ReportFailure,
+            (Step::StoreFailure(Software::Untouched), Done | Failed | Aborted) => Step::ReportFailure,
+            (Step::StoreFailure(Software::Old), Done) => Step::ReportFailure,
+            (Step::StoreFailure(Software::Old), Failed | Aborted) => Step::FailureFirst,
+            (Step::FailureFirst, Done | Failed | Aborted) => Step::ReportFailure,
             (Step::StoreFailure(Software::Inconsistent), Done | Failed | Aborted) => Step::MarkInconsistent,
             (Step::MarkInconsistent, Done | Failed | Aborted) => Step::ReportFailure,
             (Step::MarkAbandoned, Done | Failed | Aborted) => Step::StoreOwed(Verdict::Failure),

@@ -14,6 +14,8 @@
 //! - A restart before `install` was due is a failure without a rollback: nothing is active before it, whatever the module
 //!   can do.
 //! - A device that restarts in `failure` looks (`rollback_verify_reboot`) before it says that the old software runs.
+//! - A failure that cannot be stored is undone by `failure` before it is reported, and after it: storage still says that the
+//!   deployment goes on, and after a restart it must find nothing to go on with.
 //! - The final status is owed until the server has taken it, also across restarts.
 //! - The limit counts every transition, stored or not.
 //!

@@ -166,6 +166,9 @@ pub(super) enum Step {
     StoreRollbackVerifyReboot,
     RollbackVerifyReboot,
     StoreFailure(Software),
+    /// Undoes what `install` did before the failure is reported, because storage does not know of the failure: a restart would
+    /// go on with the new software.
+    FailureFirst,
     MarkInconsistent,
     /// As `MarkInconsistent`, when `failure` itself restarts the device each time and is left out.
     MarkAbandoned,
@@ -199,6 +202,7 @@ impl Step {
             }
             Step::StoreRollbackVerifyReboot | Step::RollbackVerifyReboot => State::RollbackVerifyReboot,
             Step::StoreFailure(_)
+            | Step::FailureFirst
             | Step::MarkInconsistent
             | Step::MarkAbandoned
             | Step::ReportFailure
@@ -243,7 +247,7 @@ impl Step {
             Step::StoreFailure(software) => Action::StoreState(StoredState::Failure(software)),
             Step::MarkInconsistent | Step::MarkAbandoned => Action::MarkInconsistent,
             Step::ReportFailure | Step::ReportNotStored => Action::ReportVerdict(Verdict::Failure),
-            Step::Failure(_) => Action::Call(CallbackState::Failure),
+            Step::FailureFirst | Step::Failure(_) => Action::Call(CallbackState::Failure),
             Step::Cleanup(_) => Action::Call(CallbackState::Cleanup),
             Step::StoreOwed(verdict) => Action::StoreState(StoredState::Owed(verdict)),
             Step::Deliver(verdict) => Action::Deliver(verdict),

@@ -113,6 +113,7 @@ impl Told {
 
 /// See the [module](self).
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Deployment {
     machine: Machine,
     pub(super) id: DeploymentId,
