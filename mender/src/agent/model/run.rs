@@ -97,7 +97,6 @@ impl Lent {
             front: &mut self.front,
             installed_len: self.installed_len,
             spare: &mut [],
-            block_len: self.block.len(),
             block: &mut self.block,
         }
     }
