@@ -177,13 +177,15 @@ fn a_failed_install_that_cannot_be_stored_is_undone_before_it_is_reported() {
             let after = run.step(|world, asked| {
                 is_over = asked == Asked::Finished;
                 let outcomes = world.outcomes(asked, FAIR);
-                Some(match asked {
-                    Asked::Call(CallbackState::Install) => Outcome::Fails { after: true },
-                    Asked::Write(RecordKey::State) if world.entered == Some(State::Failure) && !was_cut => {
-                        Outcome::Fails { after: false }
-                    }
-                    _ if outcomes.contains(&Outcome::Restarts) => Outcome::Restarts,
-                    _ => outcomes[0],
+                let is_failure = asked == Asked::Write(RecordKey::State) && world.entered == Some(State::Failure);
+                Some(if asked == Asked::Call(CallbackState::Install) {
+                    Outcome::Fails { after: true }
+                } else if is_failure && !was_cut {
+                    Outcome::Fails { after: false }
+                } else if outcomes.contains(&Outcome::Restarts) {
+                    Outcome::Restarts
+                } else {
+                    outcomes[0]
                 })
             });
             let is_reported = run.world.server.verdict.is_some();
