@@ -16,6 +16,7 @@ impl Cause {
     }
 
     /// Appends the text, or the code, and ` 1` or the like.
+    #[cfg(feature = "mcuboot")]
     #[inline]
     pub(crate) fn tell_of(self, number: u32, out: &mut Text<'_>) {
         self.tell(out);
@@ -35,6 +36,7 @@ macro_rules! causes {
 pub(crate) use causes;
 
 /// Appends what a driver's error shows of itself. This alone needs `core::fmt`.
+#[cfg(feature = "mcuboot")]
 pub(crate) fn tell_debug(error: &impl core::fmt::Debug, out: &mut Text<'_>) {
     use core::fmt::Write;
 

@@ -130,9 +130,8 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
         }
     }
 
-    /// The bytes where a record may be.
-    pub(super) async fn record(&mut self, part: Partition) -> Result<[u8; RECORD_LEN], Stop> {
-        let mut bytes = [0; RECORD_LEN];
+    /// Reads the bytes where a record may be.
+    pub(super) async fn record(&mut self, part: Partition, bytes: &mut [u8; RECORD_LEN]) -> Result<(), Stop> {
         let mut offset = self.layout.record_offset();
         for piece in bytes.as_chunks_mut::<ALIGN>().0 {
             let end = offset.saturating_add(ALIGN as u32);
@@ -142,7 +141,7 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
             }
             offset = end;
         }
-        Ok(bytes)
+        Ok(())
     }
 
     /// Whether a range has this hash. `offset` is a multiple of [`ALIGN`]; up to `ALIGN - 1` bytes behind the range are read too.
@@ -181,7 +180,9 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
                     let mut holds = true;
                     if let Some(part) = need.record() {
                         let room = self.layout.record_offset();
-                        holds = facts.record.read(&self.record(part).await?, room);
+                        let mut bytes = [0; RECORD_LEN];
+                        self.record(part, &mut bytes).await?;
+                        holds = facts.record.read(&bytes, room);
                     }
                     if holds {
                         let (part, offset, len) = need.range(op, &facts.record, &self.layout);

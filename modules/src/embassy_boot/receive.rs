@@ -6,6 +6,7 @@ use mender::update_module::{File, Payload};
 use super::decide::{ERASED, NextBoot, Word};
 use super::error::{Partition, Stop};
 use super::flash::{Io, Partitions};
+use super::layout::ALIGN;
 use super::record::{RECORD_LEN, Record};
 use crate::hasher::{Hash, Hasher};
 
@@ -42,25 +43,25 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
         if self.hash(DFU, 0, image_len).await? != image {
             return Err(Stop::NotKept(DFU));
         }
-        let record = Record {
+        let mut record = [0; RECORD_LEN];
+        let new = Record {
             image_len,
             image,
             previous,
         };
-        let mut bytes = [0; RECORD_LEN];
-        record.write(&mut bytes);
-        self.write_record(&bytes).await
+        new.write(&mut record);
+        self.write_record(&record).await
     }
 
     /// Writes one file to DFU, and gives the hash of what came. The record's place is erased first, so that none of an earlier
     /// update is there while the image is not whole; each sector of the image just before its first byte is written.
     async fn write_file(&mut self, file: &mut File<'_, '_>) -> Result<Hash, Stop> {
-        let mut hash = Hasher::new();
         let sector_len = D::ERASE_SIZE as u32;
         let (room, end) = (self.layout.record_offset(), self.layout.active_len);
         let erased_before = room - room % sector_len;
         self.io(DFU, Io::Erase, erased_before, end).await?;
-        let erased = Word::of(&self.record(DFU).await?);
+        self.io(DFU, Io::Read, room, room.saturating_add(ALIGN as u32)).await?;
+        let erased = Word::of(self.buffer.0.get(..ALIGN).unwrap_or_default());
         if !erased.is(ERASED) {
             return Err(if erased.is(0) {
                 Stop::ErasesToZero(DFU)
@@ -69,6 +70,7 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
             });
         }
 
+        let mut hash = Hasher::new();
         let (mut written, mut next_sector, mut have) = (0_u32, 0_u32, 0);
         loop {
             let chunk = file.next_chunk().await?;
@@ -118,19 +120,22 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
 
     /// Writes a record, and sees whether it was kept.
     async fn write_record(&mut self, record: &[u8; RECORD_LEN]) -> Result<(), Stop> {
-        let mut offset = self.layout.record_offset();
-        for piece in record.chunks(BUFFER) {
-            for (to, from) in self.buffer.0.iter_mut().zip(piece) {
-                *to = *from;
+        for io in [Io::Write, Io::Read] {
+            let mut offset = self.layout.record_offset();
+            for piece in record.chunks(BUFFER) {
+                if let Io::Write = io {
+                    for (to, from) in self.buffer.0.iter_mut().zip(piece) {
+                        *to = *from;
+                    }
+                }
+                let end = offset.saturating_add(piece.len() as u32);
+                self.io(DFU, io, offset, end).await?;
+                if !self.buffer.0.starts_with(piece) {
+                    return Err(Stop::NotKept(DFU));
+                }
+                offset = end;
             }
-            let end = offset.saturating_add(piece.len() as u32);
-            self.io(DFU, Io::Write, offset, end).await?;
-            offset = end;
         }
-        if self.record(DFU).await? == *record {
-            Ok(())
-        } else {
-            Err(Stop::NotKept(DFU))
-        }
+        Ok(())
     }
 }
