@@ -22,7 +22,10 @@ impl<F> ::mender::__private::UpdateModule for ZephyrImage<F> {
     ) -> ::mender::__private::Result<(), ::mender::__private::Failure> {
         ::mender::__private::download(Self::write_slot, self, __payload)
             .await
-            .map_err(::mender::__private::Failure::new)
+            .map_err(|__error| {
+                use ::mender::__private::{Described as _, Displayed as _};
+                (&::mender::__private::Reason(&__error)).__failure()
+            })
     }
     async fn call(
         &mut self,
@@ -32,33 +35,51 @@ impl<F> ::mender::__private::UpdateModule for ZephyrImage<F> {
             ::mender::__private::CallbackState::Install => {
                 ::mender::__private::callback(Self::request_swap, self)
                     .await
-                    .map_err(::mender::__private::Failure::new)
+                    .map_err(|__error| {
+                        use ::mender::__private::{Described as _, Displayed as _};
+                        (&::mender::__private::Reason(&__error)).__failure()
+                    })
             }
             ::mender::__private::CallbackState::Reboot
             | ::mender::__private::CallbackState::RollbackReboot => {
                 ::mender::__private::callback(Self::restart, self)
                     .await
-                    .map_err(::mender::__private::Failure::new)
+                    .map_err(|__error| {
+                        use ::mender::__private::{Described as _, Displayed as _};
+                        (&::mender::__private::Reason(&__error)).__failure()
+                    })
             }
             ::mender::__private::CallbackState::VerifyReboot => {
                 ::mender::__private::callback(Self::check_swapped, self)
                     .await
-                    .map_err(::mender::__private::Failure::new)
+                    .map_err(|__error| {
+                        use ::mender::__private::{Described as _, Displayed as _};
+                        (&::mender::__private::Reason(&__error)).__failure()
+                    })
             }
             ::mender::__private::CallbackState::Commit => {
                 ::mender::__private::callback(Self::confirm, self)
                     .await
-                    .map_err(::mender::__private::Failure::new)
+                    .map_err(|__error| {
+                        use ::mender::__private::{Described as _, Displayed as _};
+                        (&::mender::__private::Reason(&__error)).__failure()
+                    })
             }
             ::mender::__private::CallbackState::Rollback => {
                 ::mender::__private::callback(Self::request_revert, self)
                     .await
-                    .map_err(::mender::__private::Failure::new)
+                    .map_err(|__error| {
+                        use ::mender::__private::{Described as _, Displayed as _};
+                        (&::mender::__private::Reason(&__error)).__failure()
+                    })
             }
             ::mender::__private::CallbackState::Failure => {
                 ::mender::__private::callback(Self::discard, self)
                     .await
-                    .map_err(::mender::__private::Failure::new)
+                    .map_err(|__error| {
+                        use ::mender::__private::{Described as _, Displayed as _};
+                        (&::mender::__private::Reason(&__error)).__failure()
+                    })
             }
             ::mender::__private::CallbackState::Cleanup
             | ::mender::__private::CallbackState::RollbackVerifyReboot => {

@@ -232,7 +232,12 @@ fn on_token(private: &TokenStream, method: &Ident, call: &str, arguments: &[&str
     let private = respan(private.clone(), span);
     let call = Ident::new(call, span);
     let arguments = arguments.iter().map(|argument| Ident::new(argument, span));
-    quote_spanned!(span=> #private::#call(Self::#method, #(#arguments),*).await.map_err(#private::Failure::new))
+    quote_spanned! {span=>
+        #private::#call(Self::#method, #(#arguments),*).await.map_err(|__error| {
+            use #private::{Described as _, Displayed as _};
+            (&#private::Reason(&__error)).__failure()
+        })
+    }
 }
 
 /// The path with every token at `span`.

@@ -61,7 +61,8 @@ use proc_macro::TokenStream;
 ///
 /// Every method is an `async fn` (or returns a future) that takes `&mut self` (or `&self`) and returns `Result<(), E>`.
 /// `E` is any type that implements `Display`, each method may have its own; its text reaches the log and the
-/// deployment log on the server, cut to 96 bytes. The signatures:
+/// deployment log on the server, cut to 96 bytes. If it also implements `mender::text::Describe`, that is asked for the text,
+/// and no `core::fmt` is linked for it. The signatures:
 ///
 /// - `download`: `async fn name(&mut self, payload: &mut Payload<'_>) -> Result<(), E>`
 /// - every other state: `async fn name(&mut self) -> Result<(), E>`

@@ -1,7 +1,9 @@
 //! What a generated module does when the client calls it: through `ModuleSet`, as the client does.
 
+use core::fmt::{self, Display};
 use core::task::{Context, Poll};
 
+use mender::text::{Describe, Text};
 use mender::update_module::{
     Artifact, CallbackState, FAILURE_TEXT_LEN, Failure, ModuleSet, Payload, PayloadError, PayloadEvent, PayloadSource,
 };
@@ -202,6 +204,35 @@ fn each_error_becomes_the_text_of_a_failure() {
             }
         }
     }
+}
+
+struct TwoTexts;
+
+impl Display for TwoTexts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("displayed")
+    }
+}
+
+impl Describe for TwoTexts {
+    fn describe(&self, out: &mut Text<'_>) {
+        out.push("described");
+    }
+}
+
+#[update_module(artifact_type = "two-texts", on(install = install), no_payload)]
+struct Describing;
+
+impl Describing {
+    async fn install(&mut self) -> Result<(), TwoTexts> {
+        Err(TwoTexts)
+    }
+}
+
+#[test]
+fn an_error_that_describes_itself_is_not_displayed() {
+    let failure = block_on(Describing.call(CallbackState::Install)).expect_err("fails");
+    assert_eq!(failure.as_str(), "described");
 }
 
 #[test]

@@ -47,6 +47,7 @@ pub use mender_macros::update_module;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::update_module::generated::{CallbackMethod, DownloadMethod, callback, download, no_payload};
+    pub use crate::update_module::generated::{Described, Displayed, Reason};
     pub use crate::update_module::{CallbackState, Descriptor, Failure, Payload, States, UpdateModule};
     pub use core::prelude::v1::{Ok, Result, assert};
     pub use core::{primitive, unreachable};

@@ -11,7 +11,8 @@ pub const FAILURE_TEXT_LEN: usize = 96;
 
 /// Why a module's callback failed: a short text, for the log and for the deployment log on the server.
 ///
-/// Made from anything that implements [`Display`]; the text is kept, the error itself is not.
+/// Made from anything that implements [`Display`]; the text is kept, the error itself is not. An error that a method of an
+/// annotated struct gives is taken by its [`Describe`] instead, if it has one, which links no `core::fmt`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Failure {
@@ -59,6 +60,12 @@ impl Failure {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+}
+
+impl Describe for Failure {
+    fn describe(&self, out: &mut Text<'_>) {
+        out.push(&self.text);
     }
 }
 

@@ -7,6 +7,7 @@ use core::fmt::Display;
 use core::future::Future;
 
 use super::{Failure, Payload};
+use crate::text::{Describe, Text};
 
 /// Tells the implementations for methods with `&mut self` and with `&self` apart; inferred.
 ///
@@ -100,6 +101,48 @@ pub fn callback<'m, M: 'm, R, F: CallbackMethod<'m, M, R>>(method: F, module: &'
     method.start(module)
 }
 
+/// A method's error, of which [`Described::__failure`] or [`Displayed::__failure`] makes a [`Failure`].
+///
+/// The two are told apart when the call is resolved: one by value comes before one by reference. So an error that
+/// implements [`Describe`] links no `core::fmt`, and any other one is displayed.
+#[derive(Debug)]
+pub struct Reason<'e, E>(pub &'e E);
+
+/// See [`Reason`].
+pub trait Described {
+    /// The failure, of what describes itself.
+    fn __failure(&self) -> Failure;
+}
+
+impl<E: Describe> Described for Reason<'_, E> {
+    #[inline(never)]
+    fn __failure(&self) -> Failure {
+        Failure::of(self.0)
+    }
+}
+
+/// See [`Reason`].
+pub trait Displayed {
+    /// The failure, of what can be displayed.
+    fn __failure(&self) -> Failure;
+}
+
+impl<E: Display> Displayed for &Reason<'_, E> {
+    fn __failure(&self) -> Failure {
+        Failure::new(self.0)
+    }
+}
+
+struct UnexpectedFile<'n>(&'n str);
+
+impl Describe for UnexpectedFile<'_> {
+    fn describe(&self, out: &mut Text<'_>) {
+        out.push("this module takes no payload files, found `");
+        out.push(self.0);
+        out.push("`");
+    }
+}
+
 /// The download of a module without payload files: fails if the payload has one.
 ///
 /// # Errors
@@ -108,9 +151,6 @@ pub fn callback<'m, M: 'm, R, F: CallbackMethod<'m, M, R>>(method: F, module: &'
 pub async fn no_payload(payload: &mut Payload<'_>) -> Result<(), Failure> {
     match payload.next_file().await? {
         None => Ok(()),
-        Some(file) => Err(Failure::new(format_args!(
-            "this module takes no payload files, found `{}`",
-            file.name()
-        ))),
+        Some(file) => Err(Failure::of(&UnexpectedFile(file.name()))),
     }
 }

@@ -4,6 +4,8 @@ use core::fmt;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
 
+use crate::text::{Describe, Text};
+
 /// What is known of the artifact before its payload: strings from its verified header.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -55,6 +57,12 @@ impl PayloadError {
             PayloadError::Connection => "the download broke and could not be resumed",
             PayloadError::Artifact => "the artifact is malformed or damaged",
         }
+    }
+}
+
+impl Describe for PayloadError {
+    fn describe(&self, out: &mut Text<'_>) {
+        out.push(self.text());
     }
 }
 

@@ -29,7 +29,7 @@ causes! {
     CANNOT_GO_BACK = 316, "cannot go back: the old image in DFU is lost";
     NEW_RUNS = 317, "the new image still runs after the rollback";
     FLASH = 318, "flash of";
-    ERASES_TO_ZERO = 319, "is 0x00 when erased: only flash that erases to 0xff is supported";
+    ERASES_TO_ZERO = 319, "is 0x00 when erased: flash must erase to 0xff";
 }
 
 /// A partition of the bootloader's.

@@ -50,7 +50,7 @@ causes! {
     NO_WAY_BACK = 285, "cannot go back: the bootloader overwrites the old image";
     NEW_RUNS = 286, "the new image still runs after the rollback";
     FLASH = 287, "flash of slot";
-    ERASES_TO_ZERO = 288, "is 0x00 when erased: only flash that erases to 0xff is supported";
+    ERASES_TO_ZERO = 288, "is 0x00 when erased: flash must erase to 0xff";
 }
 
 /// What is wrong with an image: in the file that came, or in slot 1.

@@ -54,6 +54,6 @@ fn dfu_tells_by_the_first_erase() {
 fn the_error_says_what_is_wrong() {
     assert_eq!(
         Error::ErasesToZero(Partition::State).to_string(),
-        "STATE is 0x00 when erased: only flash that erases to 0xff is supported"
+        "STATE is 0x00 when erased: flash must erase to 0xff"
     );
 }

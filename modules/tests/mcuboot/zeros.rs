@@ -88,7 +88,7 @@ fn the_error_says_what_is_wrong() {
     let error: Failed = Error::ErasesToZero { slot: 1 };
     assert_eq!(
         error.to_string(),
-        "slot 1 is 0x00 when erased: only flash that erases to 0xff is supported"
+        "slot 1 is 0x00 when erased: flash must erase to 0xff"
     );
 }
 
