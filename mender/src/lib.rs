@@ -4,7 +4,7 @@
 //!
 //! | module | job | may depend on |
 //! |---|---|---|
-//! | [`client`] | what the user sees, and the driver: the only place that awaits | all below |
+//! | [`client`] | what the user sees, and the driver, which awaits what it does | all below |
 //! | `agent` | what the client decides: schedule, session, deployment, download, inventory | pure; all below |
 //! | [`net`] | [`Connector`](net::Connector), URLs, HTTP | embedded-io, `text`; pure but for the trait |
 //! | [`storage`] | what is kept across reboots: trait, record layouts, flash backend | embedded-storage |
