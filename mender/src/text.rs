@@ -4,9 +4,9 @@
 //! this crate describes itself once, by [`Describe`]; its `Display`, for logs and hosts, is made from that.
 //!
 //! With the feature `terse` a description is a code, such as `E42`, in the place of a constant text, which then is not linked.
-//! `artifact-info --explain E42` and the table in [`codes`](crate::codes) say what it means.
+//! `artifact-info --explain E42` and the table in [`codes`] say what it means.
 //!
-//! Depends on [`codes`](crate::codes) alone.
+//! Depends on [`codes`] alone.
 
 use core::fmt;
 

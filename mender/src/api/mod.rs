@@ -15,7 +15,7 @@
 //!
 //! What every answer has in common is decided in one place: [`Class::of`].
 //!
-//! Every message is written by one function into a [window](crate::window), whole or piece by piece; every answer that is JSON is
+//! Every message is written by one function into a window, whole or piece by piece; every answer that is JSON is
 //! read by one reader, byte by byte, which keeps nothing but what is wanted.
 //!
 //! Depends on [`provides`](crate::provides), `window` and [`text`](crate::text), and on sha2 and p256; on nothing else in this crate.

@@ -1,4 +1,4 @@
-//! The client: what the user sees, and the driver, which does what the [agent](crate::agent) decides.
+//! The client: what the user sees, and the driver, which does what the agent decides.
 //!
 //! | file | job |
 //! |---|---|

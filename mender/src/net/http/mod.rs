@@ -2,12 +2,12 @@
 //!
 //! | file | job |
 //! |---|---|
-//! | `request.rs` | a request's head, written into a [window](crate::window) |
+//! | `request.rs` | a request's head, written into a window |
 //! | `response.rs` | a response's head, read byte by byte; what is not needed is passed over |
 //! | `body.rs` | where a body ends, and which of its bytes are data |
 //! | `retry_after.rs` | the wait that a response asks for; numbers |
 //!
-//! A response's head may have any length up to [`HEAD_MAX_LEN`](response::HEAD_MAX_LEN): no byte of it is kept but what a few
+//! A response's head may have any length up to `HEAD_MAX_LEN`: no byte of it is kept but what a few
 //! headers say. A whole client has to be trusted with every byte of the network; so this is strict about what it uses (status
 //! line, framing) and passes over what it does not.
 
