@@ -25,6 +25,18 @@ impl Cause {
     }
 }
 
+/// Appends `34 bytes, but 12 `. The length may be of any size: it is what a file has or a damaged header states.
+pub(crate) fn tell_too_long(len: u64, room: u32, out: &mut Text<'_>) {
+    let shown = u32::try_from(len).unwrap_or_else(|_| {
+        out.push("over ");
+        u32::MAX
+    });
+    out.number(shown);
+    out.push(" bytes, but ");
+    out.number(room);
+    out.push(" ");
+}
+
 /// Constants of causes, and the list of them all.
 macro_rules! causes {
     ($list:ident: $($name:ident = $code:literal, $text:literal;)*) => {

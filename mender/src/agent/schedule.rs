@@ -45,8 +45,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) modules: &'static [Descriptor],
     /// To spread retries.
     pub(crate) seed: u32,
-    /// Longest inventory report.
-    pub(crate) report_len: usize,
+    /// Longest inventory report. What does not fit is told attribute by attribute, whatever memory there is.
+    pub(crate) report_len: u16,
 }
 
 /// Whose exchange the session makes.
@@ -270,7 +270,7 @@ impl<'a> Agent<'a> {
             Do::Inventory(method) => {
                 let config = self.setup.config;
                 let (installed, spare) = memory.split();
-                let room = spare.len().min(self.setup.report_len);
+                let room = spare.len().min(usize::from(self.setup.report_len));
                 let spare = spare.get_mut(..room).unwrap_or(&mut []);
                 // There is room for an empty one.
                 let Ok(mut writer) = InventoryWriter::new(spare) else {
@@ -407,7 +407,8 @@ impl<'a> Agent<'a> {
             (Done::Inventory { attributes, len }, _) => {
                 let report = self.inventory.method();
                 if self.inventory.written(attributes, &ctx) {
-                    let len = u16::try_from(len).unwrap_or(u16::MAX);
+                    // It was written into no more than that.
+                    let len = u16::try_from(len).unwrap_or(self.setup.report_len);
                     let call = Call::Inventory { report, len };
                     self.begin(Owner::Inventory, call);
                 }

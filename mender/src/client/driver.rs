@@ -48,6 +48,23 @@ pub(super) enum Beside<'p, 'b> {
     Payload(&'p Blocks<'b>),
 }
 
+impl Beside<'_, '_> {
+    /// No more blocks come. `true`: the driver comes back with that.
+    fn end(self, end: End) -> bool {
+        match self {
+            Beside::Nothing => false,
+            Beside::Header(blocks) => {
+                blocks.end(end);
+                true
+            }
+            Beside::Payload(blocks) => {
+                blocks.end(end);
+                false
+            }
+        }
+    }
+}
+
 /// Everything that is awaited, but for the modules.
 pub(super) struct Driver<'c, D, C: Connector + 'c, S, K> {
     pub(super) config: &'c Config<'c>,
@@ -90,11 +107,8 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
                 if memory.block.is_empty() {
                     memory.block = blocks.take_back();
                 }
-                if blocks.take_incomplete() && !agent.incomplete(self.now()) {
-                    blocks.end(End::Final);
-                    if let Beside::Header(_) = beside {
-                        return Turn::Block;
-                    }
+                if blocks.take_incomplete() && !agent.incomplete(self.now()) && beside.end(End::Final) {
+                    return Turn::Block;
                 }
             }
             let now = self.now();
@@ -118,20 +132,9 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
                     }
                     continue;
                 }
-                io @ (Io::Complete | Io::Broken) => {
-                    let end = match io {
-                        Io::Complete => End::Maybe,
-                        _ => End::Broken,
-                    };
-                    match beside {
-                        Beside::Nothing => {}
-                        Beside::Header(blocks) | Beside::Payload(blocks) => blocks.end(end),
-                    }
-                    if let Beside::Header(_) = beside {
-                        return Turn::Block;
-                    }
-                    continue;
-                }
+                Io::Complete if beside.end(End::Maybe) => return Turn::Block,
+                Io::Broken if beside.end(End::Broken) => return Turn::Block,
+                Io::Complete | Io::Broken => continue,
                 Io::Sleep(duration) => {
                     let wants_block = memory.block.is_empty();
                     self.sleep(duration, beside, wants_block).await;
@@ -180,7 +183,10 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
                                     *self.place(peer) = Some(connection);
                                     Ok(())
                                 }
-                                Ok(Err(_)) => Err(Lost::Io),
+                                Ok(Err(error)) => {
+                                    warning!("cannot send: {error:?}");
+                                    Err(Lost::Io)
+                                }
                                 Err(lost) => Err(lost),
                             }
                         }
@@ -195,7 +201,10 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
                                 *self.place(peer) = Some(connection);
                                 Ok(len)
                             }
-                            Ok(Err(_)) => Err(Lost::Io),
+                            Ok(Err(error)) => {
+                                warning!("cannot receive: {error:?}");
+                                Err(Lost::Io)
+                            }
                             Err(lost) => Err(lost),
                         },
                     };

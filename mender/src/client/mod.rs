@@ -171,7 +171,7 @@ where
             point: &keys.point,
             modules: M::DESCRIPTORS,
             seed: self.rng.next_u32(),
-            report_len: artifact.len() / 2,
+            report_len: u16::try_from(artifact.len() / 2).unwrap_or(u16::MAX),
         });
         let mut memory = Memory {
             token,

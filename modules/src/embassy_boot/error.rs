@@ -6,7 +6,7 @@ use embedded_storage_async::nor_flash::{NorFlashError, NorFlashErrorKind};
 use mender::text::{Describe, Text, display};
 use mender::update_module::PayloadError;
 
-use crate::cause::{Cause, causes};
+use crate::cause::{Cause, causes, tell_too_long};
 
 causes! {
     CAUSES:
@@ -134,14 +134,7 @@ impl Describe for Error {
             Error::Empty => EMPTY,
             Error::TooLarge { len, room } => {
                 out.push("the image has ");
-                let shown = u32::try_from(*len).unwrap_or_else(|_| {
-                    out.push("over ");
-                    u32::MAX
-                });
-                out.number(shown);
-                out.push(" bytes, but ");
-                out.number(*room);
-                out.push(" ");
+                tell_too_long(*len, *room, out);
                 TOO_LARGE
             }
             Error::RunningUnconfirmed => RUNNING_UNCONFIRMED,

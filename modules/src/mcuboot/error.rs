@@ -8,7 +8,7 @@ use mender::update_module::PayloadError;
 
 use super::slot::Slot;
 use super::version::Version;
-use crate::cause::{Cause, causes, tell_debug};
+use crate::cause::{Cause, causes, tell_debug, tell_too_long};
 
 causes! {
     CAUSES:
@@ -101,15 +101,7 @@ impl Describe for ImageFault {
             ImageFault::NotAnImage => NOT_AN_IMAGE,
             ImageFault::HeaderLen => HEADER_LEN,
             ImageFault::TooLarge { len, room } => {
-                // Numbers of a damaged header can be of any size.
-                let shown = u32::try_from(*len).unwrap_or_else(|_| {
-                    out.push("over ");
-                    u32::MAX
-                });
-                out.number(shown);
-                out.push(" bytes, but ");
-                out.number(*room);
-                out.push(" ");
+                tell_too_long(*len, *room, out);
                 TOO_LARGE
             }
             ImageFault::Truncated => TRUNCATED,
