@@ -4,7 +4,7 @@ use mender_testkit::artifact::ArtifactWriter;
 use mender_testkit::network::lock;
 use mender_testkit::server::{Effect, Fault, Mode, Status};
 
-use crate::support::{Bench, DAY, Ended, HOUR, INVENTORY, MINUTE, NEXT_V1, Site, app, firmware, small_file};
+use crate::support::{Bench, DAY, Ended, HOUR, INVENTORY, MINUTE, NEXT_V1, Site, Sizes, app, firmware, small_file};
 
 fn methods(bench: &Bench) -> Vec<String> {
     bench
@@ -147,6 +147,28 @@ fn what_does_not_fit_is_left_out() {
     );
     assert_eq!(bench.inventory("last").as_deref(), Some("2"));
     assert_eq!(bench.inventory("too long"), None);
+    assert_eq!(methods(&bench), ["PUT"]);
+}
+
+#[test]
+fn a_report_is_not_cut_at_64_kib_whatever_memory_there_is() {
+    let mut bench = Bench::new(Mode::Oss);
+    bench.auto_accept();
+    bench.sizes = Sizes::Large;
+    bench.device.set_inventory("first", "1");
+    for (name, len) in [("long", 60_000), ("too long", 70_000)] {
+        bench
+            .device
+            .set_inventory(name, Box::leak("x".repeat(len).into_boxed_str()));
+    }
+    bench.device.set_inventory("last", "2");
+    assert_eq!(
+        bench.run(HOUR, |site| site.inventory("first").is_some()),
+        Ended::Reached
+    );
+    assert_eq!(bench.inventory("long").map(|long| long.len()), Some(60_000));
+    assert_eq!(bench.inventory("too long"), None);
+    assert_eq!(bench.inventory("last").as_deref(), Some("2"));
     assert_eq!(methods(&bench), ["PUT"]);
 }
 

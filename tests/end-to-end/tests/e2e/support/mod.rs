@@ -84,6 +84,8 @@ pub enum Sizes {
     Long,
     /// `Resources<4096, 4096>`
     Longer,
+    /// `Resources` with 256 KiB for artifact headers and inventory reports.
+    Large,
 }
 
 impl Site {
@@ -263,12 +265,16 @@ impl Site {
             Sizes::Usual => self.boot_with(Resources::<1024, 2048>::new(), storage, modules, end, power, reached),
             Sizes::Long => self.boot_with(Resources::<2048, 4096>::new(), storage, modules, end, power, reached),
             Sizes::Longer => self.boot_with(Resources::<4096, 4096>::new(), storage, modules, end, power, reached),
+            Sizes::Large => {
+                let resources = Resources::<1024, 2048, 512, { 256 * 1024 }>::new();
+                self.boot_with(resources, storage, modules, end, power, reached)
+            }
         }
     }
 
-    fn boot_with<S: Storage, M: ModuleSet, const TOKEN: usize, const LINK: usize>(
+    fn boot_with<S: Storage, M: ModuleSet, const TOKEN: usize, const LINK: usize, const ARTIFACT: usize>(
         &mut self,
-        mut resources: Resources<TOKEN, LINK>,
+        mut resources: Resources<TOKEN, LINK, 512, ARTIFACT>,
         storage: S,
         modules: M,
         end: Duration,
