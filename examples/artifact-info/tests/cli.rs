@@ -87,7 +87,7 @@ fn prints_what_the_vectors_say() {
         assert_eq!(found["state_scripts"], scripts, "{file}");
         assert_eq!(found["format_version"], 3);
     }
-    assert_eq!(count, 51);
+    assert_eq!(count, 52);
 }
 
 #[test]

@@ -51,6 +51,9 @@ struct Rule {
     clashes: Option<Tag>,
 }
 
+/// The longest name or group of an artifact, in bytes. Spec of the artifact format, section 14.
+const NAME_MAX_LEN: usize = 256;
+
 const fn bit(token: Token) -> u16 {
     1 << token as u8
 }
@@ -150,10 +153,8 @@ static HEADER_INFO: [Rule; 11] = [
 ];
 
 static TYPE_INFO: [Rule; 12] = [
-    // An empty type (mender-artifact before 4.3.1 wrote it for rootfs-image) is refused as well.
-    rule(Place::Document, b"type", Key::Type, STRING | NULL)
-        .filled()
-        .required(),
+    // An empty type says nothing: mender-artifact before 4.3.1 wrote it for rootfs-image, whatever header-info had.
+    rule(Place::Document, b"type", Key::Type, STRING | NULL).required(),
     rule(Place::Document, b"artifact_provides", Key::Provides, OBJECT).inner(Place::Provides),
     rule(Place::Provides, b"artifact_name", Key::Provides, STRING).clashes(Tag::ArtifactName),
     rule(Place::Provides, b"artifact_group", Key::Provides, STRING)
@@ -380,8 +381,9 @@ impl Reader<'_> {
             if is_string && rule.filled && !rule.key.is_empty() && span.start == span.end {
                 return Err(self.value(rule, ValueFault::Empty));
             }
+            let mut start = self.stored;
             if let (Some(tag), true) = (rule.keep, is_string) {
-                self.store(tag, span)?;
+                start = self.store(tag, span)?;
                 if tag == Tag::DeviceType {
                     device_types += 1;
                     let allowed = u32::from(most_device_types);
@@ -403,7 +405,7 @@ impl Reader<'_> {
                     } else {
                         None
                     };
-                    if own != header_info.first(Tag::PayloadType).map(str::as_bytes) {
+                    if own != Some(b"") && own != header_info.first(Tag::PayloadType).map(str::as_bytes) {
                         return Err(self.fail(Error::Contradiction(Contradiction::Type)));
                     }
                     self.stored = before;
@@ -416,6 +418,11 @@ impl Reader<'_> {
                     None | Some(u32::MAX) => return Err(self.value(rule, ValueFault::NotAllowed)),
                     Some(version) => return Err(self.fail(Error::FormatVersion(version))),
                 },
+                Key::ArtifactName | Key::ArtifactGroup
+                    if !is_name(self.text.get(start..self.stored).unwrap_or(&[])) =>
+                {
+                    return Err(self.value(rule, ValueFault::NotAllowed));
+                }
                 Key::Type
                 | Key::Format
                 | Key::Payloads
@@ -434,6 +441,12 @@ impl Reader<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether an artifact's name or group is one that mender-artifact writes since 4.1.1: at most 256 bytes, without control characters
+/// (of ASCII). It refuses such device types too; here they are compared with the device's own, and nothing else.
+fn is_name(text: &[u8]) -> bool {
+    text.len() <= NAME_MAX_LEN && !text.iter().any(u8::is_ascii_control)
 }
 
 /// The rule for a key, or for the elements of a list, and its number.

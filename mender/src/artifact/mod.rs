@@ -13,7 +13,14 @@
 //! null), meta-data, state scripts (skipped), signatures (checked for their form only), ustar, PAX and GNU long names.
 //! Refused with [`Error::NotSupported`] are compression, augmented artifacts and several payloads, with
 //! [`Error::FormatVersion`] other versions of the format, and with [`Limit::Artifact`] artifacts of 4 GiB and more.
-//! Everything on which readers of the format differ is refused as malformed.
+//! Everything on which readers of the format differ is refused as malformed, as far as it bears on what is installed. Not looked
+//! at, though some readers refuse strange ones: mode, owner, time and device numbers of tar headers, which a device without
+//! a file system has no use for; numbers beyond a 64-bit float in meta-data (`1e999`), which are handed over as text; and whether
+//! the name of a state script, which is skipped, has one of the names that the format gives a meaning.
+//!
+//! Artifact name and group have at most 256 bytes and no control characters of ASCII: mender-artifact writes no others
+//! since 4.1.1, and each poll carries them. An empty type in type-info (mender-artifact before 4.3.1
+//! wrote it for rootfs-image) stands for that of header-info. (Spec of the artifact format, sections 6, 12 and 14.)
 //!
 //! The way of the data, and the files in that order backwards: each uses only files that are further down.
 //!

@@ -88,7 +88,7 @@ fn supported_artifacts_give_exactly_the_listed_content() {
             assert_eq!(outcome.payload_bytes as u64, total);
         }
     }
-    assert_eq!(count, 51);
+    assert_eq!(count, 52);
 }
 
 #[test]

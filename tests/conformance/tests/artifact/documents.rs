@@ -1,6 +1,6 @@
 //! The documents, beyond what the vectors have.
 
-use crate::builder::Parts;
+use crate::builder::{self, Parts};
 use crate::run::{Outcome, parse};
 
 fn message(parts: &Parts) -> String {
@@ -46,6 +46,15 @@ fn type_info() {
         "ok"
     );
     assert_eq!(message(&with_type_info(r#"{"type":"\u0074"}"#)), "ok");
+    assert_eq!(
+        message(&with_type_info(r#"{"type":""}"#)),
+        "ok",
+        "it stands for header-info's"
+    );
+    assert_eq!(
+        message(&with_type_info(r#"{"type":"T"}"#)),
+        "type-info: the payload type is not the one of header-info"
+    );
     for key in ["artifact_provides", "artifact_depends", "clears_artifact_provides"] {
         let null = with_type_info(&format!(r#"{{"type":"t","{key}":null}}"#));
         assert_eq!(
@@ -87,6 +96,69 @@ fn empty_payloads() {
     assert_eq!(
         message(&parts),
         "manifest: payload files, although the payload type is null"
+    );
+}
+
+/// Those of mender-artifact since 4.1.1: printable, and not longer than 256 bytes.
+#[test]
+fn names_are_those_that_the_real_writer_makes() {
+    let of = |name: &str, group: &str, device_type: &str| {
+        message(&with_header_info(&format!(
+            r#"{{"payloads":[{{"type":"t"}}],"artifact_provides":{{"artifact_name":"{name}","artifact_group":"{group}"}},"artifact_depends":{{"device_type":["d","{device_type}"]}}}}"#,
+        )))
+    };
+    let long = "é".repeat(128);
+    assert_eq!(of(&long, &long, &long), "ok");
+    assert_eq!(of(r"n 1 ~\u00e9", "", "d"), "ok");
+    for bad in [
+        &*(long + "x"),
+        r"a\u0001",
+        r"\n",
+        r"a\tb",
+        r"\u0000",
+        r"\u001f",
+        r"\u007f",
+    ] {
+        let refusal = |key| format!("header-info: \"{key}\" has a value that the format does not allow");
+        assert_eq!(of(bad, "g", "d"), refusal("artifact_name"), "{bad:?}");
+        assert_eq!(of("n", bad, "d"), refusal("artifact_group"), "{bad:?}");
+        assert_eq!(of("n", "g", bad), "ok", "{bad:?} is no device's type");
+    }
+}
+
+/// What the parser does not look at, as its documentation says.
+#[test]
+fn what_has_no_meaning_for_a_device_is_not_checked() {
+    let mut parts = Parts {
+        scripts: vec!["ArtifactInstall_Enter_00".to_owned(), "NoState_1".to_owned()],
+        meta_data: Some(br#"{"a":1e999,"b":-1E+400}"#.to_vec()),
+        ..Parts::default()
+    };
+    let outcome = parse(&parts.build(), &[512]);
+    assert_eq!(outcome.result, Ok(()));
+    assert_eq!(
+        outcome.header.unwrap().meta_data.as_deref(),
+        Some(r#"{"a":1e999,"b":-1E+400}"#)
+    );
+    parts = Parts::default();
+    let mut header = builder::block("f", 7, b'0');
+    // Mode, owner, group, time, and the numbers of a device.
+    for (field, text) in [
+        (100..108, "1L524770400"),
+        (108..116, "-1"),
+        (116..124, "x"),
+        (136..148, "\u{7f}"),
+        (329..345, "99"),
+    ] {
+        let len = text.len().min(field.len());
+        header[field][..len].copy_from_slice(&text.as_bytes()[..len]);
+    }
+    builder::seal(&mut header);
+    let mut payload = parts.payload_tar();
+    payload[..512].copy_from_slice(&header);
+    assert_eq!(
+        parse(&parts.build_with(&parts.header_tar(), &payload), &[512]).result,
+        Ok(())
     );
 }
 

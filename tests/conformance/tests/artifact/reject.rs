@@ -53,7 +53,7 @@ fn malformed_artifacts_are_refused_in_time() {
             RejectBy::Payload | RejectBy::End => {}
         }
     }
-    assert_eq!(count, 201);
+    assert_eq!(count, 200);
 }
 
 #[test]

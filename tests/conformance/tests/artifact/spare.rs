@@ -74,7 +74,7 @@ fn without_the_spare_every_vector_gives_the_same() {
         }
         good += usize::from(vector.expectation == Expectation::Accept && expected.result.is_ok());
     }
-    assert!(taken > 80 && good == 51, "{taken} taken, {good} good");
+    assert!(taken > 80 && good == 52, "{taken} taken, {good} good");
 }
 
 #[test]
