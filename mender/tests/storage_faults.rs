@@ -419,3 +419,48 @@ fn every_geometry() {
     check::<32, 128, 1>();
     check::<32, 256, 32>();
 }
+
+/// Bits that something else has cleared, in flash that is in use or before it is opened: what is told to be stored can be read.
+#[test]
+fn a_write_that_succeeds_can_be_read_whatever_bits_were_cleared() {
+    let mut random = 1_u32;
+    let mut next = move |below: u32| {
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        random % below
+    };
+    let (mut stored, mut refused) = (0, 0);
+    for round in 0..4000_u32 {
+        let flash = Flash::new(2);
+        flash.be_lenient();
+        let mut storage = open(&flash);
+        for step in 0..12_u8 {
+            if next(3) == 0 {
+                storage = open(&flash);
+            }
+            for _ in 0..next(4) {
+                // Mostly where the heads are, or near the items.
+                let at = [next(512), next(2) * 256 + next(8), next(2) * 256 + next(64)][next(3) as usize] as usize;
+                let mask = if next(2) == 0 { next(256) as u8 } else { !(1 << next(8)) };
+                flash.set_byte(at, flash.bytes()[at] & mask);
+            }
+            let record = vec![step; next(60) as usize];
+            let key = [RecordKey::State, RecordKey::Installed][next(2) as usize];
+            match block_on(storage.write(key, &record)) {
+                Ok(()) => {
+                    stored += 1;
+                    let mut buffer = [0; 64];
+                    let found = block_on(open(&flash).read(key, &mut buffer));
+                    assert_eq!(found, Ok(Some(record.len())), "round {round}, step {step}");
+                    assert_eq!(buffer[..record.len()], record, "round {round}, step {step}");
+                }
+                Err(_) => {
+                    refused += 1;
+                    let _ = block_on(storage.erase_all());
+                }
+            }
+        }
+    }
+    assert!(stored > 10_000 && refused > 100, "{stored} stored, {refused} refused");
+}

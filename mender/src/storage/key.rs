@@ -52,7 +52,7 @@ impl LogSlot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum RecordKey {
-    /// The private key, 32 bytes.
+    /// A version byte and the private key of 32 bytes.
     DeviceKey,
     /// What is installed: artifact name and provides.
     Installed,

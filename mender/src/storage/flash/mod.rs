@@ -26,7 +26,7 @@ use embedded_storage_async::nor_flash::NorFlash;
 
 use self::format::{ITEM_HEAD_LEN, Layout, MAX_LEN, Window};
 pub use self::range::{FlashError, FlashRange, FlashRangeError, FlashSetupError};
-use self::task::{Fault, Goal, Half, Operation, Step, Task};
+use self::task::{Fault, Goal, Operation, Step, Task};
 use super::{ReadError, RecordKey, Storage, WriteError};
 
 /// Records in a range of NOR flash, safe against power cuts. Works with any flash whose words are not longer than 32 bytes, also
@@ -102,8 +102,8 @@ use super::{ReadError, RecordKey, Storage, WriteError};
 ///
 /// # Time
 ///
-/// Only where the half ends is kept in memory; a read goes through all items of the half. An erase happens during one write of many,
-/// and if it fails, records can still be read.
+/// Nothing is kept in memory: each call reads the heads, then goes through all items of the half. An erase happens during one
+/// write of many, and if it fails, records can still be read.
 ///
 /// # Cancellation
 ///
@@ -113,9 +113,6 @@ pub struct FlashStorage<F: NorFlash> {
     start: u32,
     half_len: u32,
     flip: u8,
-    /// The half in use, if that is known.
-    half: Half,
-    known: bool,
     window: Window,
     /// With [`Fault::Flash`].
     error: Option<F::Error>,
@@ -146,12 +143,6 @@ impl<F: NorFlash> FlashStorage<F> {
             start: range.start_offset,
             half_len: range.half_len(),
             flip: range.flip,
-            half: Half {
-                base: range.start_offset,
-                number: 0,
-                end: 0,
-            },
-            known: false,
             window: Window::ERASED,
             error: None,
         })

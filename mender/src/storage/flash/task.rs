@@ -5,8 +5,8 @@
 //! functions apart saves more than a call costs). Each step goes on from what the last operation has left in the window,
 //! and says the next operation.
 //!
-//! Before anything is changed the storage forgets what it knows, so that an error or a dropped future is like a power cut:
-//! the next call looks at the flash again.
+//! Each call begins with the heads of the halves: nothing is remembered from call to call, so that an error or a dropped future
+//! is like a power cut, and nothing is appended to a half that lost its head meanwhile.
 
 use embedded_storage_async::nor_flash::NorFlash;
 
@@ -132,6 +132,8 @@ pub(super) struct Task<'t> {
     key: u8,
     goal: Goal<'t>,
     phase: Phase,
+    /// The half in use, once it is known.
+    half: Half,
     scan: Scan,
     /// A window was read for the walk.
     fed: bool,
@@ -170,6 +172,7 @@ impl<'t> Task<'t> {
             key,
             goal,
             phase: Phase::Start,
+            half: nowhere,
             scan: Scan::new(nowhere, 0, 0),
             fed: false,
             handing: false,
@@ -256,7 +259,7 @@ impl<F: NorFlash> FlashStorage<F> {
         let clearing = task.is_clear() && matches!(task.phase, Phase::FirstHead | Phase::SecondHead);
         if clearing {
             // What cannot be read is no obstacle.
-            self.half = self.half(true);
+            task.half = self.half(true);
         } else if !task.appending {
             return true;
         }
@@ -356,20 +359,15 @@ impl<F: NorFlash> FlashStorage<F> {
     fn go_on(&mut self, task: &mut Task<'_>) -> Step {
         match task.phase {
             Phase::Start => {
-                if self.known && !task.is_clear() {
-                    task.walk::<F>(self.half, task.key, Phase::Found);
-                } else {
-                    self.known = false;
-                    self.half = self.half(true);
-                    task.phase = Phase::FirstHead;
-                    return self.read_at(task, self.start);
-                }
+                task.half = self.half(true);
+                task.phase = Phase::FirstHead;
+                return self.read_at(task, self.start);
             }
             Phase::FirstHead | Phase::SecondHead => {
                 let second = matches!(task.phase, Phase::SecondHead);
                 let number = self.window.half_number();
-                if number > self.half.number {
-                    self.half = Half {
+                if number > task.half.number {
+                    task.half = Half {
                         number,
                         ..self.half(second)
                     };
@@ -383,8 +381,8 @@ impl<F: NorFlash> FlashStorage<F> {
                 task.traces.1 = trace;
                 if task.is_clear() {
                     task.phase = Phase::Switch;
-                } else if self.half.number > 0 {
-                    task.walk::<F>(self.half, task.key, Phase::Found);
+                } else if task.half.number > 0 {
+                    task.walk::<F>(task.half, task.key, Phase::Found);
                 } else {
                     task.walk::<F>(self.half(false), 0, Phase::FirstBlank);
                 }
@@ -400,7 +398,7 @@ impl<F: NorFlash> FlashStorage<F> {
                     task.traces.1 = Trace::Foreign;
                 }
                 let end = Layout::<F>::HEAD;
-                self.half = match task.traces {
+                task.half = match task.traces {
                     (Trace::Erased, Trace::Erased) => Half {
                         end,
                         ..self.half(false)
@@ -419,12 +417,11 @@ impl<F: NorFlash> FlashStorage<F> {
                 return self.decide(task);
             }
             Phase::Found => {
-                self.half.end = if task.scan.damaged {
+                task.half.end = if task.scan.damaged {
                     self.half_len
                 } else {
                     task.scan.tail
                 };
-                self.known = true;
                 if let Some(item) = task.scan.item
                     && item.key == task.key
                 {
@@ -446,22 +443,18 @@ impl<F: NorFlash> FlashStorage<F> {
                 return self.decide(task);
             }
             Phase::Begun => task.put(Content::Record, Phase::Appended),
-            Phase::Appended | Phase::Switched if !task.is_clear() => {
-                self.half = task.new;
-                self.known = true;
-                return Step::Done;
-            }
+            Phase::Appended | Phase::Switched if !task.is_clear() => return Step::Done,
             Phase::Appended | Phase::Switched => {
                 task.phase = Phase::Cleared;
-                return self.erase(task, self.half);
+                return self.erase(task, task.half);
             }
             Phase::Cleared => return Step::Done,
             Phase::Switch => {
                 task.appending = false;
                 task.new = Half {
-                    number: self.half.number + 1,
+                    number: task.half.number + 1,
                     end: Layout::<F>::HEAD,
-                    ..self.half(self.half.base == self.start)
+                    ..self.half(task.half.base == self.start)
                 };
                 // First only whether there is room: a write that does not fit must not wear the flash.
                 if task.moving || task.is_clear() {
@@ -485,14 +478,14 @@ impl<F: NorFlash> FlashStorage<F> {
                     self.begin_move(task);
                 }
             }
-            Phase::Moved => task.walk::<F>(self.half, task.from, Phase::NextFound),
+            Phase::Moved => task.walk::<F>(task.half, task.from, Phase::NextFound),
             Phase::NextFound => {
                 if let Some(item) = task.scan.item {
                     task.from = item.number() + 1;
                     task.phase = Phase::Moved;
                     if item.key < REMOVED && item.key != task.key {
                         task.item = item;
-                        self.take_along(task, Content::Stored(self.half.base + item.at));
+                        self.take_along(task, Content::Stored(task.half.base + item.at));
                     }
                 } else if task.moving {
                     task.put(Content::Head, Phase::Switched);
@@ -536,16 +529,15 @@ impl<F: NorFlash> FlashStorage<F> {
         if task.found == len && task.same && !lost {
             return Step::Done;
         }
-        self.known = false;
         let marked = if record.is_some() { task.key } else { task.key | REMOVED };
         task.item = Item::of(marked, task.record());
         task.phase = Phase::Switch;
-        if Layout::<F>::item_len(task.item.len) <= self.half_len - self.half.end {
+        if Layout::<F>::item_len(task.item.len) <= self.half_len - task.half.end {
             task.appending = true;
-            task.new = self.half;
+            task.new = task.half;
             if task.new.number == 0 {
                 task.new.number = 1;
-                self.half.number = 1;
+                task.half.number = 1;
                 task.put(Content::Head, Phase::Begun);
             } else {
                 task.put(Content::Record, Phase::Appended);
