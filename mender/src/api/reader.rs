@@ -4,8 +4,8 @@
 //! passed over. Escapes are decoded (every artifact link contains `\u0026`, device API, section 1), also surrogate pairs.
 //!
 //! Strict where it matters: a document that is cut, has something behind it, nests deeper than [`MAX_DEPTH`], has control
-//! characters or wrong escapes in a string, or has a wanted key twice, is no JSON here. Numbers and words in values that nobody
-//! wants are only told apart from the rest, not checked letter by letter.
+//! characters or wrong escapes in a string, or has a wanted key twice, is no JSON here. In what nobody wants, some things are told apart
+//! from the rest and not checked: the letters of numbers and words, whether a string is UTF-8, and whether a key comes twice.
 //!
 //! Depends on nothing.
 
