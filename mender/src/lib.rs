@@ -13,7 +13,7 @@
 //! | [`artifact`] | the artifact stream parser | pure; `provides`, `text` |
 //! | [`deployment`] | the update state machine | pure; `provides`, `update_module`, `text` |
 //! | [`provides`] | the key-value pairs that describe a device's software | pure; `text` |
-//! | [`text`], [`codes`] | short texts without `core::fmt`; what codes mean | nothing |
+//! | [`text`], [`codes`], `shift` | short texts without `core::fmt`; what codes mean; bytes that move | nothing |
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -28,6 +28,7 @@ mod fmt;
 mod json_escape;
 pub mod net;
 pub mod provides;
+mod shift;
 pub mod storage;
 pub mod text;
 pub mod update_module;

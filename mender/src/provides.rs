@@ -15,6 +15,7 @@
 use core::fmt;
 
 use crate::codes::Code;
+use crate::shift::shift;
 use crate::text::{self, Describe, Text};
 
 const DAMAGED: Code = Code::new(240);
@@ -255,7 +256,8 @@ impl<'b> ProvidesBuf<'b> {
         while let Some((key, value, _)) = self.buffer.get(at..self.len).and_then(split_pair) {
             let pair_len = HEADER_LEN + key.len() + value.len();
             if gone(text, key) {
-                self.buffer.copy_within(at + pair_len..self.len, at);
+                let after = at + pair_len;
+                shift(self.buffer, after, self.len - after, at);
                 self.len -= pair_len;
             } else {
                 at += pair_len;

@@ -25,6 +25,7 @@ use crate::net::http::body::Framing;
 use crate::net::http::response::{Head, HeadReader};
 use crate::net::http::{HttpError, Method, request};
 use crate::net::{Peer, Url, UrlError, redirect};
+use crate::shift::shift;
 use crate::text::{Describe, Shown, Text};
 use crate::window::Window;
 
@@ -459,7 +460,7 @@ impl Download {
         let decoded = self.framing.decode(block).map_err(|_| HttpError::Malformed)?;
         let passed = decoded.data.min(usize::try_from(self.skip).unwrap_or(usize::MAX));
         let data = decoded.data - passed;
-        block.copy_within(passed..decoded.data, 0);
+        shift(block, passed, data, 0);
         // Both are at most a block's length.
         self.skip -= passed as u32;
         // An artifact is below 4 GiB: its host would have said so, or it is none.

@@ -19,7 +19,7 @@ use core::time::Duration;
 use crate::api::log::{Level, LogTime};
 use crate::deployment::record::DeploymentNumber;
 use crate::storage::LogSlot;
-use crate::text::Text;
+use crate::text::{Text, divide};
 
 const VERSION: u8 = 1;
 const HEADER_LEN: usize = 17;
@@ -148,7 +148,10 @@ impl<'b> Entry<'b> {
                 0 | 5..=u8::MAX => return None,
             },
             time: match time {
-                0 => LogTime::Uptime(Duration::from_millis(millis)),
+                0 => {
+                    let (secs, millis) = divide(millis, 1000);
+                    LogTime::Uptime(Duration::new(secs, millis * 1_000_000))
+                }
                 1 => LogTime::Unix { millis },
                 2..=u8::MAX => return None,
             },

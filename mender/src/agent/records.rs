@@ -4,6 +4,7 @@ use crate::artifact::Header;
 use crate::deployment::INCONSISTENT_SUFFIX;
 use crate::deployment::record::{DeploymentNumber, DeploymentRecord, InstalledRecord, RecordError};
 use crate::provides::{ARTIFACT_NAME, Provides, ProvidesBuf, SetError};
+use crate::shift::shift;
 
 /// The deployment record of a download that has succeeded: what the device provides once it is committed. Its length; `None` if
 /// it does not fit.
@@ -46,7 +47,7 @@ pub(super) fn commit(record: &mut [u8], len: usize, number: DeploymentNumber) ->
     }
     let provides_len = deployment.provides.as_bytes().len();
     // The head of an installed record is shorter, so the provides move to the front.
-    record.copy_within(len - provides_len..len, InstalledRecord::HEADER_LEN);
+    shift(record, len - provides_len, provides_len, InstalledRecord::HEADER_LEN);
     put_head(record, number);
     Ok(InstalledRecord::HEADER_LEN + provides_len)
 }

@@ -11,6 +11,7 @@
 use super::error::Error;
 use super::fault::{Feature, ManifestFault};
 use super::limits::{Limit, Limits};
+use crate::shift::shift;
 
 const HEADER_LEN: usize = 34;
 const DIGEST_LEN: usize = 64;
@@ -126,9 +127,8 @@ impl Reader<'_> {
             }
             // The list never catches up with the text: a line has 77 bytes besides the name, an entry 34. The name's length
             // is not more than the limit, which is a `u8`.
-            let name_end = start + len;
-            self.text
-                .copy_within(name_end - name_len..name_end, files_len + HEADER_LEN);
+            let name_start = start + len - name_len;
+            shift(self.text, name_start, name_len, files_len + HEADER_LEN);
             if let Some([seen, stored_len, stored_digest @ ..]) = self.text.get_mut(files_len..files_len + HEADER_LEN) {
                 *seen = 0;
                 *stored_len = name_len as u8;

@@ -6,6 +6,7 @@ use core::ops::Range;
 
 use super::fault::TarFault;
 use super::number::number;
+use crate::shift::shift;
 
 /// Length of a tar block.
 pub(super) const BLOCK_LEN: u32 = 512;
@@ -95,7 +96,7 @@ pub(super) fn read(kept: &mut [u8], sum: u32) -> Result<Option<Header>, TarFault
     let mut start = NAME.start;
     if prefix_len > 0 {
         start = SLASH.saturating_sub(prefix_len);
-        kept.copy_within(..prefix_len, start);
+        shift(kept, 0, prefix_len, start);
         if let Some(slash) = kept.get_mut(SLASH) {
             *slash = b'/';
         }

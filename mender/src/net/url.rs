@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::{Endpoint, Peer, Security};
 use crate::codes::Code;
+use crate::shift::shift;
 use crate::text::{Describe, Text, display};
 
 /// The parts of an `http` or `https` URL.
@@ -198,7 +199,7 @@ pub(crate) fn redirect(buffer: &mut [u8], base_len: usize, location_len: usize, 
     if len > buffer.len() {
         return None;
     }
-    buffer.copy_within(base_len..base_len + location_len, kept);
+    shift(buffer, base_len, location_len, kept);
     if base_len == 0 {
         let old = scheme_text.bytes().chain(server.authority.bytes());
         for (place, byte) in buffer.iter_mut().take(kept).zip(old) {

@@ -1,5 +1,7 @@
 //! Where a body ends, and which of its bytes are data. Pure.
 
+use crate::shift::shift;
+
 /// The framing of a body, and how far it has been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
@@ -123,7 +125,7 @@ impl Chunked {
                 Chunked::Done => break,
                 Chunked::Data { left } => {
                     let run = at_most(bytes.len() - taken, left);
-                    bytes.copy_within(taken..taken + run, data);
+                    shift(bytes, taken, run, data);
                     taken += run;
                     data += run;
                     // `run` is at most `left`, a u32.

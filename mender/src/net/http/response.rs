@@ -291,7 +291,9 @@ impl HeadReader {
 
 /// RFC 9110, 5.6.2.
 fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    // All visible characters but the delimiters.
+    byte.is_ascii_graphic()
+        && !matches!(byte, b'"' | b'(' | b')' | b',' | b'/' | b':'..=b'@' | b'['..=b']' | b'{' | b'}')
 }
 
 /// Of `bytes A-B/C` the A.
@@ -467,6 +469,14 @@ mod tests {
     fn bare_line_feeds_will_do() {
         let (head, _) = read(b"HTTP/1.1 200\nContent-Length: 4\n\n").unwrap().unwrap();
         assert_eq!((head.status, head.framing), (200, Framing::Length(4)));
+    }
+
+    #[test]
+    fn names_are_tokens() {
+        for byte in 0..=u8::MAX {
+            let expected = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            assert_eq!(is_token(byte), expected, "{byte}");
+        }
     }
 
     #[test]
