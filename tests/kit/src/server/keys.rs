@@ -4,15 +4,20 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use p256::pkcs8::DecodePublicKey as _;
+use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use p256::pkcs8::der::Decode as _;
 use p256::pkcs8::spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 use ring::signature::{self, UnparsedPublicKey};
+use sha2::{Digest as _, Sha256};
+
+use super::pem;
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P224: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.33");
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
 /// A device's public key.
@@ -28,8 +33,10 @@ pub(crate) struct PublicKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Algorithm {
     Rsa,
+    P224,
     P256,
     P384,
+    P521,
     Ed25519,
 }
 
@@ -39,16 +46,11 @@ impl PublicKey {
     /// # Errors
     /// The reason, in the words of the 400 answer.
     pub(crate) fn from_pem(pem: &str) -> Result<Self, String> {
-        let bad = || "cannot decode public key".to_owned();
-        let (_, rest) = pem.split_once("-----BEGIN ").ok_or_else(bad)?;
-        let (label, rest) = rest.split_once("-----").ok_or_else(bad)?;
-        if label != "PUBLIC KEY" {
-            return Err(format!("invalid PEM block type: {label} (expected PUBLIC KEY)"));
+        let block = pem::first_block(pem).ok_or_else(|| "cannot decode public key".to_owned())?;
+        if block.label != "PUBLIC KEY" {
+            return Err(format!("invalid PEM block type: {} (expected PUBLIC KEY)", block.label));
         }
-        let (text, _) = rest.split_once("-----END PUBLIC KEY-----").ok_or_else(bad)?;
-        let text: String = text.split_ascii_whitespace().collect();
-        let spki = STANDARD.decode(text).map_err(|_| bad())?;
-        Self::from_der(&spki)
+        Self::from_der(&block.content)
     }
 
     fn from_der(der: &[u8]) -> Result<Self, String> {
@@ -60,15 +62,11 @@ impl PublicKey {
             Algorithm::Ed25519
         } else if spki.algorithm.oid == EC {
             match spki.algorithm.parameters_oid() {
-                Ok(P256) => {
-                    // Refuses points that are not on the curve.
-                    p256::PublicKey::from_public_key_der(der).map_err(|_| "invalid elliptic curve point".to_owned())?;
-                    Algorithm::P256
-                }
+                Ok(P224) => Algorithm::P224,
+                Ok(P256) => Algorithm::P256,
                 Ok(P384) => Algorithm::P384,
-                Ok(_) | Err(_) => {
-                    return Err("unsupported elliptic curve (this server knows P-256 and P-384)".to_owned());
-                }
+                Ok(P521) => Algorithm::P521,
+                Ok(_) | Err(_) => return Err("unsupported elliptic curve".to_owned()),
             }
         } else {
             return Err("unsupported public key type".to_owned());
@@ -78,6 +76,17 @@ impl PublicKey {
             .as_bytes()
             .ok_or_else(|| "cannot parse public key".to_owned())?
             .to_vec();
+        // Points that are not on the curve are refused here, not at the signature.
+        let is_valid = match algorithm {
+            Algorithm::P224 => p224::PublicKey::from_sec1_bytes(&key).is_ok(),
+            Algorithm::P256 => p256::PublicKey::from_sec1_bytes(&key).is_ok(),
+            Algorithm::P521 => p521::PublicKey::from_sec1_bytes(&key).is_ok(),
+            // ring looks at the point when it checks a signature.
+            Algorithm::P384 | Algorithm::Rsa | Algorithm::Ed25519 => true,
+        };
+        if !is_valid {
+            return Err("invalid elliptic curve point".to_owned());
+        }
         Ok(Self {
             spki: der.to_vec(),
             key,
@@ -106,17 +115,34 @@ impl PublicKey {
             .filter(|character| !matches!(character, '\r' | '\n'))
             .collect();
         let Ok(bytes) = STANDARD.decode(text) else { return false };
-        let verification: &'static dyn signature::VerificationAlgorithm = match self.algorithm {
-            // 1024 bits is the least the real server's library takes.
-            Algorithm::Rsa => &signature::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
-            Algorithm::P256 => &signature::ECDSA_P256_SHA256_ASN1,
-            Algorithm::P384 => &signature::ECDSA_P384_SHA256_ASN1,
-            Algorithm::Ed25519 => &signature::ED25519,
+        let by_ring = |algorithm: &'static dyn signature::VerificationAlgorithm| {
+            UnparsedPublicKey::new(algorithm, &self.key)
+                .verify(message, &bytes)
+                .is_ok()
         };
-        UnparsedPublicKey::new(verification, &self.key)
-            .verify(message, &bytes)
-            .is_ok()
+        // The hash is SHA-256 on every curve.
+        match self.algorithm {
+            // 1024 bits is the least the real server's library takes.
+            Algorithm::Rsa => by_ring(&signature::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY),
+            Algorithm::P256 => by_ring(&signature::ECDSA_P256_SHA256_ASN1),
+            Algorithm::P384 => by_ring(&signature::ECDSA_P384_SHA256_ASN1),
+            Algorithm::Ed25519 => by_ring(&signature::ED25519),
+            Algorithm::P224 => verify_p224(&self.key, message, &bytes).is_some(),
+            Algorithm::P521 => verify_p521(&self.key, message, &bytes).is_some(),
+        }
     }
+}
+
+fn verify_p224(key: &[u8], message: &[u8], signature: &[u8]) -> Option<()> {
+    let key = p224::ecdsa::VerifyingKey::from_sec1_bytes(key).ok()?;
+    let signature = p224::ecdsa::DerSignature::from_bytes(signature).ok()?;
+    key.verify_prehash(&Sha256::digest(message), &signature).ok()
+}
+
+fn verify_p521(key: &[u8], message: &[u8], signature: &[u8]) -> Option<()> {
+    let key = p521::ecdsa::VerifyingKey::from_sec1_bytes(key).ok()?;
+    let signature = p521::ecdsa::DerSignature::from_bytes(signature).ok()?;
+    key.verify_prehash(&Sha256::digest(message), &signature).ok()
 }
 
 impl fmt::Debug for PublicKey {

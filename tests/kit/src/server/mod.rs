@@ -8,7 +8,7 @@
 //! | file | job |
 //! |---|---|
 //! | `http` | requests, responses, how a response travels |
-//! | `auth`, `token`, `keys`, `devices` | who a device is and whether it may come in |
+//! | `auth`, `token`, `keys`, `pem`, `devices` | who a device is and whether it may come in |
 //! | `device_routes`, `deployments` | polls, status reports, logs |
 //! | `attributes` | inventory and configuration |
 //! | `links`, `artifacts`, `artifact_reader` | the artifact store and its signed links |
@@ -50,6 +50,7 @@ mod keys;
 mod links;
 mod management;
 mod operator;
+mod pem;
 mod record;
 mod settings;
 mod status;

@@ -232,6 +232,55 @@ fn rsa_and_ed25519_keys_work_too() {
     assert_eq!(send(&mut bench, &body, pair.sign(b"something else").as_ref()), 401);
 }
 
+/// Requests that OpenSSL has signed with SHA-256; the README beside them says how.
+#[test]
+fn all_nist_curves_work() {
+    let table = [
+        (
+            include_str!("../data/auth-secp224r1.json"),
+            include_str!("../data/auth-secp224r1.sig"),
+        ),
+        (
+            include_str!("../data/auth-secp384r1.json"),
+            include_str!("../data/auth-secp384r1.sig"),
+        ),
+        (
+            include_str!("../data/auth-secp521r1.json"),
+            include_str!("../data/auth-secp521r1.sig"),
+        ),
+    ];
+    for (body, signature) in table {
+        let mut bench = Bench::new();
+        let mut send = |body: &str, signature: &str| {
+            let request = Request::new("POST", AUTH).json(body);
+            bench.send(request.header("X-MEN-Signature", signature))
+        };
+        assert_eq!(send(body, signature).status, 200, "{body}");
+        // Another body, and another signature that is well-formed.
+        assert_eq!(send(&format!("{body} "), signature).status, 401, "{body}");
+        let mut other = STANDARD.decode(signature).unwrap();
+        *other.last_mut().unwrap() ^= 1;
+        assert_eq!(send(body, &STANDARD.encode(other)).status, 401, "{body}");
+        assert_eq!(send(body, "MAA=").status, 401, "{body}");
+        // Another point, which is not on the curve.
+        let at = body.find("\\n-----END").unwrap() - 8;
+        let mut off_curve = body.to_owned();
+        off_curve.replace_range(at..=at, if &body[at..=at] == "B" { "C" } else { "B" });
+        let status = send(&off_curve, signature).status;
+        assert!(matches!(status, 400 | 401), "{status}: {body}");
+    }
+}
+
+#[test]
+fn a_key_on_one_line_with_its_dashes_is_no_key() {
+    let good = pem(&key(1));
+    for bad in [good.replace('\n', ""), good.replacen("\n-----END", "-----END", 1)] {
+        let mut bench = Bench::new();
+        let response = bench.send(signed(&body_of(r#"{"mac":"aa"}"#, &bad)));
+        assert_error(&response, 400, "invalid auth request: cannot decode public key");
+    }
+}
+
 #[test]
 fn the_same_identity_in_another_spelling_is_the_same_device() {
     let mut bench = Bench::new();
