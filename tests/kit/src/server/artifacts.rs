@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::artifact_reader::{ArtifactError, ArtifactInfo};
 use super::ids::{ArtifactId, Random};
+use super::json;
 use super::time::Time;
 
 /// An uploaded artifact.
@@ -48,6 +49,7 @@ impl Artifact {
             .collect();
         let mut update = json!({"type_info": {"type": info.payload_type}, "files": files});
         if let Some(meta_data) = &info.meta_data {
+            let meta_data = json::normal_object(meta_data);
             update["metadata"] = Value::Object(meta_data.clone());
             // A list because the real server writes an ordered map of its database; mender-cli decodes that.
             let pairs = meta_data.iter().map(|(key, value)| json!({"Key": key, "Value": value}));

@@ -101,7 +101,7 @@ fn read_attributes(body: &[u8]) -> Result<Vec<(String, Attribute)>, String> {
         }
         let value = json::get(object, "value")
             .filter(|value| is_valid_value(value))
-            .cloned();
+            .map(json::normal);
         let value = value.ok_or_else(|| {
             format!("attribute {name}: the value must be a string, a number, or an array of only one of them")
         })?;

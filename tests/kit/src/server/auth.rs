@@ -122,7 +122,8 @@ impl Server {
             Ok(_) | Err(_) => return Err(invalid("id_data must be a JSON object")),
         };
         let key = PublicKey::from_pem(&pem).map_err(|why| invalid(&why))?;
-        let identity_text = json::canonical(&Value::Object(identity.clone()));
+        let identity = json::normal_object(&identity);
+        let identity_text = json::to_go_string(&Value::Object(identity.clone()));
         Ok(Claim {
             identity,
             identity_text,

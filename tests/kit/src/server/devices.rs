@@ -76,7 +76,7 @@ impl Device {
         &self.id
     }
 
-    /// Its identity attributes as sent in `id_data`.
+    /// Its identity attributes as the server stores them: sorted, numbers as 64-bit floats.
     pub fn identity(&self) -> &Map<String, Value> {
         &self.identity
     }
@@ -142,7 +142,7 @@ pub(crate) struct Devices(BTreeMap<DeviceId, Device>);
 /// What an authentication request said, after its checks.
 pub(crate) struct Claim {
     pub(crate) identity: Map<String, Value>,
-    /// Canonical text of the identity.
+    /// Text of the identity in its normal form, by which a device is known.
     pub(crate) identity_text: String,
     pub(crate) key: PublicKey,
     /// Empty unless tiers are known.

@@ -2,19 +2,52 @@
 
 use serde_json::{Map, Value};
 
-/// Text of a JSON value with Go's escapes: `&`, `<`, `>`, U+2028 and U+2029 become `\uXXXX`.
-///
-/// Those characters occur only inside strings, so that replacing them in the finished text is exact.
+/// Text of a JSON value as Go writes it: `&`, `<`, `>`, U+2028 and U+2029 become `\uXXXX`, and numbers that are not
+/// integers have an exponent only where Go writes one.
 pub(crate) fn to_go_string(value: &Value) -> String {
-    let plain = value.to_string();
-    let mut text = String::with_capacity(plain.len());
-    for character in plain.chars() {
+    let mut text = String::new();
+    write(value, &mut text);
+    text
+}
+
+fn write(value: &Value, to: &mut String) {
+    match value {
+        Value::Object(object) => {
+            let mut mark = '{';
+            for (key, value) in object {
+                to.push(mark);
+                mark = ',';
+                write_text(key, to);
+                to.push(':');
+                write(value, to);
+            }
+            to.push_str(if object.is_empty() { "{}" } else { "}" });
+        }
+        Value::Array(list) => {
+            let mut mark = '[';
+            for value in list {
+                to.push(mark);
+                mark = ',';
+                write(value, to);
+            }
+            to.push_str(if list.is_empty() { "[]" } else { "]" });
+        }
+        Value::Number(number) if number.is_f64() => match number.as_f64() {
+            Some(float) => to.push_str(&go_float(float)),
+            None => to.push_str(&number.to_string()),
+        },
+        Value::Number(_) | Value::Null | Value::Bool(_) => to.push_str(&value.to_string()),
+        Value::String(text) => write_text(text, to),
+    }
+}
+
+fn write_text(text: &str, to: &mut String) {
+    for character in Value::from(text).to_string().chars() {
         match character {
-            '&' | '<' | '>' | '\u{2028}' | '\u{2029}' => text.push_str(&format!("\\u{:04x}", character as u32)),
-            other => text.push(other),
+            '&' | '<' | '>' | '\u{2028}' | '\u{2029}' => to.push_str(&format!("\\u{:04x}", character as u32)),
+            other => to.push(other),
         }
     }
-    text
 }
 
 /// Reads JSON; invalid UTF-8 becomes U+FFFD as in Go.
@@ -41,22 +74,34 @@ pub(crate) fn string(object: &Map<String, Value>, key: &str) -> Result<String, S
     }
 }
 
-/// The value in canonical form: keys sorted, no white space, numbers through a 64-bit float.
-pub(crate) fn canonical(value: &Value) -> String {
+/// A value as it is after a decoder that knows objects as maps and numbers as 64-bit floats: keys sorted, numbers
+/// rounded. Whole numbers that a float holds exactly stay integers, so that they compare as such.
+pub(crate) fn normal(value: &Value) -> Value {
     match value {
-        Value::Object(object) => {
-            let mut entries: Vec<_> = object.iter().collect();
-            entries.sort_by(|(one, _), (other, _)| one.as_bytes().cmp(other.as_bytes()));
-            let inner: Vec<_> = entries
-                .into_iter()
-                .map(|(key, value)| format!("{}:{}", to_go_string(&Value::String(key.clone())), canonical(value)))
-                .collect();
-            format!("{{{}}}", inner.join(","))
-        }
-        Value::Array(list) => format!("[{}]", list.iter().map(canonical).collect::<Vec<_>>().join(",")),
-        Value::Number(number) => number.as_f64().map_or_else(|| number.to_string(), go_float),
-        Value::Null | Value::Bool(_) | Value::String(_) => to_go_string(value),
+        Value::Object(object) => Value::Object(normal_object(object)),
+        Value::Array(list) => Value::Array(list.iter().map(normal).collect()),
+        Value::Number(number) => match number.as_f64() {
+            Some(float)
+                if float.fract() == 0.0 && float.abs() < EXACT && !(float == 0.0 && float.is_sign_negative()) =>
+            {
+                Value::from(float as i64)
+            }
+            Some(float) => Value::from(float),
+            None => value.clone(),
+        },
+        Value::Null | Value::Bool(_) | Value::String(_) => value.clone(),
     }
+}
+
+/// From here on not every integer is a 64-bit float.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// [`normal`] of an object.
+pub(crate) fn normal_object(object: &Map<String, Value>) -> Map<String, Value> {
+    let mut entries: Vec<_> = object.iter().collect();
+    entries.sort_by(|(one, _), (other, _)| one.as_bytes().cmp(other.as_bytes()));
+    let entries = entries.into_iter();
+    entries.map(|(key, value)| (key.clone(), normal(value))).collect()
 }
 
 /// Text of a float as Go writes it: an exponent only below 1e-6 and from 1e21 on.
@@ -88,12 +133,39 @@ mod tests {
     }
 
     #[test]
-    fn canonical_form_sorts_keys_and_reads_numbers_as_floats() {
+    fn the_normal_form_sorts_keys_and_reads_numbers_as_floats() {
         let value =
             read(br#" { "b" : [1.0, 2.50, 1e3, 1e21, 1e-7, -0.5], "a": {"z":null,"y":true}, "A":"&" } "#).unwrap();
         assert_eq!(
-            canonical(&value),
+            to_go_string(&normal(&value)),
             r#"{"A":"\u0026","a":{"y":true,"z":null},"b":[1,2.5,1000,1e+21,1e-7,-0.5]}"#
+        );
+    }
+
+    #[test]
+    fn numbers_are_written_as_go_writes_them() {
+        let table = [
+            ("1e16", "10000000000000000"),
+            ("123456789012345678901", "123456789012345680000"),
+            ("9007199254740993", "9007199254740992"),
+            ("-9007199254740993", "-9007199254740992"),
+            ("1e20", "100000000000000000000"),
+            ("1.5e300", "1.5e+300"),
+            ("0.00001", "0.00001"),
+            ("0.0000001", "1e-7"),
+            ("0.1", "0.1"),
+            ("-0.0", "-0"),
+            ("0", "0"),
+            ("18446744073709551615", "18446744073709552000"),
+        ];
+        for (text, expected) in table {
+            let value = read(text.as_bytes()).unwrap();
+            assert_eq!(to_go_string(&normal(&value)), expected, "{text}");
+        }
+        // What the server counts itself is an integer, however large.
+        assert_eq!(
+            to_go_string(&serde_json::json!([u64::MAX, {}, []])),
+            "[18446744073709551615,{},[]]"
         );
     }
 

@@ -69,6 +69,20 @@ fn values_have_the_allowed_types_only() {
 }
 
 #[test]
+fn numbers_are_shown_as_go_prints_them() {
+    let mut bench = Bench::new();
+    bench.server.settings_mut().management_token = Some("fixed".to_owned());
+    let device = bench.login("aa");
+    let body = r#"[{"name":"a","value":[1.0,2.50,1e3,1e21]},{"name":"b","value":12345678901234567890}]"#;
+    assert_eq!(bench.send(device.request("PUT", ATTRIBUTES).json(body)).status, 200);
+    let path = format!("{MANAGEMENT}/v1/inventory/devices/{}", device.id);
+    let shown = String::from_utf8(bench.send(Request::new("GET", path).bearer("fixed")).body).unwrap();
+    for value in [r#""value":[1,2.5,1000,1e+21]"#, r#""value":12345678901234567000"#] {
+        assert!(shown.contains(value), "{shown}");
+    }
+}
+
+#[test]
 fn names_and_shapes_are_checked() {
     let long = "n".repeat(1025);
     let table = [

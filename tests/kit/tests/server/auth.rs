@@ -299,6 +299,34 @@ fn the_same_identity_in_another_spelling_is_the_same_device() {
 }
 
 #[test]
+fn identities_are_shown_sorted_and_with_numbers_as_go_prints_them() {
+    let mut bench = Bench::new();
+    bench.server.settings_mut().management_token = Some("fixed".to_owned());
+    let id_data = r#"{"sn":1.0,"mac":"aa","z":{"b":1e21,"a":1e-7},"big":12345678901234567890,"list":[2.50,1e3]}"#;
+    let shown = r#"{"big":12345678901234567000,"list":[2.5,1000],"mac":"aa","sn":1,"z":{"a":1e-7,"b":1e+21}}"#;
+    let response = bench.send(signed(&body_of(id_data, &pem(&key(1)))));
+    assert_eq!(response.status, 200);
+    let mut get = |path: &str| {
+        let response = bench.send(Request::new("GET", format!("{MANAGEMENT}{path}")).bearer("fixed"));
+        String::from_utf8(response.body).unwrap()
+    };
+    let devices = get("/v2/devauth/devices");
+    let identity = format!("\"identity_data\":{shown}");
+    assert_eq!(
+        devices.matches(&identity).count(),
+        2,
+        "the device's and the key's: {devices}"
+    );
+    let inventory = get("/v1/inventory/devices");
+    for attribute in [
+        r#"{"name":"sn","value":1,"#,
+        r#"{"name":"big","value":12345678901234567000,"#,
+    ] {
+        assert!(inventory.contains(attribute), "{inventory}");
+    }
+}
+
+#[test]
 fn the_same_key_in_another_spelling_is_the_same_auth_set() {
     let mut bench = Bench::new();
     let good = pem(&key(1));
