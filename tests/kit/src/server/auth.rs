@@ -76,6 +76,7 @@ impl Server {
         }
         match self.devices.acceptance_of(&device, &auth_set) {
             Some(Acceptance::Accepted) => {
+                self.devices.check_in(&device, now);
                 let expires = now + self.settings.token_lifetime;
                 let token = self
                     .signer

@@ -59,7 +59,7 @@ pub struct LogMessage {
 pub struct DeviceDeployment {
     /// Present status.
     pub status: Status,
-    /// Present sub-state.
+    /// The last sub-state that was sent with a new status.
     pub substate: String,
     /// When the device left `pending`.
     pub started: Option<Time>,
@@ -129,6 +129,7 @@ pub struct Deployment {
     pub(crate) created: Time,
     pub(crate) aborted: Option<Time>,
     pub(crate) devices: BTreeMap<DeviceId, DeviceDeployment>,
+    /// All artifacts of the name, whether or not a device was given them.
     pub(crate) artifacts: Vec<ArtifactId>,
     pub(crate) total_len: u64,
 }
@@ -276,6 +277,8 @@ pub(crate) enum ReportError {
     NotFound,
     Aborted,
     Decommissioned,
+    /// There was no status in the report.
+    NoStatus,
 }
 
 /// All deployments, oldest first.
@@ -362,26 +365,32 @@ impl Deployments {
             on_device.set(Status::NoArtifact, now);
             return Next::Nothing;
         };
+        let is_first = on_device.artifact.replace(artifact.id.clone()).is_none();
         if !deployment.force && poll.artifact_name == artifact.info.name && on_device.status == Status::Pending {
             on_device.set(Status::AlreadyInstalled, now);
             return Next::Nothing;
         }
-        if on_device.artifact.is_none() {
-            on_device.artifact = Some(artifact.id.clone());
+        if is_first {
             deployment.total_len += artifact.info.len;
-            if !deployment.artifacts.contains(&artifact.id) {
-                deployment.artifacts.push(artifact.id.clone());
-            }
         }
         Next::Install(deployment.id.clone(), Some(artifact.id.clone()))
     }
 
-    /// Takes a status report and returns the status before it.
+    /// Notes an artifact that came while deployments of its name are active: it is one of theirs from now on.
+    pub(crate) fn add_artifact(&mut self, name: &str, artifact: &ArtifactId) {
+        let active = self.0.iter_mut().filter(|known| known.progress() != Progress::Finished);
+        for deployment in active.filter(|known| known.kind == Kind::Software && known.artifact_name == name) {
+            deployment.artifacts.push(artifact.clone());
+        }
+    }
+
+    /// Takes a status report and returns the status before it. A report without a status is found wrong last, since it
+    /// is the real server's database that refuses it.
     pub(crate) fn report(
         &mut self,
         device: &DeviceId,
         deployment: &str,
-        status: Status,
+        status: Option<Status>,
         substate: String,
         now: Time,
     ) -> Result<Status, ReportError> {
@@ -402,6 +411,7 @@ impl Deployments {
             | Status::AlreadyInstalled
             | Status::NoArtifact => {}
         }
+        let status = status.ok_or(ReportError::NoStatus)?;
         on_device.reports.push(StatusReport {
             time: now,
             status,
@@ -409,7 +419,10 @@ impl Deployments {
         });
         if before != status {
             on_device.set(status, now);
-            on_device.substate = substate;
+            // A report without a sub-state leaves the one before it.
+            if !substate.is_empty() {
+                on_device.substate = substate;
+            }
         }
         Ok(before)
     }
@@ -462,9 +475,8 @@ impl Deployments {
 
     /// Whether an artifact is used by a deployment that is still active.
     pub(crate) fn is_in_use(&self, artifact: &super::Artifact) -> bool {
-        self.0.iter().any(|known| {
-            known.progress() != Progress::Finished
-                && (known.artifacts.contains(&artifact.id) || known.artifact_name == artifact.info.name)
-        })
+        self.0
+            .iter()
+            .any(|known| known.progress() != Progress::Finished && known.artifacts.contains(&artifact.id))
     }
 }

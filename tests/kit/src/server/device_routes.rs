@@ -214,16 +214,17 @@ impl Server {
     fn put_status(&mut self, request: &Request, device: &DeviceId, id: &str, now: Time) -> Result<Response, ApiError> {
         check_json_body(request)?;
         let object = read_object(&request.body)?;
-        // A missing status passes the real server's validation as its zero value and then fails in its database.
-        let Some(word) = json::get(&object, "status").filter(|value| !value.is_null()) else {
-            return Err(ApiError::new(500, ""));
-        };
         let bad = |what: &str| ApiError::new(400, what);
-        let status = word
-            .as_str()
-            .and_then(Status::from_word)
-            .ok_or_else(|| bad("invalid status value"))?;
-        if !status.is_reportable() {
+        // A missing status passes the real server's validation as its zero value.
+        let status = match json::get(&object, "status").filter(|value| !value.is_null()) {
+            None => None,
+            Some(word) => Some(
+                word.as_str()
+                    .and_then(Status::from_word)
+                    .ok_or_else(|| bad("invalid status value"))?,
+            ),
+        };
+        if status.is_some_and(|status| !status.is_reportable()) {
             return Err(bad("status: must be a valid value."));
         }
         let substate = json::string(&object, "substate").map_err(|why| bad(&why))?;
@@ -232,11 +233,15 @@ impl Server {
         }
         match self.deployments.report(device, id, status, substate, now) {
             Ok(before) => {
-                if self.settings.watch_status_order && !before.may_be_followed_by(status) {
+                if let Some(status) = status
+                    && self.settings.watch_status_order
+                    && !before.may_be_followed_by(status)
+                {
                     self.violation(request, now, format!("status `{status}` was reported after `{before}`"));
                 }
                 Ok(Response::empty(204))
             }
+            Err(ReportError::NoStatus) => Err(ApiError::new(500, "")),
             Err(ReportError::NotFound) => Err(ApiError::new(404, "Resource not found")),
             Err(ReportError::Aborted) => Err(ApiError::new(409, "Deployment aborted")),
             Err(ReportError::Decommissioned) => Err(ApiError::new(409, "Device decommissioned")),

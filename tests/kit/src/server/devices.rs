@@ -99,7 +99,7 @@ impl Device {
         &self.tenant_token
     }
 
-    /// When it last used a valid token.
+    /// When it last used a valid token or was given one.
     pub fn checked_in(&self) -> Option<Time> {
         self.checked_in
     }
@@ -163,7 +163,7 @@ impl Devices {
         self.0.remove(id)
     }
 
-    /// Notes that a device used its token.
+    /// Notes that a device was given a token or used it.
     pub(crate) fn check_in(&mut self, id: &DeviceId, now: Time) {
         if let Some(device) = self.0.get_mut(id) {
             device.checked_in = Some(now);

@@ -186,13 +186,15 @@ impl Server {
             None => match request.endpoint {
                 Endpoint::Storage => {
                     let ignore_range = effects.contains(&Effect::IgnoreRange);
-                    return (None, self.handle_storage(request, ignore_range, now));
+                    let response = self.handle_storage(request, ignore_range, now);
+                    return (None, response.header("Date", now.http_date()));
                 }
                 Endpoint::Api => self.handle_api(request, now),
             },
         };
         let response = answer.unwrap_or_else(|error| error.into_response(&request_id));
-        (device, response.header("X-Men-Requestid", request_id))
+        let response = response.header("X-Men-Requestid", request_id);
+        (device, response.header("Date", now.http_date()))
     }
 
     fn handle_api(&mut self, request: &Request, now: Time) -> (Option<DeviceId>, Result<Response, ApiError>) {

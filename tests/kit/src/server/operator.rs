@@ -184,7 +184,22 @@ impl Server {
     /// # Errors
     /// [`AddArtifactError`] when the bytes are no artifact or the same one is there already.
     pub fn add_artifact(&mut self, bytes: Vec<u8>, now: Time) -> Result<ArtifactId, AddArtifactError> {
-        self.artifacts.add(bytes, None, String::new(), &mut self.random, now)
+        self.store_artifact(bytes, None, String::new(), now)
+    }
+
+    /// Stores an artifact under that id, if one is given.
+    pub(super) fn store_artifact(
+        &mut self,
+        bytes: Vec<u8>,
+        id: Option<ArtifactId>,
+        description: String,
+        now: Time,
+    ) -> Result<ArtifactId, AddArtifactError> {
+        let id = self.artifacts.add(bytes, id, description, &mut self.random, now)?;
+        if let Some(artifact) = self.artifacts.get(&id) {
+            self.deployments.add_artifact(&artifact.info.name, &id);
+        }
+        Ok(id)
     }
 
     /// All artifacts, in the order of their upload.
@@ -250,6 +265,11 @@ impl Server {
         let mut target = new.devices;
         let mut seen = std::collections::BTreeSet::new();
         target.retain(|device| seen.insert(device.clone()));
+        let of_name = self
+            .artifacts
+            .iter()
+            .filter(|artifact| kind == Kind::Software && artifact.info.name == new.artifact_name);
+        let artifacts = of_name.map(|artifact| artifact.id.clone()).collect();
         self.deployments.add(Deployment {
             id: id.clone(),
             name: new.name,
@@ -261,7 +281,7 @@ impl Server {
             created: now,
             aborted: None,
             devices: std::collections::BTreeMap::new(),
-            artifacts: Vec::new(),
+            artifacts,
             total_len: 0,
         });
         id

@@ -77,6 +77,24 @@ impl Time {
         (format!("{year:04}-{month:02}-{day:02}"), clock)
     }
 
+    /// The form of HTTP's `Date` (RFC 9110, section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
+    pub(crate) fn http_date(self) -> String {
+        const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+        const MONTHS: [&str; 12] = [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ];
+        let (year, month, day) = self.date();
+        let secs = self.0.as_secs() % SECS_PER_DAY;
+        format!(
+            "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} GMT",
+            DAYS[(self.unix_days() % 7) as usize],
+            MONTHS[month as usize - 1],
+            secs / 3600,
+            secs / 60 % 60,
+            secs % 60
+        )
+    }
+
     /// `YYYYMMDDTHHMMSSZ`, the form of signed links.
     pub(crate) fn compact(self) -> String {
         let (year, month, day) = self.date();
@@ -224,6 +242,11 @@ mod tests {
         );
         assert_eq!(Time::from_unix_secs(4_107_542_399).to_string(), "2100-02-28T23:59:59Z");
         assert_eq!(Time::from_unix_secs(1_788_256_800).compact(), "20260901T100000Z");
+        assert_eq!(
+            Time::from_unix_secs(784_111_777).http_date(),
+            "Sun, 06 Nov 1994 08:49:37 GMT"
+        );
+        assert_eq!(Time::from_unix_secs(0).http_date(), "Thu, 01 Jan 1970 00:00:00 GMT");
     }
 
     #[test]

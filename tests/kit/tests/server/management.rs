@@ -1,70 +1,11 @@
 //! Spec of the management API: what mender-cli, curl and test scripts do.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use mender_testkit::artifact::ArtifactWriter;
-use mender_testkit::server::{Request, Response, Settings, Status};
+use mender_testkit::server::{Request, Status};
 use serde_json::{Value, json};
 
 use crate::bench::*;
-
-/// A bench with a user who is logged in.
-struct Office {
-    bench: Bench,
-    token: String,
-}
-
-impl Office {
-    fn new() -> Self {
-        Self::of(Bench::with(Settings::default()))
-    }
-
-    fn of(mut bench: Bench) -> Self {
-        let response = bench.send(login("admin@example.com", "password"));
-        assert_eq!(
-            (response.status, response.header_value("Content-Type")),
-            (200, Some("application/jwt"))
-        );
-        Self {
-            bench,
-            token: String::from_utf8(response.body).unwrap(),
-        }
-    }
-
-    fn request(&self, method: &str, path: &str) -> Request {
-        Request::new(method, format!("{MANAGEMENT}{path}")).bearer(&self.token)
-    }
-
-    fn get(&mut self, path: &str) -> Response {
-        self.bench.send(self.request("GET", path))
-    }
-
-    fn send(&mut self, method: &str, path: &str, body: &Value) -> Response {
-        self.bench.send(self.request(method, path).json(body.to_string()))
-    }
-
-    fn upload(&mut self, parts: &[(&str, &[u8])]) -> Response {
-        let mut body = Vec::new();
-        for (name, content) in parts {
-            body.extend(format!("--bound\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n").bytes());
-            body.extend_from_slice(content);
-            body.extend(b"\r\n");
-        }
-        body.extend(b"--bound--\r\n");
-        let request = self.request("POST", "/v1/deployments/artifacts");
-        self.bench.send(
-            request
-                .header("Content-Type", "multipart/form-data; boundary=bound")
-                .body(body),
-        )
-    }
-}
-
-fn login(user: &str, password: &str) -> Request {
-    let basic = STANDARD.encode(format!("{user}:{password}"));
-    Request::new("POST", format!("{MANAGEMENT}/v1/useradm/auth/login"))
-        .header("Authorization", format!("Basic {basic}"))
-}
+use crate::office::*;
 
 #[test]
 fn logins() {
@@ -291,27 +232,6 @@ fn bad_uploads_are_refused() {
     let id = "5f0f4c7e-0d9c-4c1b-8d52-9c1f3f1f7a10";
     let response = office.upload(&[("artifact_id", id.as_bytes()), ("artifact", &bytes)]);
     assert!(response.header_value("Location").unwrap().ends_with(id));
-}
-
-/// An office with an accepted device and the artifact `release-2`.
-fn with_artifact() -> (Office, Caller) {
-    let mut bench = Bench::new();
-    let device = bench.login("aa");
-    bench.artifact("release-2", "board-a", 100);
-    (Office::of(bench), device)
-}
-
-const CREATE: &str = "/v1/deployments/deployments";
-
-fn created(response: &Response) -> String {
-    assert_eq!((response.status, response.body.len()), (201, 0), "{response:?}");
-    response
-        .header_value("Location")
-        .unwrap()
-        .rsplit('/')
-        .next()
-        .unwrap()
-        .to_owned()
 }
 
 #[test]

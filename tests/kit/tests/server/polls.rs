@@ -230,6 +230,19 @@ fn a_device_that_has_the_artifact_is_done() {
 }
 
 #[test]
+fn what_is_already_installed_is_named_and_not_counted() {
+    let (mut bench, device, deployment) = Bench::with_deployment();
+    bench.server.settings_mut().management_token = Some("fixed".to_owned());
+    bench.poll(&device, "release-2");
+    let path = format!("{MANAGEMENT}/v1/deployments/deployments/{deployment}");
+    let mut get = |path: &str| bench.send(Request::new("GET", path).bearer("fixed")).body_json();
+    let on_device = &get(&format!("{path}/devices"))[0];
+    assert_eq!(on_device["status"], "already-installed");
+    assert_eq!(on_device["image"]["name"], "release-2");
+    assert_eq!(get(&path)["statistics"]["total_size"], 0, "it was never given");
+}
+
+#[test]
 fn already_installed_is_looked_at_only_while_pending_and_not_when_forced() {
     let (mut bench, device, deployment) = Bench::with_deployment();
     bench.poll(&device, "release-1");

@@ -149,6 +149,45 @@ fn the_same_status_again_changes_nothing_not_even_the_substate() {
 }
 
 #[test]
+fn a_new_status_without_substate_leaves_the_old_one() {
+    let (mut bench, device, deployment) = Bench::with_deployment();
+    bench.poll(&device, "release-1");
+    let target = format!("{DEPLOYMENTS}/{deployment}/status");
+    let table = [
+        (json!({"status": "downloading", "substate": "first"}), "first"),
+        (json!({"status": "installing"}), "first"),
+        (json!({"status": "rebooting", "substate": ""}), "first"),
+        (json!({"status": "installing", "substate": "second"}), "second"),
+        (json!({"status": "success", "substate": null}), "second"),
+    ];
+    for (body, expected) in table {
+        let response = bench.send(device.request("PUT", &target).json(body.to_string()));
+        assert_eq!(response.status, 204);
+        let on_device = bench.server.device_deployment(&deployment, &device.id).unwrap();
+        assert_eq!(on_device.substate, expected, "{body}");
+    }
+}
+
+#[test]
+fn a_report_without_status_is_found_wrong_last() {
+    let (mut bench, device, deployment) = Bench::with_deployment();
+    let put = |bench: &mut Bench, id: &str, body: &str| {
+        let request = device.request("PUT", &format!("{DEPLOYMENTS}/{id}/status"));
+        bench.send(request.json(body))
+    };
+    for body in ["{}", r#"{"status":null}"#, r#"{"substate":"x"}"#] {
+        assert_error(&put(&mut bench, UNKNOWN, body), 404, "Resource not found");
+        assert_error(&put(&mut bench, "not-a-uuid", body), 404, "Resource not found");
+    }
+    let long = format!(r#"{{"substate":"{}"}}"#, "x".repeat(201));
+    assert_error(&put(&mut bench, UNKNOWN, &long), 400, "substate");
+    bench.poll(&device, "release-1");
+    assert_error(&put(&mut bench, deployment.as_str(), "{}"), 500, "internal error");
+    bench.server.abort(&deployment, bench.now);
+    assert_error(&put(&mut bench, deployment.as_str(), "{}"), 409, "Deployment aborted");
+}
+
+#[test]
 fn any_order_is_taken_but_noted() {
     let (mut bench, device, deployment) = Bench::with_deployment();
     bench.poll(&device, "release-1");

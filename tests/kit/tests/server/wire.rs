@@ -1,6 +1,8 @@
 //! Requests out of bytes and responses into bytes, as in-process connectors use them.
 
-use mender_testkit::server::{Ending, Endpoint, Filling, Framing, Request, Response, Server, Settings, WireError};
+use mender_testkit::server::{
+    Effect, Ending, Endpoint, Fault, Filling, Framing, Request, Response, Server, Settings, Time, WireError,
+};
 
 fn parse(bytes: &[u8]) -> Result<Option<mender_testkit::server::Parsed>, WireError> {
     Request::parse(bytes, Endpoint::Api)
@@ -117,6 +119,28 @@ fn heads_are_filled_to_the_byte_and_bytes_follow_the_end() {
             );
         }
     }
+}
+
+#[test]
+fn every_answer_has_a_date() {
+    let mut server = Server::new(Settings::default());
+    let requests = [
+        Request::new("GET", "/"),
+        Request::new("GET", "/api/management/v1/inventory/devices"),
+        Request::new("POST", "/api/devices/v1/authentication/auth_requests"),
+        Request::new("GET", "/mender-artifacts/x").to(Endpoint::Storage),
+    ];
+    for request in requests {
+        let response = server.handle(&request, Time::from_unix(784_111_777, 900_000_000));
+        assert_eq!(
+            response.header_value("Date"),
+            Some("Sun, 06 Nov 1994 08:49:37 GMT"),
+            "{request:?}"
+        );
+    }
+    server.inject(Fault::new(Effect::TooManyRequests { retry_after_secs: 7 }));
+    let response = server.handle(&Request::new("GET", "/"), Time::from_unix_secs(0));
+    assert_eq!(response.header_value("Date"), Some("Thu, 01 Jan 1970 00:00:00 GMT"));
 }
 
 #[test]

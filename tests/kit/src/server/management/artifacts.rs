@@ -135,7 +135,7 @@ impl Server {
         description: String,
         now: Time,
     ) -> Result<Response, ApiError> {
-        match self.artifacts.add(bytes, id, description, &mut self.random, now) {
+        match self.store_artifact(bytes, id, description, now) {
             Ok(id) => Ok(Response::empty(201).header("Location", format!("{ARTIFACTS}/{id}"))),
             Err(error) => {
                 let text = error.to_string();

@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::lookup::{DeviceStatus, Lookup, Version};
 use super::paging::{Page, TooMany};
 use super::read_json_body;
 use crate::server::attributes::read_configuration;
-use crate::server::deployments::{Deployment, DeviceDeployment};
+use crate::server::deployments::Deployment;
 use crate::server::devices::Acceptance;
 use crate::server::error::ApiError;
 use crate::server::http::{Request, Response};
@@ -33,12 +34,14 @@ impl Server {
             (["group", group], "POST") => self.post_deployment(request, Some(group), now),
             ([], "GET") => {
                 let page = Page::of(request, PER_PAGE_MAX, TooMany::Refuse)?;
-                Ok(page.answer(request, self.list_deployments(request), true))
+                let lookup = Lookup::of(request, Version::V1)?;
+                Ok(page.answer(request, self.list_deployments(&lookup), true))
             }
             (["statistics", "list"], "POST") => self.list_statistics(request),
             (["devices", device], "GET") => {
                 let page = Page::of(request, PER_PAGE_MAX_OF_DEVICE, TooMany::Refuse)?;
-                Ok(page.answer(request, self.list_of_device(&DeviceId::from(*device)), true))
+                let status = DeviceStatus::of(request)?;
+                Ok(page.answer(request, self.list_of_device(&DeviceId::from(*device), status), true))
             }
             (["devices", device], "DELETE") => {
                 self.deployments.abort_on_device(&DeviceId::from(*device), now);
@@ -52,11 +55,15 @@ impl Server {
             ([id, "statistics"], "GET") => Ok(Response::json(200, &self.known_deployment(id)?.statistics())),
             ([id, "devices"], "GET") => {
                 let deployment = self.known_deployment(id)?;
-                Ok(Response::json(200, &Value::Array(self.list_devices(deployment, None))))
+                Ok(Response::json(
+                    200,
+                    &Value::Array(self.list_devices(deployment, DeviceStatus::Any)),
+                ))
             }
             ([id, "devices", "list"], "GET") => {
                 let page = Page::of(request, PER_PAGE_MAX, TooMany::Refuse)?;
-                let list = self.list_devices(self.known_deployment(id)?, request.query_value("status"));
+                let status = DeviceStatus::of(request)?;
+                let list = self.list_devices(self.known_deployment(id)?, status);
                 Ok(page.answer(request, list, true))
             }
             ([id, "device_list"], "GET") => {
@@ -74,6 +81,16 @@ impl Server {
             }
             _ => Err(ApiError::no_route().without_request_id()),
         }
+    }
+
+    /// Version 2 has only lists: this one, and the releases.
+    pub(super) fn route_deployments_v2(&self, request: &Request) -> Result<Response, ApiError> {
+        if request.method != "GET" {
+            return Err(ApiError::wrong_method().without_request_id());
+        }
+        let page = Page::of(request, PER_PAGE_MAX, TooMany::Refuse)?;
+        let lookup = Lookup::of(request, Version::V2)?;
+        Ok(page.answer(request, self.list_deployments(&lookup), true))
     }
 
     fn known_deployment(&self, id: &str) -> Result<&Deployment, ApiError> {
@@ -157,25 +174,12 @@ impl Server {
         }
     }
 
-    /// Newest first.
-    fn list_deployments(&self, request: &Request) -> Vec<Value> {
-        let is = |name: &str, text: &str| request.query_value(name).is_none_or(|wanted| wanted == text);
-        let search = request.query_value("search");
-        self.deployments
-            .iter()
-            .rev()
-            .filter(|known| match request.query_value("status").as_deref() {
-                None => true,
-                Some("aborted") => known.aborted.is_some(),
-                Some(word) => known.progress().as_str() == word,
-            })
-            .filter(|known| is("id", known.id.as_str()) && is("name", &known.name))
-            .filter(|known| {
-                let contains = |word: &String| known.name.contains(word) || known.artifact_name.contains(word);
-                search.as_ref().is_none_or(contains)
-            })
-            .map(Deployment::to_json)
-            .collect()
+    fn list_deployments(&self, lookup: &Lookup) -> Vec<Value> {
+        let mut list: Vec<_> = self.deployments.iter().filter(|known| lookup.fits(known)).collect();
+        if !lookup.oldest_first {
+            list.reverse();
+        }
+        list.into_iter().map(Deployment::to_json).collect()
     }
 
     fn list_statistics(&self, request: &Request) -> Result<Response, ApiError> {
@@ -196,23 +200,20 @@ impl Server {
         Ok(Response::json(200, &Value::Array(list)))
     }
 
-    fn list_devices(&self, deployment: &Deployment, status: Option<String>) -> Vec<Value> {
-        let fits = |on_device: &DeviceDeployment| match status.as_deref() {
-            None => true,
-            Some("active") => !on_device.status.is_final(),
-            Some("finished") => on_device.status.is_final(),
-            Some("pause") => on_device.status.as_str().starts_with("pause_"),
-            Some(word) => on_device.status.as_str() == word,
-        };
-        let devices = deployment.devices.iter().filter(|(_, on_device)| fits(on_device));
+    fn list_devices(&self, deployment: &Deployment, status: DeviceStatus) -> Vec<Value> {
+        let devices = deployment.devices.iter();
         devices
+            .filter(|(_, on_device)| status.fits(on_device))
             .map(|(id, on_device)| deployment.device_json(id, on_device, &self.artifacts))
             .collect()
     }
 
-    fn list_of_device(&self, device: &DeviceId) -> Vec<Value> {
+    fn list_of_device(&self, device: &DeviceId, status: DeviceStatus) -> Vec<Value> {
         let entry = |known: &Deployment| {
-            let on_device = known.devices.get(device).filter(|on_device| !on_device.hidden)?;
+            let on_device = known.devices.get(device)?;
+            if on_device.hidden || !status.fits(on_device) {
+                return None;
+            }
             Some(json!({
                 "id": device.as_str(),
                 "deployment": known.to_json(),

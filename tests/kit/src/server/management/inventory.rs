@@ -88,7 +88,6 @@ impl Server {
         if let Some(group) = self.groups.get(&device.id) {
             attributes.push(attribute("group", json!(group), "system"));
         }
-        let mut updated = device.updated;
         if let Some(inventory) = self.inventories.get(&device.id) {
             for (name, known) in &inventory.attributes {
                 let mut object = attribute(name, known.value.clone(), "inventory");
@@ -97,8 +96,15 @@ impl Server {
                 }
                 attributes.push(object);
             }
-            updated = inventory.updated.unwrap_or(updated).max(updated);
         }
-        json!({"id": device.id.as_str(), "attributes": attributes, "updated_ts": updated.to_string()})
+        // Moves with the inventory alone, and is there twice.
+        let updated = self.inventories.get(&device.id).and_then(|inventory| inventory.updated);
+        let mut object = json!({"id": device.id.as_str()});
+        if let Some(time) = updated {
+            attributes.push(attribute("updated_ts", json!(time.to_string()), "system"));
+            object["updated_ts"] = json!(time.to_string());
+        }
+        object["attributes"] = Value::Array(attributes);
+        object
     }
 }

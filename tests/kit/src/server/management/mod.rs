@@ -6,6 +6,7 @@ mod artifacts;
 mod deployments;
 mod devauth;
 mod inventory;
+mod lookup;
 mod multipart;
 mod paging;
 
@@ -53,7 +54,8 @@ impl Server {
             }
             ["v2", "devauth", rest @ ..] => self.route_devauth(request, rest, now),
             ["v1", "deployments", "artifacts", rest @ ..] => self.route_artifacts(request, rest, now),
-            ["v1" | "v2", "deployments", "deployments", rest @ ..] => self.route_deployments(request, rest, now),
+            ["v1", "deployments", "deployments", rest @ ..] => self.route_deployments(request, rest, now),
+            ["v2", "deployments", "deployments"] => self.route_deployments_v2(request),
             ["v1", "inventory", rest @ ..] => self.route_inventory(request, rest),
             ["v1", "deviceconfig", "configurations", "device", rest @ ..] => {
                 self.route_deviceconfig(request, rest, now)

@@ -82,7 +82,9 @@ impl Page {
             link(self.number + 1, "next");
         }
         if with_total {
-            link(total.div_ceil(self.per_page).max(1), "last");
+            if total > 0 {
+                link(total.div_ceil(self.per_page), "last");
+            }
             response = response.header("X-Total-Count", total.to_string());
         }
         response
