@@ -1,8 +1,8 @@
 //! Reads an uploaded artifact: independent of the client's parser and of this kit's writer, so that an error of one is
 //! not hidden by the same error of the other.
 //!
-//! Rules: spec of the artifact format, sections 1, 4 and 6. Uncompressed and gzip; other compressions are refused with a
-//! text that says so.
+//! Rules: spec of the artifact format, sections 1, 4, 6 and 9. Versions 2 and 3; uncompressed, gzip and xz. zstd is refused
+//! with a text that says so.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,6 +30,8 @@ pub struct ArtifactFile {
 /// What an artifact says about itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ArtifactInfo {
+    /// Version of the format: 2 or 3.
+    pub version: u8,
     /// `artifact_name`.
     pub name: String,
     /// `artifact_group`.
@@ -38,7 +40,7 @@ pub struct ArtifactInfo {
     pub device_types: Vec<String>,
     /// Its payload type; `None` for the empty payload.
     pub payload_type: Option<String>,
-    /// All provides, `artifact_name` and `artifact_group` included.
+    /// All provides, `artifact_name` and `artifact_group` included; none in version 2.
     pub provides: BTreeMap<String, String>,
     /// All depends, `device_type` included; any of the values will do.
     pub depends: BTreeMap<String, Vec<String>>,
@@ -66,7 +68,7 @@ pub enum ArtifactError {
         /// The name that came; `None` at the end of the file.
         found: Option<String>,
     },
-    /// `version` is not format `mender`, version 3.
+    /// `version` is not format `mender`, version 2 or 3.
     Version,
     /// The manifest is malformed, or a name stands in it twice.
     Manifest(String),
@@ -91,7 +93,7 @@ impl fmt::Display for ArtifactError {
                 found: Some(found),
             } => write!(f, "expected {expected}, found `{found}`"),
             Self::Entry { expected, found: None } => write!(f, "expected {expected}, found the end of the file"),
-            Self::Version => write!(f, "the version file is not {{\"format\":\"mender\",\"version\":3}}"),
+            Self::Version => write!(f, "the version file does not say format `mender`, version 2 or 3"),
             Self::Manifest(why) => write!(f, "the manifest is malformed: {why}"),
             Self::Checksum(name) => write!(f, "the checksum of `{name}` is not the one in the manifest"),
             Self::Unlisted(name) => write!(f, "`{name}` is in the manifest but not in the artifact, or the reverse"),
@@ -99,7 +101,7 @@ impl fmt::Display for ArtifactError {
             Self::Compression(name) => {
                 write!(
                     f,
-                    "`{name}`: this test server reads gzip only; write the artifact with --compression none or gzip"
+                    "`{name}`: this test server reads gzip and xz; write the artifact with --compression none, gzip or lzma"
                 )
             }
             Self::Unsupported(what) => write!(f, "this test server does not read {what}"),
@@ -125,7 +127,17 @@ fn read_tar(bytes: &[u8]) -> Result<Vec<Entry>, ArtifactError> {
         if !entry.header().entry_type().is_file() {
             return Err(ArtifactError::Tar(format!("`{name}` is not a regular file")));
         }
-        let modified_unix_secs = entry.header().mtime().map_err(tar_error)?;
+        let is_empty = entry
+            .header()
+            .as_old()
+            .mtime
+            .iter()
+            .all(|byte| matches!(byte, 0 | b' '));
+        let modified_unix_secs = if is_empty {
+            0
+        } else {
+            entry.header().mtime().map_err(tar_error)?
+        };
         let mut content = Vec::new();
         entry.read_to_end(&mut content).map_err(tar_error)?;
         entries.push(Entry {
@@ -139,16 +151,16 @@ fn read_tar(bytes: &[u8]) -> Result<Vec<Entry>, ArtifactError> {
 
 /// Content of `base`, `base.gz`, ...: what it is called and what is in it, decompressed.
 fn unpack(entry: &Entry, base: &str) -> Result<Vec<u8>, ArtifactError> {
-    match entry.name.strip_prefix(base) {
-        Some("") => Ok(entry.content.clone()),
-        Some(".gz") => {
-            let mut content = Vec::new();
-            let read = flate2::read::GzDecoder::new(entry.content.as_slice()).read_to_end(&mut content);
-            read.map(|_| content)
-                .map_err(|error| ArtifactError::Tar(format!("{}: {error}", entry.name)))
-        }
-        Some(_) | None => Err(ArtifactError::Compression(entry.name.clone())),
-    }
+    let mut content = Vec::new();
+    let packed = entry.content.as_slice();
+    let read = match entry.name.strip_prefix(base) {
+        Some("") => return Ok(entry.content.clone()),
+        Some(".gz") => flate2::read::GzDecoder::new(packed).read_to_end(&mut content),
+        Some(".xz") => lzma_rust2::XzReader::new(packed, false).read_to_end(&mut content),
+        Some(_) | None => return Err(ArtifactError::Compression(entry.name.clone())),
+    };
+    read.map(|_| content)
+        .map_err(|error| ArtifactError::Tar(format!("{}: {error}", entry.name)))
 }
 
 fn sum(bytes: &[u8]) -> String {
@@ -228,9 +240,12 @@ impl ArtifactInfo {
 
         let version = next("version", &|name| name == "version")?;
         let version_object = object(&version.content, "version")?;
-        if version_object.get("format") != Some(&Value::from("mender"))
-            || version_object.get("version") != Some(&Value::from(3))
-        {
+        let number = match version_object.get("version").and_then(Value::as_u64) {
+            Some(2) => 2,
+            Some(3) => 3,
+            Some(_) | None => return Err(ArtifactError::Version),
+        };
+        if version_object.get("format") != Some(&Value::from("mender")) {
             return Err(ArtifactError::Version);
         }
         let manifest = next("manifest", &|name| name == "manifest")?;
@@ -242,7 +257,13 @@ impl ArtifactInfo {
         }
         let header = next("header.tar", &|name| name.starts_with("header.tar"))?;
         manifest.check(&header.name, &header.content)?;
-        let mut info = Self::read_header(&unpack(&header, "header.tar")?)?;
+        let header = Header::read(&unpack(&header, "header.tar")?)?;
+        let listed = header.files.clone();
+        let mut info = if number == 2 {
+            Self::of_v2(header)?
+        } else {
+            Self::of_v3(header)?
+        };
         info.signed = signed;
         info.len = bytes.len() as u64;
 
@@ -262,6 +283,13 @@ impl ArtifactInfo {
                 });
             }
         }
+        if let Some(listed) = listed {
+            let came: Vec<_> = info.files.iter().map(|file| file.name.clone()).collect();
+            if came != listed {
+                let missing = listed.into_iter().find(|name| !came.contains(name));
+                return Err(ArtifactError::Unlisted(missing.unwrap_or_else(|| "files".to_owned())));
+            }
+        }
         if let Some(entry) = entries.next() {
             return Err(ArtifactError::Entry {
                 expected: "the end of the artifact",
@@ -274,43 +302,16 @@ impl ArtifactInfo {
         }
     }
 
-    fn read_header(bytes: &[u8]) -> Result<Self, ArtifactError> {
-        let bad = |what: &str| ArtifactError::Header(what.to_owned());
-        let mut entries = read_tar(bytes)?.into_iter();
-        let header_info = entries.next().filter(|entry| entry.name == "header-info");
-        let header_info = header_info.ok_or_else(|| bad("header-info is not the first entry"))?;
-        let header_info = object(&header_info.content, "header-info")?;
-        let (mut type_info, mut meta_data) = (None, None);
-        for entry in entries {
-            match entry.name.as_str() {
-                "headers/0000/type-info" => type_info = Some(object(&entry.content, "type-info")?),
-                "headers/0000/meta-data" if entry.content.is_empty() => {}
-                "headers/0000/meta-data" => meta_data = Some(object(&entry.content, "meta-data")?),
-                name if name.starts_with("scripts/") => {}
-                name => return Err(ArtifactError::Header(format!("unexpected entry `{name}`"))),
-            }
-        }
-        let type_info = type_info.ok_or_else(|| bad("type-info is missing"))?;
-
-        let payloads = header_info
-            .get("payloads")
-            .and_then(Value::as_array)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        let [payload] = payloads else {
-            return Err(bad("payloads is not a list with one entry"));
-        };
-        let payload_type = match payload.get("type") {
-            Some(Value::Null) => None,
-            Some(Value::String(name)) if !name.is_empty() => Some(name.clone()),
-            Some(_) | None => return Err(bad("the payload type is neither a name nor null")),
-        };
-        if type_info.get("type") != payload.get("type") {
-            return Err(bad("the types in header-info and type-info differ"));
+    /// Version 3 (spec of the artifact format, section 6).
+    fn of_v3(header: Header) -> Result<Self, ArtifactError> {
+        let Header { info, type_info, .. } = &header;
+        let payload_type = header.payload_type("payloads")?;
+        if header.files.is_some() {
+            return Err(bad("unexpected entry `headers/0000/files`"));
         }
         let mut provides = BTreeMap::new();
         let mut depends = BTreeMap::new();
-        for part in [&header_info, &type_info] {
+        for part in [info, type_info] {
             for (key, value) in member(part, "artifact_provides")?.into_iter().flatten() {
                 let text = value
                     .as_str()
@@ -332,6 +333,7 @@ impl ArtifactInfo {
         let name = provides.get("artifact_name").filter(|name| !name.is_empty()).cloned();
         let device_types = depends.get("device_type").filter(|types| !types.is_empty()).cloned();
         Ok(Self {
+            version: 3,
             name: name.ok_or_else(|| bad("artifact_name is missing"))?,
             group: provides.get("artifact_group").cloned(),
             device_types: device_types.ok_or_else(|| bad("device_type is missing"))?,
@@ -342,10 +344,110 @@ impl ArtifactInfo {
                 None | Some(Value::Null) => Vec::new(),
                 Some(list) => strings(list, "clears_artifact_provides")?,
             },
-            meta_data,
+            meta_data: header.meta_data,
             files: Vec::new(),
             signed: false,
             len: 0,
         })
+    }
+
+    /// Version 2 (spec of the artifact format, section 9): it depends on device types and on nothing else.
+    fn of_v2(header: Header) -> Result<Self, ArtifactError> {
+        let payload_type = header.payload_type("updates")?;
+        let name = match header.info.get("artifact_name") {
+            Some(Value::String(name)) if !name.is_empty() => name.clone(),
+            Some(_) | None => return Err(bad("artifact_name is missing")),
+        };
+        let device_types = match header.info.get("device_types_compatible") {
+            Some(list) => strings(list, "device_types_compatible")?,
+            None => Vec::new(),
+        };
+        if device_types.is_empty() {
+            return Err(bad("device_types_compatible is missing"));
+        }
+        if header.files.is_none() {
+            return Err(bad("files is missing"));
+        }
+        Ok(Self {
+            version: 2,
+            name,
+            group: None,
+            depends: BTreeMap::from([("device_type".to_owned(), device_types.clone())]),
+            device_types,
+            payload_type,
+            provides: BTreeMap::new(),
+            clears: Vec::new(),
+            meta_data: header.meta_data,
+            files: Vec::new(),
+            signed: false,
+            len: 0,
+        })
+    }
+}
+
+fn bad(what: &str) -> ArtifactError {
+    ArtifactError::Header(what.to_owned())
+}
+
+/// The files of a header, decoded.
+struct Header {
+    info: Map<String, Value>,
+    type_info: Map<String, Value>,
+    meta_data: Option<Map<String, Value>>,
+    /// Names of the payload's files; version 2 alone has a list of them here.
+    files: Option<Vec<String>>,
+}
+
+impl Header {
+    fn read(bytes: &[u8]) -> Result<Self, ArtifactError> {
+        let mut entries = read_tar(bytes)?.into_iter();
+        let info = entries.next().filter(|entry| entry.name == "header-info");
+        let info = info.ok_or_else(|| bad("header-info is not the first entry"))?;
+        let info = object(&info.content, "header-info")?;
+        let (mut type_info, mut meta_data, mut files) = (None, None, None);
+        for entry in entries {
+            match entry.name.as_str() {
+                "headers/0000/type-info" => type_info = Some(object(&entry.content, "type-info")?),
+                "headers/0000/meta-data" if entry.content.is_empty() => {}
+                "headers/0000/meta-data" => meta_data = Some(object(&entry.content, "meta-data")?),
+                "headers/0000/files" => {
+                    let list = object(&entry.content, "files")?;
+                    let list = list.get("files").ok_or_else(|| bad("files has no list"))?;
+                    files = Some(strings(list, "files")?);
+                }
+                name if name.starts_with("scripts/") => {}
+                name => return Err(ArtifactError::Header(format!("unexpected entry `{name}`"))),
+            }
+        }
+        Ok(Self {
+            info,
+            type_info: type_info.ok_or_else(|| bad("type-info is missing"))?,
+            meta_data,
+            files,
+        })
+    }
+
+    /// The type of the one payload, out of a list that has this name in header-info.
+    fn payload_type(&self, list: &str) -> Result<Option<String>, ArtifactError> {
+        let payloads = self.info.get(list).and_then(Value::as_array);
+        let [payload] = payloads.map(Vec::as_slice).unwrap_or_default() else {
+            return Err(ArtifactError::Header(format!("{list} is not a list with one entry")));
+        };
+        let payload_type = match payload.get("type") {
+            Some(Value::Null) => None,
+            Some(Value::String(name)) if !name.is_empty() => Some(name.clone()),
+            Some(_) | None => return Err(bad("the payload type is neither a name nor null")),
+        };
+        // mender-artifact before 4.3.1 left the type of a rootfs image empty in type-info.
+        let is_same = match (self.type_info.get("type"), &payload_type) {
+            (Some(Value::String(name)), Some(wanted)) => name.is_empty() || name == wanted,
+            (Some(Value::Null), None) => true,
+            (Some(_) | None, _) => false,
+        };
+        if is_same {
+            Ok(payload_type)
+        } else {
+            Err(bad("the types in header-info and type-info differ"))
+        }
     }
 }

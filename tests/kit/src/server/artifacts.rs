@@ -63,20 +63,28 @@ impl Artifact {
             };
             depends.insert(key.clone(), value);
         }
-        json!({
+        let mut object = json!({
             "id": self.id.as_str(),
-            "description": self.description,
             "name": info.name,
             "device_types_compatible": info.device_types,
-            "info": {"format": "mender", "version": 3},
+            "info": {"format": "mender", "version": info.version},
             "signed": info.signed,
             "updates": [update],
-            "artifact_provides": info.provides,
             "artifact_depends": depends,
-            "clears_artifact_provides": info.clears,
             "size": info.len,
             "modified": self.modified.to_string(),
-        })
+        });
+        // What is empty is left out.
+        if !self.description.is_empty() {
+            object["description"] = json!(self.description);
+        }
+        if !info.provides.is_empty() {
+            object["artifact_provides"] = json!(info.provides);
+        }
+        if !info.clears.is_empty() {
+            object["clears_artifact_provides"] = json!(info.clears);
+        }
+        object
     }
 }
 
