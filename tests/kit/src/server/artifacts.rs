@@ -150,8 +150,9 @@ impl Artifacts {
         Ok(id)
     }
 
-    pub(crate) fn remove(&mut self, id: &ArtifactId) {
-        self.0.retain(|artifact| artifact.id != *id);
+    pub(crate) fn remove(&mut self, id: &ArtifactId) -> Option<Artifact> {
+        let at = self.0.iter().position(|artifact| artifact.id == *id)?;
+        Some(self.0.remove(at))
     }
 
     pub(crate) fn describe(&mut self, id: &ArtifactId, description: String, now: Time) {

@@ -59,6 +59,14 @@ impl Inventory {
     }
 }
 
+/// What operators have noted about a device.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tags {
+    pub(crate) attributes: BTreeMap<String, (Attribute, Time)>,
+    /// Changes with each write.
+    pub(crate) etag: String,
+}
+
 /// Configuration of one device.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Configuration {
@@ -77,7 +85,8 @@ fn is_valid_value(value: &Value) -> bool {
     }
 }
 
-fn read_attributes(body: &[u8]) -> Result<Vec<(String, Attribute)>, String> {
+/// A list of attributes.
+pub(crate) fn read_attributes(body: &[u8]) -> Result<Vec<(String, Attribute)>, String> {
     let undecodable = |why: String| format!("failed to decode request body: {why}");
     let list = match json::read(body).map_err(undecodable)? {
         Value::Array(list) => list,

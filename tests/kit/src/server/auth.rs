@@ -42,7 +42,7 @@ impl Server {
             }
             Ok(Bearer::User) => Err(ApiError::new(401, "not a device token")),
             Ok(Bearer::Device { device, auth_set }) => {
-                if self.devices.acceptance_of(&device, &auth_set) != Some(Acceptance::Accepted) {
+                if !self.devices.is_let_in(&device, &auth_set) {
                     return Err(ApiError::bare(401));
                 }
                 self.devices.check_in(&device, now);
@@ -70,13 +70,18 @@ impl Server {
             return Err(ApiError::new(401, "signature verification failed"));
         }
         let (device, auth_set) = self.devices.register(claim, &mut self.random, now);
-        let waits = self.devices.acceptance_of(&device, &auth_set) == Some(Acceptance::Pending);
-        if self.settings.auto_accept && waits {
+        let comes_in = match self.devices.acceptance_of(&device, &auth_set) {
+            Some(Acceptance::Preauthorized) => true,
+            Some(Acceptance::Pending) => self.settings.auto_accept,
+            Some(Acceptance::Accepted | Acceptance::Rejected | Acceptance::NoAuth) | None => false,
+        };
+        if comes_in {
             self.set_acceptance(&device, &auth_set, Acceptance::Accepted, now);
         }
         match self.devices.acceptance_of(&device, &auth_set) {
             Some(Acceptance::Accepted) => {
                 self.devices.check_in(&device, now);
+                self.devices.set_token(&auth_set, true);
                 let expires = now + self.settings.token_lifetime;
                 let token = self
                     .signer
@@ -84,9 +89,8 @@ impl Server {
                 Ok(Response::bytes(200, "application/jwt", token))
             }
             // Pending and rejected look alike to a device.
-            Some(Acceptance::Pending | Acceptance::Rejected | Acceptance::NoAuth) | None => {
-                Err(ApiError::new(401, "dev auth: unauthorized"))
-            }
+            Some(Acceptance::Preauthorized | Acceptance::Pending | Acceptance::Rejected | Acceptance::NoAuth)
+            | None => Err(ApiError::new(401, "dev auth: unauthorized")),
         }
     }
 
@@ -100,16 +104,7 @@ impl Server {
         };
         let text = |key: &str| json::string(&object, key).map_err(undecodable);
         let (id_data, pem, tenant_token) = (text("id_data")?, text("pubkey")?, text("tenant_token")?);
-        let tier = match self.settings.mode {
-            Mode::Oss => String::new(),
-            Mode::Enterprise => {
-                let tier = text("tier")?;
-                if !matches!(tier.as_str(), "" | "standard" | "micro" | "system") {
-                    return Err(invalid("tier: must be a valid value."));
-                }
-                if tier.is_empty() { "standard".to_owned() } else { tier }
-            }
-        };
+        let tier = self.read_tier(&object)?;
         if id_data.is_empty() {
             return Err(invalid("id_data: cannot be blank."));
         }
@@ -132,5 +127,20 @@ impl Server {
             tier,
             tenant_token,
         })
+    }
+
+    /// The tier of a device, which only the commercial editions know.
+    pub(super) fn read_tier(&self, object: &serde_json::Map<String, Value>) -> Result<String, ApiError> {
+        match self.settings.mode {
+            Mode::Oss => Ok(String::new()),
+            Mode::Enterprise => {
+                let undecodable = |why: String| ApiError::new(400, format!("failed to decode auth request: {why}"));
+                match json::string(object, "tier").map_err(undecodable)?.as_str() {
+                    "" => Ok("standard".to_owned()),
+                    tier @ ("standard" | "micro" | "system") => Ok(tier.to_owned()),
+                    _ => Err(ApiError::new(400, "invalid auth request: tier: must be a valid value.")),
+                }
+            }
+        }
     }
 }

@@ -14,6 +14,8 @@ use super::time::Time;
 pub enum Acceptance {
     /// It may.
     Accepted,
+    /// An operator has said yes to a key before it asked; it is accepted when it does.
+    Preauthorized,
     /// It waits for an operator.
     Pending,
     /// An operator said no.
@@ -27,17 +29,24 @@ impl Acceptance {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
+            Self::Preauthorized => "preauthorized",
             Self::Pending => "pending",
             Self::Rejected => "rejected",
             Self::NoAuth => "noauth",
         }
     }
 
-    /// The meaning of a word of the API; `preauthorized` does not exist on this server.
+    /// The meaning of a word of the API.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Accepted, Self::Pending, Self::Rejected, Self::NoAuth]
-            .into_iter()
-            .find(|known| known.as_str() == word)
+        [
+            Self::Accepted,
+            Self::Preauthorized,
+            Self::Pending,
+            Self::Rejected,
+            Self::NoAuth,
+        ]
+        .into_iter()
+        .find(|known| known.as_str() == word)
     }
 }
 
@@ -55,6 +64,8 @@ pub(crate) struct AuthSet {
     pub(crate) tier: String,
     pub(crate) created: Time,
     pub(crate) acceptance: Acceptance,
+    /// Whether a token was given to it that is still good. All its tokens live and die together.
+    pub(crate) has_token: bool,
 }
 
 /// A device.
@@ -83,10 +94,15 @@ impl Device {
 
     /// The best of its keys decides.
     pub fn acceptance(&self) -> Acceptance {
-        [Acceptance::Accepted, Acceptance::Pending, Acceptance::Rejected]
-            .into_iter()
-            .find(|wanted| self.auth_sets.iter().any(|set| set.acceptance == *wanted))
-            .unwrap_or(Acceptance::NoAuth)
+        [
+            Acceptance::Accepted,
+            Acceptance::Preauthorized,
+            Acceptance::Pending,
+            Acceptance::Rejected,
+        ]
+        .into_iter()
+        .find(|wanted| self.auth_sets.iter().any(|set| set.acceptance == *wanted))
+        .unwrap_or(Acceptance::NoAuth)
     }
 
     /// How many keys are known for it.
@@ -150,7 +166,56 @@ pub(crate) struct Claim {
     pub(crate) tenant_token: String,
 }
 
+/// What came of a wish to preauthorize a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Preauthorized {
+    /// It was done.
+    Done,
+    /// The device is there already, and the wish did not say that this does not matter.
+    Exists(DeviceId),
+}
+
 impl Devices {
+    /// Lets a key in before it asks. `fresh` is the id of the device if it is a new one. `force`: also when the device is
+    /// known; the key waits beside its others.
+    pub(crate) fn preauthorize(
+        &mut self,
+        claim: Claim,
+        fresh: &DeviceId,
+        force: bool,
+        random: &mut Random,
+        now: Time,
+    ) -> Preauthorized {
+        let known = self.known(&claim.identity_text).map(|device| device.id.clone());
+        if let Some(id) = known.clone().filter(|_| !force) {
+            return Preauthorized::Exists(id);
+        }
+        let id = known.unwrap_or_else(|| fresh.clone());
+        let (id, auth_set) = self.add(id, claim, random, now);
+        self.set_acceptance(&id, &auth_set, Acceptance::Preauthorized, now);
+        Preauthorized::Done
+    }
+
+    fn known(&self, identity_text: &str) -> Option<&Device> {
+        self.0.values().find(|device| device.identity_text == identity_text)
+    }
+
+    /// Notes that an auth set was given a token, or that its tokens are no good any more. `false` when nothing changes.
+    pub(crate) fn set_token(&mut self, auth_set: &AuthSetId, is_good: bool) -> bool {
+        let mut sets = self.0.values_mut().flat_map(|device| &mut device.auth_sets);
+        match sets.find(|set| set.id == *auth_set) {
+            Some(set) => std::mem::replace(&mut set.has_token, is_good) != is_good,
+            None => false,
+        }
+    }
+
+    /// Whether a token of that auth set lets its device in.
+    pub(crate) fn is_let_in(&self, device: &DeviceId, auth_set: &AuthSetId) -> bool {
+        let sets = self.0.get(device).map(|device| device.auth_sets.as_slice());
+        let set = sets.unwrap_or_default().iter().find(|set| set.id == *auth_set);
+        set.is_some_and(|set| set.acceptance == Acceptance::Accepted && set.has_token)
+    }
+
     pub(crate) fn get(&self, id: &DeviceId) -> Option<&Device> {
         self.0.get(id)
     }
@@ -172,11 +237,13 @@ impl Devices {
 
     /// The device and auth set of a claim; both are made when they are new.
     pub(crate) fn register(&mut self, claim: Claim, random: &mut Random, now: Time) -> (DeviceId, AuthSetId) {
-        let known = self
-            .0
-            .values()
-            .find(|device| device.identity_text == claim.identity_text);
+        let known = self.known(&claim.identity_text);
         let id = known.map_or_else(|| DeviceId::from(random.uuid()), |device| device.id.clone());
+        self.add(id, claim, random, now)
+    }
+
+    /// The auth set of a claim on the device of that id; both are made when they are new.
+    fn add(&mut self, id: DeviceId, claim: Claim, random: &mut Random, now: Time) -> (DeviceId, AuthSetId) {
         let device = self.0.entry(id.clone()).or_insert_with(|| Device {
             id: id.clone(),
             identity: claim.identity,
@@ -202,6 +269,7 @@ impl Devices {
             tier: claim.tier,
             created: now,
             acceptance: Acceptance::Pending,
+            has_token: false,
         });
         device.updated = now;
         (id, auth_set)
@@ -232,11 +300,16 @@ impl Devices {
             return false;
         }
         for set in &mut device.auth_sets {
+            let is_former = match set.acceptance {
+                Acceptance::Accepted | Acceptance::Preauthorized => acceptance == Acceptance::Accepted,
+                Acceptance::Pending | Acceptance::Rejected | Acceptance::NoAuth => false,
+            };
             if set.id == *auth_set {
                 set.acceptance = acceptance;
-            } else if acceptance == Acceptance::Accepted && set.acceptance == Acceptance::Accepted {
+            } else if is_former {
                 set.acceptance = Acceptance::Rejected;
             }
+            set.has_token &= set.acceptance == Acceptance::Accepted;
         }
         device.updated = now;
         true

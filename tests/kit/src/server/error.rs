@@ -10,8 +10,8 @@ pub(crate) struct ApiError {
     status: u16,
     text: String,
     headers: Vec<(String, String)>,
-    /// Boxed so that results stay small.
-    metadata: Option<Box<Value>>,
+    /// One more member of the body. Boxed so that results stay small.
+    member: Option<Box<(&'static str, Value)>>,
     body: ErrorBody,
 }
 
@@ -31,7 +31,7 @@ impl ApiError {
             status,
             text: text.into(),
             headers: Vec::new(),
-            metadata: None,
+            member: None,
             body: ErrorBody::WithRequestId,
         }
     }
@@ -67,8 +67,8 @@ impl ApiError {
     }
 
     #[must_use]
-    pub(crate) fn metadata(mut self, metadata: Value) -> Self {
-        self.metadata = Some(Box::new(metadata));
+    pub(crate) fn member(mut self, name: &'static str, value: Value) -> Self {
+        self.member = Some(Box::new((name, value)));
         self
     }
 
@@ -80,8 +80,8 @@ impl ApiError {
             _ => self.text,
         };
         let mut object = json!({"error": text});
-        if let Some(metadata) = self.metadata {
-            object["metadata"] = *metadata;
+        if let Some((name, value)) = self.member.map(|member| *member) {
+            object[name] = value;
         }
         let mut response = match self.body {
             ErrorBody::Nothing => Response::empty(self.status),

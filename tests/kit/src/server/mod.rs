@@ -11,7 +11,7 @@
 //! | `auth`, `token`, `keys`, `pem`, `devices` | who a device is and whether it may come in |
 //! | `device_routes`, `deployments` | polls, status reports, logs |
 //! | `attributes` | inventory and configuration |
-//! | `links`, `artifacts`, `artifact_reader` | the artifact store and its signed links |
+//! | `links`, `artifacts`, `artifact_reader`, `releases` | the artifact store and its signed links |
 //! | `management` | the API of operators, mender-cli and scripts |
 //! | `fault`, `record` | what goes wrong on purpose, what was seen |
 //!
@@ -52,6 +52,7 @@ mod management;
 mod operator;
 mod pem;
 mod record;
+mod releases;
 mod settings;
 mod status;
 mod time;
@@ -60,13 +61,14 @@ mod token;
 use std::collections::BTreeMap;
 
 use self::artifacts::Artifacts;
-use self::attributes::Configuration;
+use self::attributes::{Configuration, Tags};
 use self::deployments::Deployments;
 use self::devices::Devices;
 use self::error::ApiError;
 use self::fault::Faults;
 use self::ids::Random;
 use self::links::Links;
+use self::releases::Releases;
 use self::token::Signer;
 
 pub use self::artifact_reader::{ArtifactError, ArtifactFile, ArtifactInfo};
@@ -98,6 +100,8 @@ pub struct Server {
     inventories: BTreeMap<DeviceId, Inventory>,
     configurations: BTreeMap<DeviceId, Configuration>,
     groups: BTreeMap<DeviceId, String>,
+    tags: BTreeMap<DeviceId, Tags>,
+    releases: Releases,
     revoked_user_tokens: Vec<String>,
     links: Links,
     faults: Faults,
@@ -125,6 +129,8 @@ impl Server {
             inventories: BTreeMap::new(),
             configurations: BTreeMap::new(),
             groups: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            releases: Releases::default(),
             revoked_user_tokens: Vec::new(),
             links: Links::default(),
             faults: Faults::default(),

@@ -171,6 +171,7 @@ impl Server {
         self.inventories.remove(device);
         self.configurations.remove(device);
         self.groups.remove(device);
+        self.tags.remove(device);
         self.devices.remove(device).is_some()
     }
 
@@ -197,9 +198,18 @@ impl Server {
     ) -> Result<ArtifactId, AddArtifactError> {
         let id = self.artifacts.add(bytes, id, description, &mut self.random, now)?;
         if let Some(artifact) = self.artifacts.get(&id) {
-            self.deployments.add_artifact(&artifact.info.name, &id);
+            let name = &artifact.info.name;
+            self.deployments.add_artifact(name, &id);
+            self.releases.follow(name, &self.artifacts, now);
         }
         Ok(id)
+    }
+
+    /// Forgets an artifact, and with the last one of its name the release.
+    pub(super) fn remove_artifact(&mut self, id: &ArtifactId, now: Time) {
+        if let Some(artifact) = self.artifacts.remove(id) {
+            self.releases.follow(&artifact.info.name, &self.artifacts, now);
+        }
     }
 
     /// All artifacts, in the order of their upload.

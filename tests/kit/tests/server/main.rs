@@ -10,5 +10,6 @@ mod management;
 mod office;
 mod polls;
 mod reports;
+mod routes;
 mod uploads;
 mod wire;

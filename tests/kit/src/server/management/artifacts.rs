@@ -39,7 +39,7 @@ impl Server {
                     return Err(ApiError::new(409, "Artifact is used in active deployment"));
                 }
                 let id = artifact.id.clone();
-                self.artifacts.remove(&id);
+                self.remove_artifact(&id, now);
                 Ok(Response::empty(204))
             }
             ([id], "PUT") => {
@@ -142,7 +142,7 @@ impl Server {
                 match error {
                     AddArtifactError::Invalid(_) => Err(ApiError::new(400, text)),
                     AddArtifactError::Exists(id) | AddArtifactError::IdTaken(id) => {
-                        Err(ApiError::new(409, text).metadata(json!({"conflict": {"id": id.as_str()}})))
+                        Err(ApiError::new(409, text).member("metadata", json!({"conflict": {"id": id.as_str()}})))
                     }
                 }
             }

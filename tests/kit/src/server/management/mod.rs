@@ -5,10 +5,13 @@
 mod artifacts;
 mod deployments;
 mod devauth;
+mod groups;
 mod inventory;
 mod lookup;
 mod multipart;
 mod paging;
+mod releases;
+mod search;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -54,9 +57,16 @@ impl Server {
             }
             ["v2", "devauth", rest @ ..] => self.route_devauth(request, rest, now),
             ["v1", "deployments", "artifacts", rest @ ..] => self.route_artifacts(request, rest, now),
+            ["v1", "deployments", "deployments", "releases", rest @ ..] => self.route_releases_v1(request, rest),
+            ["v2", "deployments", "deployments", "releases", rest @ ..] => self.route_releases_v2(request, rest, now),
+            ["v2", "deployments", "releases", "all", what] => self.list_of_all_releases(request, what),
             ["v1", "deployments", "deployments", rest @ ..] => self.route_deployments(request, rest, now),
             ["v2", "deployments", "deployments"] => self.route_deployments_v2(request),
-            ["v1", "inventory", rest @ ..] => self.route_inventory(request, rest),
+            ["v1", "inventory", "groups", rest @ ..] => self.route_groups(request, rest),
+            ["v1", "inventory", rest @ ..] => self.route_inventory(request, rest, now),
+            ["v2", "inventory", "filters", "search"] if request.method == "POST" => self.search_devices(request),
+            ["v2", "inventory", "filters", "attributes"] if request.method == "GET" => Ok(self.list_attributes()),
+            ["v2", "inventory", "filters", "search" | "attributes"] => Err(ApiError::wrong_method()),
             ["v1", "deviceconfig", "configurations", "device", rest @ ..] => {
                 self.route_deviceconfig(request, rest, now)
             }

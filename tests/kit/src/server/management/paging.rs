@@ -4,7 +4,7 @@ use crate::server::error::ApiError;
 use crate::server::http::{Request, Response};
 use serde_json::Value;
 
-const PER_PAGE_DEFAULT: usize = 20;
+pub(super) const PER_PAGE_DEFAULT: usize = 20;
 
 /// A page of a list.
 #[derive(Clone, Copy, Debug)]
