@@ -23,6 +23,7 @@ pub struct SimDevice {
 struct Shared {
     events: Vec<String>,
     network_failures: u32,
+    network_hangs: bool,
     network_is_up: bool,
     network_tries: u32,
     restarts: u32,
@@ -95,6 +96,18 @@ impl SimDevice {
         self.shared().network_failures = times;
     }
 
+    /// Lets the network neither come up nor fail, nor go down, from now on; or no longer.
+    pub fn hang_network(&self, hangs: bool) {
+        self.shared().network_hangs = hangs;
+    }
+
+    /// Ends when the network does something.
+    async fn network(&self) {
+        if self.shared().network_hangs {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Whether the client wants the network now.
     pub fn network_is_up(&self) -> bool {
         self.shared().network_is_up
@@ -131,8 +144,9 @@ impl Device for SimDevice {
     }
 
     async fn network_up(&self) -> Result<(), NetworkDown> {
+        self.shared().network_tries += 1;
+        self.network().await;
         let mut shared = self.shared();
-        shared.network_tries += 1;
         match shared.network_failures.checked_sub(1) {
             Some(left) => {
                 shared.network_failures = left;
@@ -149,6 +163,7 @@ impl Device for SimDevice {
     }
 
     async fn network_down(&self) {
+        self.network().await;
         self.shared().network_is_up = false;
         if let Some(network) = &self.radio {
             network.set_radio(false);
