@@ -2,6 +2,9 @@
 //!
 //! A body that nobody needs is passed over, and how it ends does not matter: the status is the answer. Bytes behind the end of
 //! an answer never spoil it; the connection is closed then.
+//!
+//! 404, 405 and 409 end deployments and give routes up, and gateways answer them too, while the service behind them restarts. They
+//! count only as Mender's, whose errors are JSON with `error` (device API, section 1). Anyone else's are taken as [`GATEWAY`].
 
 use heapless::String;
 
@@ -22,6 +25,9 @@ pub(crate) type DeploymentId = String<ID_MAX_LEN>;
 const UNWANTED_MAX_LEN: u32 = 2048;
 /// More than this is no token, no deployment.
 const WANTED_MAX_LEN: u32 = 64 * 1024;
+
+/// Bad gateway: the same may be asked again.
+const GATEWAY: u16 = 502;
 
 /// What is needed of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +70,8 @@ pub(super) struct Answer {
     wrong_signature: WrongSignature,
     /// The body is not what is wanted.
     spoiled: bool,
+    /// The body has the key `error`.
+    has_error: bool,
     /// White space came behind the token.
     ended: bool,
     /// Length of token or link, also of what there was no room for.
@@ -82,6 +90,7 @@ impl Answer {
             reader: Reader::new(),
             wrong_signature: WrongSignature::new(),
             spoiled: false,
+            has_error: false,
             ended: false,
             len: 0,
             name_len: 0,
@@ -99,8 +108,19 @@ impl Answer {
         };
     }
 
+    /// The status; [`GATEWAY`] instead of one that is not Mender's.
     pub(super) fn status(&self) -> u16 {
+        if self.is_doubtful() { GATEWAY } else { self.code() }
+    }
+
+    /// As it came.
+    pub(super) fn code(&self) -> u16 {
         self.head.map_or(0, |head| head.status)
+    }
+
+    /// It has not been seen (yet) that the answer is Mender's.
+    fn is_doubtful(&self) -> bool {
+        matches!(self.code(), 404 | 405 | 409) && !(self.has_error && self.reader.is_complete() && !self.spoiled)
     }
 
     pub(super) fn retry_after(&self) -> Option<Millis> {
@@ -109,7 +129,7 @@ impl Answer {
 
     /// What is needed of the body; of an error only the status.
     fn wanted(&self) -> Wanted {
-        match self.status() {
+        match self.code() {
             200..=203 | 205..=299 => self.wanted,
             _ => Wanted::Nothing,
         }
@@ -117,7 +137,7 @@ impl Answer {
 
     /// Whether all that is needed is known.
     pub(super) fn is_enough(&self) -> bool {
-        self.head.is_some() && self.wanted() == Wanted::Nothing
+        self.head.is_some() && self.wanted() == Wanted::Nothing && (self.spoiled || !self.is_doubtful())
     }
 
     /// Takes the first `len` bytes of the window; 0: the connection has ended. When the answer is complete: whether the
@@ -168,6 +188,7 @@ impl Answer {
         match wanted {
             Wanted::Nothing => {
                 self.wrong_signature.push(data);
+                self.push_error(data);
                 if self.body_len > UNWANTED_MAX_LEN {
                     return Ok(Some(false));
                 }
@@ -179,6 +200,15 @@ impl Answer {
             return Err(HttpError::Malformed);
         }
         Ok(done.then_some(keep))
+    }
+
+    fn push_error(&mut self, data: &[u8]) {
+        for &byte in data {
+            match self.reader.push(byte) {
+                Ok(piece) => self.has_error |= piece.is_some_and(|piece| piece.field == Field::Error),
+                Err(_) => self.spoiled = true,
+            }
+        }
     }
 
     fn push_token(&mut self, data: &[u8], token: &mut [u8]) {

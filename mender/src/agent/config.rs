@@ -45,9 +45,10 @@ pub struct Config<'a> {
     pub retry_first: Duration,
     /// The longest pause between retries: 540 s unless changed.
     pub retry_cap: Duration,
-    /// Pause before a retry when [`Device::network_up`](crate::client::Device::network_up) failed: 10 s unless changed.
+    /// First pause when [`Device::network_up`](crate::client::Device::network_up) failed, doubled with each failure in a row up to
+    /// [`retry_cap`](Config::retry_cap): 10 s unless changed.
     pub network_retry: Duration,
-    /// How long one connect, one request or one read may take: 60 s unless changed.
+    /// How long one connect, one request, one read, or bringing up the network may take: 60 s unless changed.
     pub network_timeout: Duration,
     /// How long new software may try to reach the server before it is rolled back: 30 minutes unless changed.
     pub commit_timeout: Duration,

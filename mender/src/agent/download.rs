@@ -214,6 +214,21 @@ impl Download {
         matches!(self.state, State::Pause(_))
     }
 
+    /// Nothing is lost but what has come, if the client stops here.
+    pub(super) fn can_stop(&self) -> bool {
+        match self.state {
+            State::Start
+            | State::Connect
+            | State::Send
+            | State::Head
+            | State::Body
+            | State::Filled(_)
+            | State::Pause(_) => true,
+            // The rest does not need the network.
+            State::Complete | State::Broken | State::Over => false,
+        }
+    }
+
     /// Ends a pause.
     pub(super) fn hurry(&mut self) {
         if self.is_pausing() {
@@ -535,7 +550,8 @@ impl Download {
         match self.retries_left.checked_sub(1) {
             Some(left) => {
                 self.retries_left = left;
-                self.state = State::Pause(Deadline::after(ctx.now, pause.max(asked.unwrap_or(Millis::ZERO))));
+                let asked = asked.unwrap_or(Millis::ZERO).min(Millis::BUSY_IN_DEPLOYMENT);
+                self.state = State::Pause(Deadline::after(ctx.now, pause.max(asked)));
             }
             None => self.give_up(FetchError::GaveUp(why)),
         }

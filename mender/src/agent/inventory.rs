@@ -1,10 +1,12 @@
 //! When the inventory is due, and how it is sent: a full report after the start, changes at each interval. Pure.
 //!
 //! The first report replaces what the server has, later ones only add (device API, section 7). A first one that failed is
-//! repeated as such. Other software is reported at once, and in full.
+//! repeated as such. Other software is reported at once, and in full. So is everything after a login: whoever was decommissioned
+//! and accepted again has a new record, and the server does not say so.
 
 use super::config::Config;
 use super::io::Ctx;
+use super::message::Call;
 use super::session::Reply;
 use super::time::{Backoff, Deadline, Instant, Millis};
 use crate::api::Class;
@@ -41,7 +43,16 @@ impl Inventory {
         self.due = Some(Deadline::NOW);
     }
 
-    /// Somebody asks for it, or the server talks to this device for the first time.
+    /// The device has a new token, and may have a new record: the server has to hear everything, at once if it had not accepted the
+    /// device before. Tokens also end on their own; nothing is sent for that alone.
+    pub(super) fn authorized(&mut self, is_new: bool) {
+        self.method = Method::Put;
+        if is_new {
+            self.due = Some(Deadline::NOW);
+        }
+    }
+
+    /// Somebody asks for it.
     pub(super) fn asked(&mut self) {
         self.due = Some(Deadline::NOW);
     }
@@ -64,15 +75,20 @@ impl Inventory {
         // The server takes 100.
         self.attributes = attributes as u8;
         if attributes == 0 {
-            self.taken(ctx);
+            self.taken(self.method, ctx);
         }
         attributes > 0
     }
 
-    fn taken(&mut self, ctx: &Ctx<'_>) {
-        self.method = Method::Patch;
+    fn taken(&mut self, report: Method, ctx: &Ctx<'_>) {
         self.backoff.reset();
-        self.wait(ctx.now, ctx.config);
+        if report == self.method {
+            self.method = Method::Patch;
+            self.wait(ctx.now, ctx.config);
+        } else {
+            // Changes, by a token that was got for them: the server may know nothing else.
+            self.due = Some(Deadline::NOW);
+        }
     }
 
     fn wait(&mut self, now: Instant, config: &Config<'_>) {
@@ -82,20 +98,16 @@ impl Inventory {
     }
 
     /// What became of the report; the number of attributes if it was taken.
-    pub(super) fn replied(&mut self, reply: Reply, ctx: &Ctx<'_>) -> Option<usize> {
-        let asked = match reply {
-            Reply::NetworkDown => {
-                self.due = Some(Deadline::after(ctx.now, Millis::of(ctx.config.network_retry)));
-                return None;
-            }
-            Reply::Failed(error) => {
-                warning!("the inventory could not be sent: {}", Shown(&error));
-                error.retry_after()
-            }
-            Reply::Answer { status, retry_after } => match Class::of(status) {
+    pub(super) fn replied(&mut self, call: Call, reply: Reply, ctx: &Ctx<'_>) -> Option<usize> {
+        match reply {
+            Reply::NetworkDown => {}
+            Reply::Failed(error) => warning!("the inventory could not be sent: {}", Shown(&error)),
+            Reply::Answer { status, .. } => match Class::of(status) {
                 Class::Success => {
                     info!("inventory sent: {} attributes", self.attributes);
-                    self.taken(ctx);
+                    if let Call::Inventory { report, .. } = call {
+                        self.taken(report, ctx);
+                    }
                     return Some(usize::from(self.attributes));
                 }
                 // The same again would be refused again.
@@ -107,12 +119,13 @@ impl Inventory {
                 }
                 Class::Reauthenticate | Class::NotFound | Class::Conflict | Class::RateLimited | Class::RetryLater => {
                     warning!("the server does not take the inventory (status {status})");
-                    retry_after
                 }
             },
-        };
-        let pause = self.backoff.pause(ctx.retry_first(), ctx.retry_cap(), ctx.random);
-        self.due = Some(Deadline::after(ctx.now, pause.max(asked.unwrap_or(Millis::ZERO))));
+        }
+        self.due = Some(Deadline::after(
+            ctx.now,
+            reply.pause(&mut self.backoff, Millis::BUSY, ctx),
+        ));
         None
     }
 }

@@ -24,8 +24,8 @@ pub(crate) enum Io<'m> {
     NetworkUp,
     /// Close all connections and let the network go down.
     NetworkDown,
-    /// Open a connection, in the place of the one that there may be.
-    Connect(Endpoint<'m>),
+    /// Open a connection to this party, in the place of the one that there may be.
+    Connect(Peer, Endpoint<'m>),
     /// Send all of these bytes; the last of a message are to be flushed.
     Send(Peer, &'m [u8], bool),
     /// Receive at least a byte; none at the connection's end.

@@ -14,7 +14,7 @@ use super::journal::Journal;
 use super::memory::Memory;
 use super::message::{Call, Facts};
 use super::records;
-use super::session::{CallError, Reply, Session};
+use super::session::{CallError, Reply, Session, TRIES};
 use super::time::Millis;
 use super::updates::{Outcome, Updates};
 use crate::api::auth::AuthRefused;
@@ -97,7 +97,7 @@ pub(crate) struct Agent<'a> {
     number: DeploymentNumber,
     /// The deployment that committed what runs.
     installed_by: DeploymentNumber,
-    /// The server has taken a request of this device.
+    /// The server has given a token and not taken it back, as far as is known.
     is_known: bool,
     requests: Requests,
     news: Option<News>,
@@ -155,6 +155,9 @@ impl<'a> Agent<'a> {
             }
             // An exchange is brought to its end.
             if !self.session.is_idle() {
+                if self.requests.stop {
+                    self.session.last_try();
+                }
                 let facts = facts(&self.setup, &self.deployment);
                 match self.session.next(ctx.now, memory, &facts) {
                     Ok(it) => return (Asker::Session, it),
@@ -172,7 +175,7 @@ impl<'a> Agent<'a> {
                 self.inventory.software_changed();
             }
             // What other tasks ask for is heard wherever nothing is half done.
-            if self.requests.stop && self.deployment.as_ref().is_none_or(Deployment::is_pausing) {
+            if self.requests.stop && self.deployment.as_ref().is_none_or(Deployment::can_stop) {
                 if self.session.is_online() {
                     return (Asker::Schedule, Do::NetworkDown);
                 }
@@ -222,8 +225,9 @@ impl<'a> Agent<'a> {
                     Next::Over(verdict) => {
                         info!("deployment {}: {}", deployment.id, verdict_name(verdict));
                         self.news = Some(News::Finished(verdict));
+                        let well = deployment.ended_well;
                         self.deployment = None;
-                        self.updates.finished(ctx);
+                        self.updates.finished(well, ctx);
                         continue;
                     }
                     Next::Wait(left) => left,
@@ -249,7 +253,9 @@ impl<'a> Agent<'a> {
 
     fn begin(&mut self, owner: Owner, call: Call) {
         self.owner = owner;
-        self.session.begin(call);
+        // A server that stalls for the inventory does not keep a deployment waiting for long.
+        let is_guest = owner == Owner::Inventory && self.deployment.is_some();
+        self.session.begin(call, if is_guest { 1 } else { TRIES });
     }
 
     /// What was decided, with what it needs of memory.
@@ -261,7 +267,9 @@ impl<'a> Agent<'a> {
                 let elsewhere = peer == Peer::ArtifactHost || self.session.is_redirected();
                 // It was parsed before.
                 let url = memory.url().filter(|_| elsewhere).unwrap_or(self.setup.url);
-                Io::Connect(url.endpoint(peer))
+                let own = self.setup.url;
+                let is_own = url.port == own.port && url.host.eq_ignore_ascii_case(own.host);
+                Io::Connect(peer, url.endpoint(if is_own { Peer::Server } else { peer }))
             }
             Do::Send(peer, piece) => Io::Send(peer, memory.window.get(..piece.len).unwrap_or(&[]), piece.is_last),
             Do::Receive(peer) => Io::Receive(peer, memory.window),
@@ -395,9 +403,8 @@ impl<'a> Agent<'a> {
                 self.session.received(len, ctx.now, memory, &facts, ctx.random);
             }
             (Done::Connected(Err(lost)) | Done::Sent(Err(lost)) | Done::Received(Err(lost)), Some(download)) => {
-                if lost == Lost::Connect {
-                    self.session.doubt_network();
-                }
+                // The link may be gone: a read that breaks says so before a connect does.
+                self.session.doubt_network();
                 download.lost(lost.into(), &ctx);
             }
             (Done::Connected(Err(lost)) | Done::Sent(Err(lost)) | Done::Received(Err(lost)), None) => {
@@ -512,16 +519,15 @@ impl<'a> Agent<'a> {
             warning!("not authorized: {}", Shown(&refused));
             self.news = Some(News::Unauthorized(refused));
         }
+        if self.session.has_new_token() {
+            let is_new = !core::mem::replace(&mut self.is_known, true);
+            self.inventory.authorized(is_new);
+        }
         let call = self.session.call();
         let polled = self.session.answer.polled();
-        if let Reply::Answer { status: 200..=299, .. } = reply
-            && !core::mem::replace(&mut self.is_known, true)
-        {
-            self.inventory.asked();
-        }
         match (self.owner, &mut self.deployment) {
             (Owner::Inventory, _) => {
-                if let Some(attributes) = self.inventory.replied(reply, ctx) {
+                if let Some(attributes) = self.inventory.replied(call, reply, ctx) {
                     self.news = Some(News::InventorySent { attributes });
                 }
             }
@@ -552,6 +558,15 @@ impl<'a> Agent<'a> {
                 }
                 Outcome::Wait => {}
             },
+        }
+        if let Some(News::Unauthorized(AuthRefused::NotAccepted)) = self.news {
+            // All is as at the start: whoever asks for updates finds out when the device is accepted again.
+            if core::mem::take(&mut self.is_known) {
+                self.inventory = Inventory::new();
+                if self.owner == Owner::Inventory {
+                    self.updates.hurry();
+                }
+            }
         }
     }
 }

@@ -9,7 +9,7 @@
 //!                │
 //!            [connect] ─► [send]* ─► [receive]* ─► 401: log in and repeat, once
 //!                │           │           │
-//!                └───────────┴───────────┴── lost: [pause], again, five times in all
+//!                └───────────┴───────────┴── lost: [pause], again, five times in all at most
 //!                                        │
 //!                                        └─► Reply::Answer, Reply::Failed
 //! ```
@@ -21,7 +21,7 @@
 //! its end, so an exchange that is dropped halfway leaves nothing that the next could take for its own.
 
 use super::answer::{Answer, Lost};
-use super::io::{Do, Piece};
+use super::io::{Ctx, Do, Piece};
 use super::memory::Memory;
 use super::message::{Call, Envelope, Facts};
 use super::time::{Backoff, Deadline, Instant, Millis};
@@ -35,7 +35,7 @@ use crate::net::{Peer, redirect};
 use crate::text::{Describe, Text};
 
 /// How often a request is tried in place when the connection fails; mender-mcu's number.
-const TRIES: u8 = 5;
+pub(super) const TRIES: u8 = 5;
 /// The pause after the first of them, doubled each time.
 const FIRST_PAUSE: Millis = Millis::new(100);
 const LONGEST_PAUSE: Millis = Millis::new(800);
@@ -49,6 +49,21 @@ pub(super) enum Reply {
     Failed(CallError),
     /// The network could not be brought up.
     NetworkDown,
+}
+
+impl Reply {
+    /// How long the same is not tried again: the next pause of a row of failures, or what the server asked for, but no more than
+    /// `longest` of that.
+    #[inline(never)]
+    pub(super) fn pause(self, backoff: &mut Backoff, longest: Millis, ctx: &Ctx<'_>) -> Millis {
+        let (first, asked) = match self {
+            Reply::NetworkDown => (Millis::of(ctx.config.network_retry), None),
+            Reply::Failed(error) => (ctx.retry_first(), error.retry_after()),
+            Reply::Answer { retry_after, .. } => (ctx.retry_first(), retry_after),
+        };
+        let pause = backoff.pause(first, ctx.retry_cap(), ctx.random);
+        pause.max(asked.unwrap_or(Millis::ZERO).min(longest))
+    }
 }
 
 /// Why there is no answer.
@@ -149,6 +164,8 @@ pub(super) struct Session {
     fresh: bool,
     /// A token was got; not told yet.
     authorized: bool,
+    /// How often each exchange of the call may be tried.
+    tries: u8,
     tries_left: u8,
     backoff: Backoff,
     network: Network,
@@ -176,6 +193,7 @@ impl Session {
             login: false,
             fresh: false,
             authorized: false,
+            tries: TRIES,
             tries_left: 0,
             backoff: Backoff::new(),
             network: Network::Down,
@@ -223,14 +241,20 @@ impl Session {
         self.token_len = 0;
     }
 
+    /// A token was got for the last call, and the server did not refuse it.
+    pub(super) fn has_new_token(&self) -> bool {
+        self.fresh && self.token_len > 0
+    }
+
     /// The connection is not used any more; says whether there was one.
     pub(super) fn close(&mut self) -> bool {
         core::mem::take(&mut self.connected)
     }
 
     /// Begins a call. [`is_idle`](Session::is_idle) is so.
-    pub(super) fn begin(&mut self, call: Call) {
+    pub(super) fn begin(&mut self, call: Call, tries: u8) {
         self.call = call;
+        self.tries = tries;
         self.fresh = self.token_len == 0;
         self.redirects = 0;
         self.begin_exchange(self.fresh);
@@ -238,10 +262,19 @@ impl Session {
 
     fn begin_exchange(&mut self, login: bool) {
         self.login = login;
-        self.tries_left = TRIES;
+        self.tries_left = self.tries;
         self.backoff.reset();
         self.signature = None;
         self.state = State::Start;
+    }
+
+    /// What fails now, or has failed, is not tried again.
+    pub(super) fn last_try(&mut self) {
+        self.tries_left = self.tries_left.min(1);
+        if let State::Pause(_) = self.state {
+            // Why it failed was told.
+            self.state = State::Replied(Reply::NetworkDown);
+        }
     }
 
     pub(super) fn call(&self) -> Call {
@@ -357,24 +390,23 @@ impl Session {
         {
             return self.state = State::Replied(self.reply());
         }
-        self.tries_left = self.tries_left.saturating_sub(1);
         // The answer may have overwritten the URL that the call was redirected to.
         self.redirects = 0;
+        if self.reused && matches!(error, CallError::Http(HttpError::Closed | HttpError::Io)) {
+            // The server closed what was kept open: usual, no reason to wait, and not one of the tries.
+            debug!("the kept connection was closed");
+            return self.state = State::Start;
+        }
+        self.tries_left = self.tries_left.saturating_sub(1);
         if !error.is_transport() || self.tries_left == 0 {
             if error.is_transport() {
                 self.doubt_network();
             }
             return self.fail(error);
         }
-        if self.reused && matches!(error, CallError::Http(HttpError::Closed | HttpError::Io)) {
-            // The server closed what was kept open: usual, and no reason to wait.
-            debug!("the kept connection was closed");
-            self.state = State::Start;
-        } else {
-            warning!("{}; trying again", crate::text::Shown(&error));
-            let pause = self.backoff.pause(FIRST_PAUSE, LONGEST_PAUSE, random);
-            self.state = State::Pause(Deadline::after(now, pause));
-        }
+        warning!("{}; trying again", crate::text::Shown(&error));
+        let pause = self.backoff.pause(FIRST_PAUSE, LONGEST_PAUSE, random);
+        self.state = State::Pause(Deadline::after(now, pause));
     }
 
     fn fail(&mut self, error: CallError) {
@@ -392,6 +424,10 @@ impl Session {
     fn answered(&mut self, memory: &mut Memory<'_>, facts: &Facts<'_>) {
         let status = self.answer.status();
         debug!("{}: {status}", self.message().name());
+        let code = self.answer.code();
+        if code != status {
+            warning!("{}: a gateway answered {code}", self.message().name());
+        }
         if self.login {
             return match self.answer.token(memory.token.len()) {
                 Ok(len) => {

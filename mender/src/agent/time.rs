@@ -35,6 +35,12 @@ pub(crate) struct Millis(u32);
 impl Millis {
     pub(crate) const ZERO: Millis = Millis(0);
 
+    /// The longest that a server's `Retry-After` is followed where nothing else waits for it: polls, logins, the inventory.
+    pub(crate) const BUSY: Millis = Millis::from_secs(24 * 3600);
+
+    /// The same within a deployment, which keeps the device from all others until it is over: download, verdict, log.
+    pub(crate) const BUSY_IN_DEPLOYMENT: Millis = Millis::from_secs(2 * 3600);
+
     pub(crate) const fn new(millis: u32) -> Millis {
         Millis(millis)
     }

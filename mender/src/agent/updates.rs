@@ -62,22 +62,26 @@ impl Updates {
         self.route
     }
 
-    /// A deployment is over; another may be waiting.
-    pub(super) fn finished(&mut self, ctx: &Ctx<'_>) {
-        self.backoff.reset();
-        self.due = Deadline::after(ctx.now, ctx.retry_first());
+    /// A deployment is over; another may be waiting. Well: the server knows that it succeeded. One that did not may be offered
+    /// again and again, each time with writes to flash.
+    pub(super) fn finished(&mut self, well: bool, ctx: &Ctx<'_>) {
+        if well {
+            self.backoff.reset();
+        }
+        self.seldom(None, ctx);
+    }
+
+    /// The same again will hardly come to something else: more and more seldom, down to what is usual.
+    fn seldom(&mut self, asked: Option<Millis>, ctx: &Ctx<'_>) {
+        let interval = Millis::of(ctx.config.update_poll_interval);
+        let pause = self.backoff.pause(ctx.retry_first(), interval, ctx.random);
+        self.due = Deadline::after(ctx.now, pause.max(asked.unwrap_or(Millis::ZERO)));
     }
 
     pub(super) fn replied(&mut self, reply: Reply, polled: Result<Polled, NextError>, ctx: &Ctx<'_>) -> Outcome {
-        let asked = match reply {
-            Reply::NetworkDown => {
-                self.due = Deadline::after(ctx.now, Millis::of(ctx.config.network_retry));
-                return Outcome::Wait;
-            }
-            Reply::Failed(error) => {
-                warning!("cannot check for an update: {}", Shown(&error));
-                error.retry_after()
-            }
+        match reply {
+            Reply::NetworkDown => {}
+            Reply::Failed(error) => warning!("cannot check for an update: {}", Shown(&error)),
             Reply::Answer { retry_after, .. } => match polled {
                 Ok(Polled::Offer { link_len }) => return Outcome::Offer { link_len },
                 Ok(Polled::Nothing) => {
@@ -93,22 +97,25 @@ impl Updates {
                     warning!("cannot check for an update: {error}");
                     match error {
                         // The server has ended the deployment that it had for this device.
-                        NextError::Conflict | NextError::Forbidden => {
+                        NextError::Conflict => {
                             self.idle(ctx);
+                            return Outcome::Wait;
+                        }
+                        // The device API says the usual interval, but a gateway may have said so.
+                        NextError::Forbidden | NextError::Refused { .. } => {
+                            self.seldom(retry_after, ctx);
                             return Outcome::Wait;
                         }
                         NextError::RouteMissing
                         | NextError::Unauthorized
                         | NextError::RateLimited
-                        | NextError::Refused { .. }
                         | NextError::RetryLater { .. }
-                        | NextError::Malformed => retry_after,
+                        | NextError::Malformed => {}
                     }
                 }
             },
-        };
-        let pause = self.backoff.pause(ctx.retry_first(), ctx.retry_cap(), ctx.random);
-        self.due = Deadline::after(ctx.now, pause.max(asked.unwrap_or(Millis::ZERO)));
+        }
+        self.due = Deadline::after(ctx.now, reply.pause(&mut self.backoff, Millis::BUSY, ctx));
         Outcome::Wait
     }
 

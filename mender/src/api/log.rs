@@ -156,17 +156,24 @@ pub(crate) struct LogState {
     len: usize,
     count: usize,
     left_out: usize,
+    earlier: u16,
     last: LogTime,
 }
 
 impl LogState {
-    pub(crate) const fn new() -> LogState {
+    /// Of a log that begins behind so many entries.
+    pub(crate) const fn new(earlier: u16) -> LogState {
         LogState {
             len: 0,
             count: 0,
             left_out: 0,
+            earlier,
             last: LogTime::Uptime(Duration::ZERO),
         }
+    }
+
+    pub(crate) const fn earlier(&self) -> u16 {
+        self.earlier
     }
 }
 
@@ -175,6 +182,8 @@ pub struct LogWriter<'b> {
     json: Window<'b>,
     count: usize,
     left_out: usize,
+    /// Entries in front of the first, which is a note of that.
+    earlier: u16,
     last: LogTime,
 }
 
@@ -204,6 +213,7 @@ impl<'b> LogWriter<'b> {
             json,
             count: 0,
             left_out: 0,
+            earlier: 0,
             last: LogTime::Uptime(Duration::ZERO),
         })
     }
@@ -211,6 +221,7 @@ impl<'b> LogWriter<'b> {
     /// Goes on with a log in the buffer where it was begun. `None` if the buffer is too short for any.
     pub(crate) fn resume(out: &'b mut [u8], state: LogState) -> Option<LogWriter<'b>> {
         let mut writer = LogWriter::new(out).ok()?;
+        writer.earlier = state.earlier;
         if state.len > 0 {
             writer.json.skip_to(state.len);
             writer.count = state.count;
@@ -226,6 +237,7 @@ impl<'b> LogWriter<'b> {
             len: self.json.total(),
             count: self.count,
             left_out: self.left_out,
+            earlier: self.earlier,
             last: self.last,
         }
     }
@@ -235,8 +247,9 @@ impl<'b> LogWriter<'b> {
     /// After the first that does not fit all are left out, so that the log is a piece without gaps; the end of the log
     /// says how many are missing. An empty message is written as `(no text)`.
     pub fn push(&mut self, time: LogTime, level: Level, message: &str) -> bool {
-        let before = self.json.total();
+        let (before, count) = (self.json.total(), self.count);
         if self.left_out == 0 {
+            self.note_earlier(time);
             self.begin(time, level);
             json::string(&mut self.json, if message.is_empty() { "(no text)" } else { message });
             self.json.byte(b'}');
@@ -246,6 +259,7 @@ impl<'b> LogWriter<'b> {
             self.count += 1;
         } else {
             self.json.truncate(before);
+            self.count = count;
             self.left_out = self.left_out.saturating_add(1);
         }
         self.last = time;
@@ -271,16 +285,32 @@ impl<'b> LogWriter<'b> {
         json.text("\",\"message\":");
     }
 
+    /// How many entries are missing at the front.
+    fn note_earlier(&mut self, time: LogTime) {
+        if self.count == 0 && self.earlier > 0 {
+            self.note(time, u32::from(self.earlier), " earlier");
+        }
+    }
+
+    /// An entry about entries that are missing.
+    fn note(&mut self, time: LogTime, missing: u32, which: &str) {
+        self.begin(time, Level::Warning);
+        self.json.byte(b'"');
+        self.json.number(missing);
+        self.json.text(which);
+        self.json.text(" entries left out: the log is full\"}");
+        self.count += 1;
+    }
+
     /// The body of the upload. `None` if there was no entry: the server refuses a log without any.
     pub fn finish(mut self) -> Option<&'b [u8]> {
-        if self.count == 0 && self.left_out == 0 {
-            return None;
-        }
         if self.left_out > 0 {
-            self.begin(self.last, Level::Warning);
-            self.json.byte(b'"');
-            self.json.number(u32::try_from(self.left_out).unwrap_or(u32::MAX));
-            self.json.text(" later entries left out: the log is full\"}");
+            let missing = u32::try_from(self.left_out).unwrap_or(u32::MAX);
+            self.note(self.last, missing, " later");
+        }
+        self.note_earlier(self.last);
+        if self.count == 0 {
+            return None;
         }
         // There is room for both: see `RESERVE_LEN`.
         self.json.text("]}");

@@ -45,6 +45,9 @@ pub const CONTENT_TYPE: &str = "application/json";
 ///
 /// The one place that decides between going on, logging in again, waiting and giving up (device API, section 10). Each
 /// endpoint adds what 403, 404 and 409 mean there.
+///
+/// Gateways answer 404, 405 and 409 too. The client takes those for Mender's only with Mender's error body, in which [`error_text`] finds a
+/// text, and else for a gateway's 502.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Class {
@@ -53,7 +56,8 @@ pub enum Class {
     /// 401: the token is not (or no longer) good. Drop it, authenticate once, repeat the request once; if that fails
     /// too, back off.
     Reauthenticate,
-    /// 403: the server does not offer this to this device. Ask again at the normal interval.
+    /// 403: the server does not offer this to this device. Ask again at the normal interval (device API, section 10); or, where that
+    /// is long, with backoff up to it, as the client does.
     Forbidden,
     /// 404: there is no such route, or no such deployment for this device.
     NotFound,

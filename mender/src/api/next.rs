@@ -105,7 +105,7 @@ pub enum NextError {
     Conflict,
     /// 401: authenticate and repeat once.
     Unauthorized,
-    /// 403: ask again at the normal interval.
+    /// 403: ask again at the normal interval; the client does so with backoff up to it.
     Forbidden,
     /// 429: wait for `Retry-After`.
     RateLimited,

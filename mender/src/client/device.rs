@@ -26,7 +26,7 @@ pub trait Clock {
     }
 }
 
-/// The network is not up (yet); tried again after [`Config::network_retry`](super::Config::network_retry).
+/// The network is not up (yet); tried again after [`Config::network_retry`](super::Config::network_retry), and then more seldom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NetworkDown;
@@ -40,20 +40,27 @@ pub trait Device {
     fn identity(&self) -> &[(&str, &str)];
 
     /// Restarts the device. Called only when a module's own restart did not happen within
-    /// [`Config::restart_timeout`](super::Config::restart_timeout).
+    /// [`Config::restart_timeout`](super::Config::restart_timeout). If the device still runs as long after that again, the
+    /// future is dropped, and the restart has failed.
     fn restart(&self) -> impl Future<Output = ()>;
 
     /// Called before the client talks to the server: bring the network up, and return when it is. Called again while it
-    /// is up, for updates and inventory each; return at once then.
+    /// is up, when connections fail or break; bring it up again then if it has gone away, else return at once.
     ///
     /// # Errors
     ///
-    /// [`NetworkDown`]: tried again after a short pause, not after the whole interval.
+    /// [`NetworkDown`]: tried again after a short pause, which grows with each failure in a row, not after the whole interval.
+    ///
+    /// # Cancellation
+    ///
+    /// Must be safe to drop at any time: that counts as a failure, after
+    /// [`Config::network_timeout`](super::Config::network_timeout), and as soon as the client is to stop.
     fn network_up(&self) -> impl Future<Output = Result<(), NetworkDown>> {
         ready(Ok(()))
     }
 
-    /// Called when neither updates nor inventory have anything to say for a while: the network may go down.
+    /// Called when neither updates nor inventory have anything to say for a while: the network may go down. Dropped after
+    /// [`Config::network_timeout`](super::Config::network_timeout), too.
     fn network_down(&self) -> impl Future<Output = ()> {
         ready(())
     }

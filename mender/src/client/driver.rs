@@ -78,12 +78,29 @@ pub(super) struct Driver<'c, D, C: Connector + 'c, S, K> {
     pub(super) artifact_host: Option<C::Connection<'c>>,
 }
 
+/// Whether a piece of network work is given up as soon as the client is to stop.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    Heard,
+    Awaited,
+}
+
+impl Stop {
+    /// An artifact begins anew in the next run; an exchange with the server is better brought to its end.
+    fn of(peer: Peer) -> Stop {
+        match peer {
+            Peer::Server => Stop::Awaited,
+            Peer::ArtifactHost => Stop::Heard,
+        }
+    }
+}
+
 /// Bounds the time of a piece of network work.
 ///
 /// A macro, because an async function that is given a future holds it twice: as its argument and as what it awaits.
 macro_rules! within {
-    ($driver:expr, $work:expr) => {
-        match select($work, $driver.clock.sleep($driver.config.network_timeout)).await {
+    ($driver:expr, $stop:expr, $work:expr) => {
+        match select($work, $driver.patience($stop)).await {
             Either::First(output) => Ok(output),
             Either::Second(()) => Err(Lost::Timeout),
         }
@@ -141,22 +158,25 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
                     continue;
                 }
                 Io::Restart => {
-                    self.device.restart().await;
+                    select(self.device.restart(), self.clock.sleep(self.config.restart_timeout)).await;
                     continue;
                 }
-                Io::NetworkUp => Done::Network(self.device.network_up().await.is_ok()),
+                Io::NetworkUp => {
+                    let up = within!(self, Stop::Heard, self.device.network_up());
+                    Done::Network(matches!(up, Ok(Ok(()))))
+                }
                 Io::NetworkDown => {
                     self.server = None;
                     self.artifact_host = None;
-                    self.device.network_down().await;
+                    let _ = within!(self, Stop::Awaited, self.device.network_down());
                     Done::NetworkDown
                 }
-                Io::Connect(endpoint) => {
+                Io::Connect(peer, endpoint) => {
                     // The old one is closed before a new one is opened: there may be only one socket for it.
-                    *self.place(endpoint.peer) = None;
-                    let connected = match within!(self, self.connector.connect(endpoint)) {
+                    *self.place(peer) = None;
+                    let connected = match within!(self, Stop::of(peer), self.connector.connect(endpoint)) {
                         Ok(Ok(connection)) => {
-                            *self.place(endpoint.peer) = Some(connection);
+                            *self.place(peer) = Some(connection);
                             Ok(())
                         }
                         Ok(Err(error)) => {
@@ -171,7 +191,7 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
                     let sent = match self.place(peer).take() {
                         None => Err(Lost::Io),
                         Some(mut connection) => {
-                            let sent = within!(self, async {
+                            let sent = within!(self, Stop::of(peer), async {
                                 connection.write_all(bytes).await?;
                                 if is_last {
                                     connection.flush().await?;
@@ -196,7 +216,7 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
                 Io::Receive(peer, buffer) => {
                     let received = match self.place(peer).take() {
                         None => Err(Lost::Io),
-                        Some(mut connection) => match within!(self, connection.read(buffer)) {
+                        Some(mut connection) => match within!(self, Stop::of(peer), connection.read(buffer)) {
                             Ok(Ok(len)) => {
                                 *self.place(peer) = Some(connection);
                                 Ok(len)
@@ -211,7 +231,7 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
                     Done::Received(received)
                 }
                 Io::Sign(digest) => {
-                    let signed = within!(self, self.keys.sign(self.device, &digest));
+                    let signed = within!(self, Stop::Awaited, self.keys.sign(self.device, &digest));
                     Done::Signed(signed.unwrap_or(Err(crate::api::key::KeyError::Signer)))
                 }
                 Io::Inventory(mut writer, method) => {
@@ -257,6 +277,17 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
             let now = self.now();
             agent.done(now, memory, done);
         }
+    }
+
+    /// As long as a piece of network work may take.
+    async fn patience(&self, stop: Stop) {
+        let stop = async {
+            match stop {
+                Stop::Heard => self.handle.stopped().await,
+                Stop::Awaited => pending().await,
+            }
+        };
+        select(self.clock.sleep(self.config.network_timeout), stop).await;
     }
 
     fn place(&mut self, peer: Peer) -> &mut Option<C::Connection<'c>> {

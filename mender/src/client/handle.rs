@@ -11,7 +11,7 @@ use crate::agent::Requests;
 /// The way to a running client from other tasks: a `static`, given to [`Client::run_with`](super::Client::run_with).
 ///
 /// Each request is remembered until it is served; several of a kind are one. They are heard in every pause and between two
-/// blocks of a download; an update module's callback delays them by its length.
+/// blocks of a download; an update module's callback delays them by its length, and an exchange with the server by the rest of it.
 ///
 /// ```
 /// static MENDER: mender::client::Handle = mender::client::Handle::new();
@@ -57,10 +57,12 @@ impl Handle {
         self.ask(|requests| requests.inventory = true);
     }
 
-    /// Let [`Client::run_with`](super::Client::run_with) return, in the next pause: a deployment under way goes on until it is over,
-    /// or until it waits for something. An outcome that the server could not be told yet stays in storage for the next run; new
-    /// software that cannot reach the server for its commit is looked at again then; a download that waits for its next try
-    /// begins anew.
+    /// Let [`Client::run_with`](super::Client::run_with) return: at once in every pause, while the network comes up, and while an
+    /// artifact is downloaded. A deployment whose artifact has come goes on until it is over, or until it waits for something. An exchange
+    /// with the server is brought to its end, but not tried again.
+    ///
+    /// Nothing is lost by it but the part of an artifact that has come: its download begins anew in the next run. An outcome that the
+    /// server could not be told yet stays in storage; new software that cannot reach the server for its commit is looked at again.
     pub fn stop(&self) {
         self.ask(|requests| requests.stop = true);
     }
@@ -77,6 +79,14 @@ impl Handle {
     /// What was asked since the last time.
     pub(super) fn take(&self) -> Requests {
         self.requests.lock(|cell| cell.replace(Requests::NONE))
+    }
+
+    /// Ends when the client is to stop, and was not told so before.
+    pub(super) async fn stopped(&self) {
+        // Whatever else is asked is found when the client looks, which it does before it waits again.
+        while !self.requests.lock(Cell::get).stop {
+            self.asked().await;
+        }
     }
 
     /// Ends when something is asked.

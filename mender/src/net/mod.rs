@@ -27,13 +27,16 @@ pub enum Security {
     Tls,
 }
 
-/// Which of the two parties is called. They usually have different certificate authorities.
+/// Whose host is called: which certificate authorities may vouch for it.
+///
+/// Name and port decide, not what is asked for: an artifact that the Mender server itself hands out (the links of configuration
+/// deployments lead there: device API, section 4.5) comes from [`Server`](Peer::Server).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Peer {
-    /// The Mender server of the configuration.
+    /// The host and port of the configuration's URL, and those that it redirects a request of the device API to.
     Server,
-    /// The host of an artifact's download link: a name that the server gave.
+    /// Another host or port, which came with an artifact's download link.
     ArtifactHost,
 }
 
@@ -47,13 +50,14 @@ pub struct Endpoint<'a> {
     pub port: u16,
     /// Plain or TLS.
     pub security: Security,
-    /// Who is expected there.
+    /// Whose host this is.
     pub peer: Peer,
 }
 
 /// Opens byte streams: the user's network stack, TLS stack or modem.
 ///
-/// The client opens at most two connections at a time: one to the server, one to the host of an artifact.
+/// The client has at most two connections open at a time: one for the device API, one for an artifact. Both are to the same
+/// [`Peer`] if the server keeps its artifacts itself.
 pub trait Connector {
     /// An open stream. Dropping it closes it.
     type Connection<'c>: Read + Write

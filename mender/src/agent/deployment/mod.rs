@@ -138,6 +138,8 @@ pub(super) struct Deployment {
     log_tries_left: u8,
     /// The client is about to stop.
     stopping: bool,
+    /// The server knows that it succeeded.
+    pub(super) ended_well: bool,
     /// The deployment that committed what runs.
     pub(super) installed_by: DeploymentNumber,
     /// What the running software provides has changed.
@@ -173,6 +175,7 @@ impl Deployment {
             refusals_left: REFUSALS,
             log_tries_left: LOG_TRIES,
             stopping: false,
+            ended_well: false,
             installed_by,
             software_changed: false,
         }
@@ -223,6 +226,14 @@ impl Deployment {
         }
     }
 
+    /// The client may stop: in a pause, and while an artifact comes.
+    pub(super) fn can_stop(&self) -> bool {
+        match (self.stage, &self.download) {
+            (Stage::Download, Some(download)) => download.can_stop(),
+            _ => self.is_pausing(),
+        }
+    }
+
     /// Whether it is settled what software runs, and by which name.
     pub(super) fn is_settled(&self) -> bool {
         match self.machine.state() {
@@ -240,7 +251,7 @@ impl Deployment {
         self.stage == Stage::Download && !self.is_pausing()
     }
 
-    /// The client is to stop in a pause. At the commit gate that must not look like software that resets the device there: the state
+    /// The client is to stop. At the commit gate that must not look like software that resets the device there: the state
     /// before it is stored, so that the new software is looked at and reports again. Something to write, if need be.
     pub(super) fn prepare_stop(&mut self, memory: &mut Memory<'_>) -> Option<Do> {
         let at_gate = matches!(self.machine.action(), Action::CommitGate) && self.module.traits().requires_reboot;
@@ -417,7 +428,10 @@ impl Deployment {
                 self.stage = Stage::Restarting(Deadline::after(ctx.now, wait));
                 return Some(Next::Tell(Told::AwaitingRestart));
             }
-            Action::UploadLog => self.read_log(journal.kept().0, LogState::new(), memory, journal),
+            Action::UploadLog => {
+                let first = journal.kept().0;
+                self.read_log(first, LogState::new(first), memory, journal);
+            }
         }
         None
     }

@@ -15,7 +15,7 @@ use crate::api::next::NextError;
 use crate::api::status::{DeploymentStatus, ReportAnswer};
 use crate::api::{log, status};
 use crate::deployment::record::{DeploymentNumber, InstalledRecord};
-use crate::deployment::{Action, Event};
+use crate::deployment::{Action, Event, Verdict};
 use crate::fmt::warning;
 use crate::provides::ARTIFACT_NAME;
 use crate::storage::RecordKey;
@@ -30,22 +30,20 @@ enum Reported {
     Unwanted,
     /// The server will never take this report.
     Refused,
-    /// Not now; it asked for so long.
-    Later(Millis),
-    /// Again when the network is up.
-    NetworkDown,
+    /// Not now.
+    Later,
 }
 
 impl Reported {
     fn of(call: Call, reply: Reply) -> Reported {
         let name = call.name();
-        let (status, retry_after) = match reply {
-            Reply::NetworkDown => return Reported::NetworkDown,
+        let status = match reply {
+            Reply::NetworkDown => return Reported::Later,
             Reply::Failed(error) => {
                 warning!("{name} could not be reported: {}", Shown(&error));
-                return Reported::Later(error.retry_after().unwrap_or(Millis::ZERO));
+                return Reported::Later;
             }
-            Reply::Answer { status, retry_after } => (status, retry_after),
+            Reply::Answer { status, .. } => status,
         };
         let answer = match call {
             Call::Log { .. } => log::answer(status),
@@ -63,7 +61,7 @@ impl Reported {
             ReportAnswer::Unauthorized
             | ReportAnswer::Forbidden
             | ReportAnswer::RateLimited
-            | ReportAnswer::RetryLater { .. } => Reported::Later(retry_after.unwrap_or(Millis::ZERO)),
+            | ReportAnswer::RetryLater { .. } => Reported::Later,
         }
     }
 }
@@ -92,17 +90,16 @@ impl Deployment {
                     status,
                     stored: reported == Reported::Stored,
                 });
-                self.reported(status, reported, ctx, memory, journal);
+                self.reported(status, reported, reply, ctx, memory, journal);
             }
             Call::Log { .. } => {
                 let event = match Reported::of(call, reply) {
                     Reported::Stored => Event::Done,
                     Reported::Unwanted | Reported::Refused => Event::Failed,
-                    reported @ (Reported::Later(_) | Reported::NetworkDown) => {
+                    Reported::Later => {
                         self.log_tries_left = self.log_tries_left.saturating_sub(1);
                         if self.log_tries_left > 0 {
-                            let pause = self.pause(reported, ctx);
-                            self.stage = Stage::Pause(Deadline::after(ctx.now, pause));
+                            self.stage = Stage::Pause(self.after(reply, ctx));
                             return;
                         }
                         warning!("the deployment log could not be sent");
@@ -116,24 +113,16 @@ impl Deployment {
         }
     }
 
-    /// How long to wait after a report that could not be made now.
-    fn pause(&mut self, reported: Reported, ctx: &Ctx<'_>) -> Millis {
-        match reported {
-            Reported::Later(asked) => self
-                .backoff
-                .pause(ctx.retry_first(), ctx.retry_cap(), ctx.random)
-                .max(asked),
-            Reported::NetworkDown => Millis::of(ctx.config.network_retry),
-            Reported::Stored | Reported::Unwanted | Reported::Refused => {
-                self.backoff.pause(ctx.retry_first(), ctx.retry_cap(), ctx.random)
-            }
-        }
+    /// When a report that could not be made now is tried again.
+    fn after(&mut self, reply: Reply, ctx: &Ctx<'_>) -> Deadline {
+        Deadline::after(ctx.now, reply.pause(&mut self.backoff, Millis::BUSY_IN_DEPLOYMENT, ctx))
     }
 
     fn reported(
         &mut self,
         status: DeploymentStatus,
         reported: Reported,
+        reply: Reply,
         ctx: &Ctx<'_>,
         memory: &mut Memory<'_>,
         journal: &mut Journal,
@@ -142,7 +131,7 @@ impl Deployment {
             Action::Report(_) => match reported {
                 Reported::Stored => self.end(Event::Done),
                 Reported::Unwanted => self.trouble(ctx, memory, journal, Event::Aborted, &Remark::Aborted(status)),
-                Reported::Refused | Reported::Later(_) | Reported::NetworkDown => {
+                Reported::Refused | Reported::Later => {
                     self.log(
                         ctx,
                         memory,
@@ -153,20 +142,22 @@ impl Deployment {
                     );
                 }
             },
-            Action::CommitGate => self.at_gate(reported, ctx, memory, journal),
-            Action::ReportVerdict(_) | Action::Deliver(_) => {
+            Action::CommitGate => self.at_gate(reported, reply, ctx, memory, journal),
+            Action::ReportVerdict(verdict) | Action::Deliver(verdict) => {
                 let event = match reported {
-                    Reported::Stored => Event::Done,
+                    Reported::Stored => {
+                        self.ended_well = verdict == Verdict::Success;
+                        Event::Done
+                    }
                     Reported::Unwanted => Event::Aborted,
                     // A deployment that is given up before the server has its verdict may become a failure there; one
                     // that never is keeps the device from every other update.
                     Reported::Refused if self.refusals_left == 0 => Event::Aborted,
-                    Reported::Refused | Reported::Later(_) | Reported::NetworkDown => {
+                    Reported::Refused | Reported::Later => {
                         if reported == Reported::Refused {
                             self.refusals_left -= 1;
                         }
-                        let pause = self.pause(reported, ctx);
-                        self.next_try = Deadline::after(ctx.now, pause);
+                        self.next_try = self.after(reply, ctx);
                         Event::Failed
                     }
                 };
@@ -185,8 +176,15 @@ impl Deployment {
         }
     }
 
-    fn at_gate(&mut self, reported: Reported, ctx: &Ctx<'_>, memory: &mut Memory<'_>, journal: &mut Journal) {
-        let in_time = match reported {
+    fn at_gate(
+        &mut self,
+        reported: Reported,
+        reply: Reply,
+        ctx: &Ctx<'_>,
+        memory: &mut Memory<'_>,
+        journal: &mut Journal,
+    ) {
+        let gave_up = match reported {
             Reported::Stored => {
                 self.backoff.reset();
                 return self.end(Event::Done);
@@ -200,15 +198,17 @@ impl Deployment {
                     &Remark::Aborted(DeploymentStatus::Installing),
                 );
             }
-            Reported::Refused => false,
-            Reported::Later(_) | Reported::NetworkDown => {
-                let pause = self.pause(reported, ctx);
-                let deadline = Deadline::after(self.gate.unwrap_or(ctx.now), Millis::of(ctx.config.commit_timeout));
+            Reported::Refused => true,
+            Reported::Later => {
+                // Whatever the server asks for: the last try is at the end of the time that there is.
+                let end = Deadline::after(self.gate.unwrap_or(ctx.now), Millis::of(ctx.config.commit_timeout));
+                let left = end.left(ctx.now);
+                let pause = reply.pause(&mut self.backoff, left, ctx).min(left);
                 self.stage = Stage::Pause(Deadline::after(ctx.now, pause));
-                pause <= deadline.left(ctx.now)
+                left.is_zero()
             }
         };
-        if !in_time {
+        if gave_up {
             self.backoff.reset();
             self.trouble(ctx, memory, journal, Event::Failed, &Remark::Gate);
         }
@@ -386,15 +386,20 @@ impl Deployment {
     ) {
         let block = core::mem::take(&mut memory.block);
         let record = result.ok().and_then(|len| block.get(..len)).unwrap_or(&[]);
-        let mut log = log;
+        let (mut log, mut next) = (log, seq.saturating_add(1));
         if let Some(entry) = journal.entry(seq, record)
             && let Some(mut writer) = LogWriter::resume(memory.spare(), log)
         {
-            writer.push(entry.time, entry.level, entry.text);
-            log = writer.suspend();
+            if writer.push(entry.time, entry.level, entry.text) {
+                log = writer.suspend();
+            } else {
+                // The last entries hold the reason: all is written again, without the first.
+                next = log.earlier().saturating_add(1);
+                log = LogState::new(next);
+            }
         }
         memory.block = block;
-        self.read_log(seq.saturating_add(1), log, memory, journal);
+        self.read_log(next, log, memory, journal);
     }
 
     /// Reads the next entry, or sends them all.

@@ -69,10 +69,16 @@ fn live(session: &str) -> [&str; 3] {
 
 /// Deadlines and moments are counted in ticks, because the clock has nothing between them: see [`TICK`].
 fn write_part(mut rest: &str, now: u64, print: &mut Vec<u8>) {
-    while let Some(at) = rest.find(['D', 'I', 'n']) {
+    while let Some(at) = rest.find(['D', 'I', 'S', 'n']) {
         let (before, here) = rest.split_at(at);
         print.extend_from_slice(before.as_bytes());
-        if let Some(behind) = here.strip_prefix("next: ")
+        if let Some(behind) = here.strip_prefix("next: Millis(") {
+            // A backoff. However long its next pause is, it is over at the next tick.
+            rest = number(behind).1;
+        } else if let Some(behind) = here.strip_prefix("Sleep(Some(Millis(") {
+            // What was asked for last, and has passed. With its jitter it would make worlds different that are not.
+            rest = number(behind).1;
+        } else if let Some(behind) = here.strip_prefix("next: ")
             && behind.starts_with(|c: char| c.is_ascii_digit())
         {
             // The log's number of entries; one more changes nothing.

@@ -41,7 +41,7 @@ impl Fixture {
             artifact_name: OLD_NAME,
             // All pauses are over at the next tick, but for `Retry-After`; the gate has room for two tries.
             retry_cap: Duration::from_secs(90),
-            network_retry: Duration::from_secs(50),
+            network_retry: Duration::from_secs(60),
             commit_timeout: Duration::from_secs(150),
             inventory_interval: None,
             transition_limit: limit,
@@ -228,7 +228,7 @@ fn asked_of(io: &Io<'_>) -> Asked {
     match io {
         Io::NetworkUp => Asked::NetworkUp,
         Io::NetworkDown => Asked::NetworkDown,
-        Io::Connect(_) => Asked::Connect,
+        Io::Connect(..) => Asked::Connect,
         Io::Send(_, bytes, is_last) => {
             assert!(is_last, "the window has room for each request");
             Asked::Send(Request::of(bytes))
@@ -274,8 +274,8 @@ impl Around<'_> {
         let done = match io {
             Io::NetworkUp => Done::Network(outcome != Outcome::Lost),
             Io::NetworkDown => Done::NetworkDown,
-            Io::Connect(_) if outcome == Outcome::Lost => Done::Connected(Err(Lost::Connect)),
-            Io::Connect(_) => Done::Connected(Ok(())),
+            Io::Connect(..) if outcome == Outcome::Lost => Done::Connected(Err(Lost::Connect)),
+            Io::Connect(..) => Done::Connected(Ok(())),
             Io::Send(..) if outcome == Outcome::Lost => Done::Sent(Err(Lost::Io)),
             Io::Send(..) => {
                 if let Asked::Send(request) = asked {

@@ -88,8 +88,8 @@ impl Answer {
             (Answer::Good, Request::Status(_) | Request::Log) | (Answer::Nothing, _) => {
                 "HTTP/1.1 204 No Content\r\n\r\n"
             }
-            (Answer::Aborted, _) => "HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\n\r\n",
-            (Answer::Unknown, _) => "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+            (Answer::Aborted, _) => "HTTP/1.1 409 Conflict\r\nContent-Length: 13\r\n\r\n{\"error\":\"x\"}",
+            (Answer::Unknown, _) => "HTTP/1.1 404 Not Found\r\nContent-Length: 13\r\n\r\n{\"error\":\"x\"}",
             (Answer::Refused, _) => "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
             (Answer::Later, _) => "HTTP/1.1 500 Error\r\nContent-Length: 0\r\n\r\n",
             (Answer::Limited, _) => "HTTP/1.1 429 Slow\r\nRetry-After: 150\r\nContent-Length: 0\r\n\r\n",

@@ -422,12 +422,34 @@ fn an_update_asked_for_between_two_blocks_is_looked_for_as_soon_as_the_deploymen
 }
 
 #[test]
-fn a_stop_between_two_blocks_waits_for_the_deployments_end() {
-    let (mut bench, deployment) = trickling();
-    assert_eq!(
-        bench.run(DAY, once(within, |site| site.handle.stop(), |_| false)),
-        Ended::Stopped
-    );
-    assert_eq!(bench.status(&deployment), Some(Status::Success));
-    assert_eq!(bench.downloads().len(), 1);
+fn a_stop_between_two_blocks_takes_effect_at_once() {
+    for (silent, latest) in [(false, 1), (true, 0)] {
+        let (mut bench, deployment) = trickling();
+        let asked = Cell::new(Duration::ZERO);
+        let stop = once(
+            within,
+            |site| {
+                if silent {
+                    // No more comes: a read would wait for the network timeout.
+                    site.network.set_pace(DAY);
+                }
+                asked.set(site.clock.elapsed());
+                site.handle.stop();
+            },
+            |_| false,
+        );
+        assert_eq!(bench.run(DAY, stop), Ended::Stopped);
+        let took = bench.clock.elapsed() - asked.get();
+        assert!(took <= Duration::from_secs(latest), "{took:?}");
+        assert!(!bench.device.network_is_up());
+        assert_eq!(bench.status(&deployment), Some(Status::Downloading));
+        // The download begins anew.
+        bench.network.set_pace(Duration::ZERO);
+        bench.goes_on = true;
+        assert_eq!(bench.run(HOUR, Site::over), Ended::Reached);
+        assert_eq!(bench.status(&deployment), Some(Status::Success));
+        assert_eq!(bench.downloads().len(), 2);
+        assert_eq!(bench.log_messages(&deployment), None);
+        bench.assert_clean();
+    }
 }

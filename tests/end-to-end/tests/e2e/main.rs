@@ -6,6 +6,7 @@
 //! | `http`, `redirects`, `sizes` | HTTP on bad days; redirects; links and tokens of the longest kind |
 //! | `handle` | every pause: who has a turn in it, and what ends it |
 //! | `overlap` | network and flash at the same time |
+//! | `outages` | what never comes, comes late or comes as nonsense: how long that may hold the client |
 //! | `flows` | the state machine: mender-mcu's flows, and power cuts within the module |
 //! | `update`, `power_cuts` | whole updates of a board with MCUboot and the bundled module |
 //! | `budget` | what a deployment costs: records in flash, connections |
@@ -23,6 +24,7 @@ mod handle;
 mod http;
 mod inventory;
 mod network;
+mod outages;
 mod overlap;
 mod polling;
 mod power_cuts;

@@ -101,8 +101,9 @@ fn a_network_that_is_not_up_yet_is_tried_after_seconds() {
     bench.auto_accept();
     bench.device.fail_network(3);
     assert_eq!(bench.run(HOUR, Site::idle), Ended::Reached);
+    // 10, 20 and 40 seconds, each less up to a quarter.
     let secs = bench.clock.elapsed().as_secs();
-    assert!((30..32).contains(&secs), "{secs}");
+    assert!((52..=71).contains(&secs), "{secs}");
 }
 
 #[test]
@@ -179,13 +180,11 @@ fn a_server_that_is_gone_for_hours_is_found_again_within_minutes() {
 }
 
 #[test]
-fn a_conflict_and_a_missing_right_wait_for_the_next_interval() {
-    for status in [409, 403] {
-        let mut bench = Bench::accepted(Mode::Enterprise);
-        bench.inject(Fault::new(Effect::Status(status)).on_path(NEXT_V2));
-        assert_eq!(bench.run(HOUR, Site::idle), Ended::Reached);
-        assert_eq!(Site::gaps(&bench.requests(NEXT_V2)), [1800], "{status}");
-    }
+fn a_conflict_waits_for_the_next_interval() {
+    let mut bench = Bench::accepted(Mode::Enterprise);
+    bench.inject(Fault::new(Effect::Status(409)).on_path(NEXT_V2));
+    assert_eq!(bench.run(HOUR, Site::idle), Ended::Reached);
+    assert_eq!(Site::gaps(&bench.requests(NEXT_V2)), [1800]);
 }
 
 /// Polling with the new name before the server has the `success` makes it a `failure` (device API, section 4.4).
@@ -282,10 +281,10 @@ fn the_handle_stops_the_client_between_two_pieces_of_work() {
     let mut bench = Bench::accepted(Mode::Oss);
     let stop = once(Site::idle, |site| site.handle.stop(), |_| false);
     assert_eq!(bench.run(MINUTE, stop), Ended::Stopped);
-    // A deployment goes on to its end first.
+    // A deployment whose artifact has come goes on to its end first.
     let deployment = bench.deploy(app());
     let stop = once(
-        |site| site.requests(NEXT_V1).len() == 2,
+        |site| site.has_event("Entered(Install)"),
         |site| site.handle.stop(),
         |_| false,
     );

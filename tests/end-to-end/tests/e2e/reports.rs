@@ -394,6 +394,34 @@ fn a_log_holds_nothing_of_earlier_deployments() {
 }
 
 #[test]
+fn a_log_that_is_too_long_keeps_its_last_entries() {
+    // What the device provides takes memory that the log would have.
+    let (mut bench, _) = deployed(
+        ArtifactWriter::new("release-0", DEVICE_TYPE)
+            .payload_type("app")
+            .provides("notes", &"x".repeat(300))
+            .file("f", b"0")
+            .write(),
+    );
+    bench.run_to_end();
+    let deployment = bench.deploy(firmware());
+    bench.script().failing = ["commit", "rollback_verify_reboot"].into();
+    bench.run_to_end();
+    let log = bench.log_messages(&deployment).expect("a log");
+    let lines: Vec<_> = log.iter().map(|line| line.message.as_str()).collect();
+    let (first, kept) = lines.split_first().unwrap();
+    let missing = first
+        .strip_suffix(" earlier entries left out: the log is full")
+        .unwrap();
+    assert!(missing.parse::<usize>().unwrap() > 0 && kept.len() > 5);
+    let last = "rollback_verify_reboot: scripted to fail in rollback_verify_reboot";
+    assert!(
+        kept.iter().all(|line| *line == last),
+        "the commit's failure was long before"
+    );
+}
+
+#[test]
 fn a_module_whose_restart_does_not_happen_is_helped() {
     let (mut bench, deployment) = deployed(firmware());
     bench.script().broken_restart = true;
