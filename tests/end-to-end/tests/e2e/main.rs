@@ -9,6 +9,7 @@
 //! | `outages` | what never comes, comes late or comes as nonsense: how long that may hold the client |
 //! | `flows` | the state machine: mender-mcu's flows, and power cuts within the module |
 //! | `update`, `power_cuts` | whole updates of a board with MCUboot and the bundled module |
+//! | `traffic` | how often the client asks, whatever goes wrong where |
 //! | `budget` | what a deployment costs: records in flash, connections |
 //!
 //! `support` holds the two devices: a [`Board`](support::Board) with flash and bootloader, and a
@@ -31,4 +32,5 @@ mod power_cuts;
 mod redirects;
 mod reports;
 mod sizes;
+mod traffic;
 mod update;
