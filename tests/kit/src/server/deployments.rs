@@ -116,6 +116,17 @@ pub enum Kind {
     Configuration(Map<String, Value>),
 }
 
+/// How the devices of a deployment were named when it was made. They are a fixed list all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Selection {
+    /// One by one.
+    Devices,
+    /// All of a group.
+    Group(String),
+    /// All that were accepted.
+    AllDevices,
+}
+
 /// A deployment.
 #[derive(Clone, Debug)]
 pub struct Deployment {
@@ -124,6 +135,8 @@ pub struct Deployment {
     pub(crate) artifact_name: String,
     pub(crate) target: Vec<DeviceId>,
     pub(crate) force: bool,
+    pub(crate) selection: Selection,
+    /// The group it was made for, or that of its only device.
     pub(crate) group: Option<String>,
     pub(crate) kind: Kind,
     pub(crate) created: Time,
@@ -203,6 +216,13 @@ impl Deployment {
 
     pub(crate) fn to_json(&self) -> Value {
         let ids: Vec<_> = self.target.iter().map(DeviceId::as_str).collect();
+        let term = match &self.selection {
+            Selection::Devices => json!({"scope": "identity", "attribute": "id", "type": "$in", "value": ids}),
+            Selection::Group(name) => json!({"scope": "system", "attribute": "group", "type": "$eq", "value": name}),
+            Selection::AllDevices => {
+                json!({"scope": "identity", "attribute": "status", "type": "$eq", "value": "accepted"})
+            }
+        };
         let artifacts: Vec<_> = self.artifacts.iter().map(ArtifactId::as_str).collect();
         let mut object = json!({
             "name": self.name,
@@ -214,8 +234,7 @@ impl Deployment {
             "status": self.progress().as_str(),
             "device_count": self.devices.len(),
             "max_devices": self.target.len(),
-            "filter": {"id": "", "name": "",
-                "terms": [{"scope": "identity", "attribute": "id", "type": "$in", "value": ids}]},
+            "filter": {"id": "", "name": "", "terms": [term]},
             "type": match self.kind {
                 Kind::Software => "software",
                 Kind::Configuration(_) => "configuration",
@@ -437,14 +456,25 @@ impl Deployments {
             .is_some()
     }
 
-    /// Aborts the present deployment of one device.
+    /// Aborts the active deployment of one device, and the one that would come next.
     pub(crate) fn abort_on_device(&mut self, device: &DeviceId, now: Time) {
-        if let Some(deployment) = self.current(device) {
+        while let Some(deployment) = self.current(device) {
+            let was_active = deployment.devices.contains_key(device);
             let on_device = deployment
                 .devices
                 .entry(device.clone())
                 .or_insert_with(DeviceDeployment::new);
             on_device.set(Status::Aborted, now);
+            if !was_active {
+                break;
+            }
+        }
+    }
+
+    /// Notes how the devices of a deployment were named.
+    pub(crate) fn set_selection(&mut self, id: &DeploymentId, selection: Selection) {
+        if let Some(deployment) = self.0.iter_mut().find(|known| known.id == *id) {
+            deployment.selection = selection;
         }
     }
 
@@ -471,6 +501,11 @@ impl Deployments {
                 on_device.set(Status::Decommissioned, now);
             }
         }
+    }
+
+    /// Whether an artifact is or was used by a deployment.
+    pub(crate) fn was_used(&self, artifact: &ArtifactId) -> bool {
+        self.0.iter().any(|known| known.artifacts.contains(artifact))
     }
 
     /// Whether an artifact is used by a deployment that is still active.

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::attributes::Configuration;
-use super::deployments::{Deployment, DeviceDeployment, Kind, Progress};
+use super::deployments::{Deployment, DeviceDeployment, Kind, Progress, Selection};
 use super::devices::{Acceptance, Device};
 use super::ids::{ArtifactId, AuthSetId, DeploymentId, DeviceId};
 use super::record::{RequestRecord, Violation};
@@ -275,6 +275,10 @@ impl Server {
         let mut target = new.devices;
         let mut seen = std::collections::BTreeSet::new();
         target.retain(|device| seen.insert(device.clone()));
+        let group_of_one = match target.as_slice() {
+            [only] => self.groups.get(only).cloned(),
+            _ => None,
+        };
         let of_name = self
             .artifacts
             .iter()
@@ -286,7 +290,11 @@ impl Server {
             artifact_name: new.artifact_name,
             target,
             force: new.force_installation,
-            group: new.group,
+            selection: match &new.group {
+                Some(name) => Selection::Group(name.clone()),
+                None => Selection::Devices,
+            },
+            group: new.group.or(group_of_one),
             kind,
             created: now,
             aborted: None,

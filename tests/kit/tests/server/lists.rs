@@ -1,6 +1,6 @@
 //! Spec of the management API, sections 5 and 8: what lists have, and which questions are refused.
 
-use mender_testkit::server::{NewDeployment, Response};
+use mender_testkit::server::{NewDeployment, Response, Status};
 use serde_json::{Value, json};
 
 use crate::bench::*;
@@ -188,6 +188,105 @@ fn a_deployment_names_all_artifacts_of_its_release() {
     office.bench.report(&device, &deployment, "success");
     office.bench.artifact("release-2", "board-c", 10);
     assert_eq!(shown(&mut office).len(), 2);
+}
+
+#[test]
+fn a_deployment_says_how_its_devices_were_named() {
+    let (mut office, device) = with_artifact();
+    let other = office.bench.login("bbb");
+    let group = format!("/v1/inventory/devices/{}/group", other.id);
+    assert_eq!(office.send("PUT", &group, &json!({"group": "g1"})).status, 204);
+    let both = json!([device.id.as_str(), other.id.as_str()]);
+    let named = |name: &str, more: Value| {
+        let mut body = json!({"name": name, "artifact_name": "release-2"});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let term = |scope: &str, attribute: &str, kind: &str, value: Value| json!({"scope": scope, "attribute": attribute, "type": kind, "value": value});
+    let table = [
+        (
+            CREATE.to_owned(),
+            named("both", json!({"devices": both})),
+            term("identity", "id", "$in", both.clone()),
+            Value::Null,
+        ),
+        (
+            CREATE.to_owned(),
+            named("one", json!({"devices": [other.id.as_str()]})),
+            term("identity", "id", "$in", json!([other.id.as_str()])),
+            json!(["g1"]),
+        ),
+        (
+            CREATE.to_owned(),
+            named("all", json!({"all_devices": true})),
+            term("identity", "status", "$eq", json!("accepted")),
+            Value::Null,
+        ),
+        (
+            format!("{CREATE}/group/g1"),
+            named("group", json!({})),
+            term("system", "group", "$eq", json!("g1")),
+            json!(["g1"]),
+        ),
+    ];
+    for (path, body, term, groups) in table {
+        let id = created(&office.send("POST", &path, &body));
+        let shown = office.get(&format!("{CREATE}/{id}")).body_json();
+        assert_eq!(
+            shown["filter"],
+            json!({"id": "", "name": "", "terms": [term]}),
+            "{body}"
+        );
+        assert_eq!(shown["groups"], groups, "{body}");
+    }
+}
+
+#[test]
+fn aborting_on_a_device_takes_the_next_one_along() {
+    let (mut office, device) = with_artifact();
+    let path = format!("{CREATE}/devices/{}", device.id);
+    let mut ids = Vec::new();
+    for name in ["one", "two", "three"] {
+        let body = json!({"name": name, "artifact_name": "release-2", "devices": [device.id.as_str()]});
+        ids.push(created(&office.send("POST", CREATE, &body)));
+    }
+    office.bench.poll(&device, "release-1");
+    assert_eq!(office.bench.send(office.request("DELETE", &path)).status, 204);
+    let status = |office: &Office, at: usize| office.bench.status(&device, &ids[at].as_str().into());
+    assert_eq!(
+        [0, 1, 2].map(|at| status(&office, at)),
+        [Some(Status::Aborted), Some(Status::Aborted), None]
+    );
+    // Nothing is active now: only the one that waits.
+    assert_eq!(office.bench.send(office.request("DELETE", &path)).status, 204);
+    assert_eq!(status(&office, 2), Some(Status::Aborted));
+    assert_eq!(
+        office.bench.send(office.request("DELETE", &path)).status,
+        204,
+        "nor is this an error"
+    );
+}
+
+#[test]
+fn artifacts_are_described_until_they_are_used() {
+    let (mut office, device) = with_artifact();
+    let id = list(&office.get("/v1/deployments/artifacts"))[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let path = format!("/v1/deployments/artifacts/{id}");
+    assert_eq!(office.send("PUT", &path, &json!({"description": "new"})).status, 204);
+    assert_eq!(office.get(&path).body_json()["description"], "new");
+    let long = json!({"description": "x".repeat(4097)});
+    assert_error(&office.send("PUT", &path, &long), 400, "description");
+    let deployment = office.bench.deploy("release-2", &device);
+    office.bench.server.abort(&deployment, office.bench.now);
+    assert_error(
+        &office.send("PUT", &path, &json!({"description": "newer"})),
+        422,
+        "used in deployment",
+    );
+    assert_eq!(office.get(&path).body_json()["description"], "new");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod lists;
 mod management;
 mod office;
 mod polls;
+mod releases;
 mod reports;
 mod routes;
 mod uploads;

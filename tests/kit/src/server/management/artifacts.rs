@@ -46,6 +46,12 @@ impl Server {
                 let id = self.known_artifact(id)?.id.clone();
                 let body = read_json_body(request)?;
                 let description = json::string(&body, "description").map_err(|why| ApiError::new(400, why))?;
+                if self.deployments.was_used(&id) {
+                    return Err(ApiError::new(422, "Artifact have been already used in deployment"));
+                }
+                if description.len() > DESCRIPTION_MAX {
+                    return Err(ApiError::new(400, "description: the length must be no more than 4096."));
+                }
                 self.artifacts.describe(&id, description, now);
                 Ok(Response::empty(204))
             }

@@ -6,7 +6,7 @@ use super::lookup::{DeviceStatus, Lookup, Version};
 use super::paging::{Page, TooMany};
 use super::read_json_body;
 use crate::server::attributes::read_configuration;
-use crate::server::deployments::Deployment;
+use crate::server::deployments::{Deployment, Selection};
 use crate::server::devices::Acceptance;
 use crate::server::error::ApiError;
 use crate::server::http::{Request, Response};
@@ -162,7 +162,12 @@ impl Server {
             group: group.map(str::to_owned),
         };
         match self.create_deployment(new, now) {
-            Ok(id) => Ok(Response::empty(201).header("Location", format!("{DEPLOYMENTS}/{id}"))),
+            Ok(id) => {
+                if all_devices {
+                    self.deployments.set_selection(&id, Selection::AllDevices);
+                }
+                Ok(Response::empty(201).header("Location", format!("{DEPLOYMENTS}/{id}")))
+            }
             Err(error) => {
                 let status = match &error {
                     DeployError::NoDevices => 400,
