@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use mender_test_server::{Options, RunningServer, spawn};
 use mender_testkit::artifact::ArtifactWriter;
-use mender_testkit::server::{DeploymentId, DeviceId, Server, Settings, Status, Time};
+use mender_testkit::server::{DeploymentId, DeviceId, Mode, Server, Settings, Status, Time};
 use serde_json::{Value, json};
 
 /// What one step may take. Generous: the machine may be busy with other tests.
@@ -283,6 +283,54 @@ fn deploy(running: &RunningServer, artifact: Vec<u8>, device: &DeviceId) -> Depl
     let id = server.add_artifact(artifact, Time::now()).unwrap();
     let name = server.artifact(&id).unwrap().info().name.clone();
     server.deploy(&name, std::slice::from_ref(device), Time::now()).unwrap()
+}
+
+#[test]
+fn the_linux_client_polls_the_commercial_editions_by_version_2() {
+    if !is_ready("mender-client", missing_for_the_client()) {
+        return;
+    }
+    let running = start(Settings {
+        mode: Mode::Enterprise,
+        auto_accept: true,
+        ..Settings::default()
+    });
+    let home = directory("mender-client-2");
+    let daemon = Daemon::start(&home, &running);
+    let hint = || daemon.last_words();
+    let device = wait_for("a login", &hint, || {
+        let server = running.server();
+        let device = server.devices().next()?;
+        Some(device.id().clone())
+    });
+    // The artifact depends on the name that the client has to tell.
+    let installed = std::fs::read_to_string(ARTIFACT_INFO).unwrap();
+    let installed = installed.trim().strip_prefix("artifact_name=").unwrap();
+    let artifact = ArtifactWriter::new("release-2", "board-a")
+        .depends_name(installed)
+        .payload_type("single-file")
+        .file("dest_dir", home.join("target").to_str().unwrap().as_bytes())
+        .file("filename", b"app")
+        .file("app", b"new\n")
+        .write();
+    let deployment = deploy(&running, artifact, &device);
+    let status = wait_for("the end of the update", &hint, || {
+        let server = running.server();
+        let status = server.device_deployment(&deployment, &device)?.status;
+        status.is_final().then_some(status)
+    });
+    assert_eq!(status, Status::Success, "{}", hint());
+    let server = running.server();
+    let polls = server
+        .requests()
+        .iter()
+        .filter(|request| request.path().ends_with("/next"));
+    assert!(
+        polls
+            .into_iter()
+            .all(|request| request.path().starts_with("/api/devices/v2/"))
+    );
+    assert_eq!(server.violations(), []);
 }
 
 #[test]

@@ -80,9 +80,9 @@ impl PublicKey {
         let is_valid = match algorithm {
             Algorithm::P224 => p224::PublicKey::from_sec1_bytes(&key).is_ok(),
             Algorithm::P256 => p256::PublicKey::from_sec1_bytes(&key).is_ok(),
+            Algorithm::P384 => p384::PublicKey::from_sec1_bytes(&key).is_ok(),
             Algorithm::P521 => p521::PublicKey::from_sec1_bytes(&key).is_ok(),
-            // ring looks at the point when it checks a signature.
-            Algorithm::P384 | Algorithm::Rsa | Algorithm::Ed25519 => true,
+            Algorithm::Rsa | Algorithm::Ed25519 => true,
         };
         if !is_valid {
             return Err("invalid elliptic curve point".to_owned());
