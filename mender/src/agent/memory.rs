@@ -23,6 +23,7 @@
 //! A [`Memory`] is one of the two columns: whoever has it can reach what belongs to it, and nothing else. The driver makes the right
 //! one while an artifact comes, when the parser owns its part and the module one of the blocks.
 
+use crate::deployment::record::InstalledRecord;
 use crate::net::Url;
 use crate::provides::Provides;
 
@@ -76,6 +77,19 @@ impl Memory<'_> {
     pub(crate) fn record(&mut self) -> (&mut [u8], Provides<'_>) {
         let installed = self.front.get(..self.installed_len).unwrap_or(&[]);
         (&mut *self.block, as_provides(installed))
+    }
+
+    /// What the installed record of `len` bytes in the block says is what runs. `false` if there is no room for it.
+    #[inline(never)]
+    pub(crate) fn adopt(&mut self, len: u16) -> bool {
+        let provides = self.block.get(InstalledRecord::HEADER_LEN..usize::from(len));
+        let provides = provides.unwrap_or(&[]);
+        let Some(place) = self.front.get_mut(..provides.len()) else {
+            return false;
+        };
+        place.copy_from_slice(provides);
+        self.installed_len = provides.len();
+        true
     }
 }
 

@@ -4,7 +4,7 @@
 //! something else is half done; a deployment says itself when it is [open](super::deployment::Deployment::is_open).
 
 use super::answer::Lost;
-use super::boot::Boot;
+use super::boot::{self, Boot};
 use super::config::Config;
 use super::deployment::{Deployment, Module, Next, Told, Trouble};
 use super::event::Event;
@@ -22,13 +22,16 @@ use crate::api::inventory::InventoryWriter;
 use crate::api::key::POINT_LEN;
 use crate::artifact::Header;
 use crate::deployment::record::DeploymentNumber;
-use crate::deployment::{State, Verdict};
+use crate::deployment::{Machine, State, Verdict};
 use crate::fmt::{info, warning};
 use crate::net::http::HttpError;
 use crate::net::{Peer, Url};
 use crate::provides::{ARTIFACT_NAME, Provides};
 use crate::text::Shown;
 use crate::update_module::Descriptor;
+
+/// How often a record that could not be read or written is tried again at once.
+pub(super) const STORAGE_FAULTS: u8 = 2;
 
 /// What the client calls itself in the inventory.
 const CLIENT_NAME: &str = "mender-rs";
@@ -99,6 +102,8 @@ pub(crate) struct Agent<'a> {
     installed_by: DeploymentNumber,
     /// The server has given a token and not taken it back, as far as is known.
     is_known: bool,
+    /// How often in a row storage has failed.
+    faults: u8,
     requests: Requests,
     news: Option<News>,
     /// What was asked for last, and by whom.
@@ -120,6 +125,7 @@ impl<'a> Agent<'a> {
             number: DeploymentNumber::new(0),
             installed_by: DeploymentNumber::new(0),
             is_known: false,
+            faults: 0,
             requests: Requests::NONE,
             news: None,
             asked: (Asker::Schedule, Do::Tell),
@@ -165,8 +171,15 @@ impl<'a> Agent<'a> {
                 }
                 continue;
             }
-            if let Some(key) = self.boot.next() {
-                return (Asker::Boot, Do::Read(key));
+            match self.boot.next(ctx) {
+                boot::Next::Do(it) => return (Asker::Boot, it),
+                boot::Next::Wait(_) if core::mem::take(&mut self.requests.stop) => return (Asker::Schedule, Do::Stop),
+                boot::Next::Wait(_) if core::mem::take(&mut self.requests.update) => {
+                    self.boot.hurry();
+                    continue;
+                }
+                boot::Next::Wait(left) => return (Asker::Schedule, Do::Sleep(Some(left))),
+                boot::Next::Over => {}
             }
             if let Some(deployment) = &mut self.deployment
                 && core::mem::take(&mut deployment.software_changed)
@@ -355,9 +368,16 @@ impl<'a> Agent<'a> {
     #[inline(never)]
     pub(crate) fn done(&mut self, now: Now, memory: &mut Memory<'_>, done: Done) {
         let ctx = self.ctx(now);
-        let config = self.setup.config;
         let (asker, what) = self.asked;
         self.asked = (Asker::Schedule, Do::Tell);
+        // What failed may work at once; the same is asked for again.
+        match done {
+            Done::Read(Err(_)) | Done::Written(Err(_)) if self.faults < STORAGE_FAULTS => {
+                self.faults += 1;
+                return;
+            }
+            _ => self.faults = 0,
+        }
         let of_artifact = matches!(
             what,
             Do::Connect(Peer::ArtifactHost)
@@ -428,7 +448,7 @@ impl<'a> Agent<'a> {
                 _ => {
                     let resumed = self
                         .boot
-                        .read(result, memory, config, self.setup.modules, &mut self.journal);
+                        .read(result, &ctx, memory, self.setup.modules, &mut self.journal);
                     self.number = self.boot.number;
                     self.installed_by = self.boot.installed_by;
                     if let Some(deployment) = resumed {
@@ -437,11 +457,12 @@ impl<'a> Agent<'a> {
                     }
                 }
             },
-            (Done::Written(result), _) => {
-                if let (Some(deployment), Asker::Deployment) = (&mut self.deployment, asker) {
+            (Done::Written(result), _) => match (&mut self.deployment, asker) {
+                (Some(deployment), Asker::Deployment) => {
                     deployment.written(result, &ctx, memory, &mut self.journal);
                 }
-            }
+                _ => self.boot.written(result, &ctx, memory),
+            },
             (Done::Called(result), _) => {
                 if let Some(deployment) = &mut self.deployment {
                     deployment.called(result, &ctx, memory, &mut self.journal);
@@ -539,16 +560,25 @@ impl<'a> Agent<'a> {
             (Owner::Updates, _) => match self.updates.replied(reply, polled, ctx) {
                 Outcome::Nothing => {
                     info!("no update");
+                    self.boot.attempts = None;
                     self.news = Some(News::NoUpdate);
                 }
                 Outcome::Offer { link_len } => {
                     // A deployment that failed in its download has left nothing but its log.
-                    self.number = self.number.max(self.journal.last()).next();
+                    if self.journal.last().is_after(self.number) {
+                        self.number = self.journal.last();
+                    }
+                    self.number = self.number.next();
                     self.journal.begin(self.number);
                     let id = self.session.answer.id.clone();
                     let limit = self.setup.config.transition_limit;
                     info!("deployment {id}");
-                    let deployment = Deployment::begin(id, self.number, call, link_len, limit, self.installed_by);
+                    let traits = Module::None.traits();
+                    let machine = match self.boot.attempts.take() {
+                        Some(attempts) => Machine::start_anew(attempts, traits, limit),
+                        None => Machine::start(traits, limit),
+                    };
+                    let deployment = Deployment::begin(id, self.number, call, link_len, machine, self.installed_by);
                     self.deployment = Some(deployment);
                     self.news = Some(News::Offered);
                 }

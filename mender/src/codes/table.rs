@@ -94,6 +94,7 @@ codes! {
     85 "the record is too long"
     86 "the storage is full: give it more room"
     87 "the storage is damaged"
+    88 "each download has restarted the device: not tried again"
 }
 
 codes! {

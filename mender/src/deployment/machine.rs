@@ -67,6 +67,19 @@ impl Machine {
         }
     }
 
+    /// As [`start`](Machine::start), for a deployment that is the first to be offered since the device started: its download may be
+    /// what restarted the device. `attempts` is what the state record of [`StoredState::Download`] counts. Where
+    /// [`is_over_limit`](Machine::is_over_limit) says so, its first action is to be answered with [`Event::Failed`].
+    /// (mender-mcu restarts for ever there.)
+    pub fn start_anew(attempts: u8, module: Traits, limit: u8) -> Machine {
+        Machine {
+            step: Step::StoreAttempt,
+            transitions: attempts.saturating_add(1),
+            limit,
+            module,
+        }
+    }
+
     /// A deployment found in storage at boot; `None` if there is nothing left to do.
     ///
     /// This is the one place that says where each stored state goes on. The resumption counts as a transition: a
@@ -80,7 +93,8 @@ impl Machine {
             Stored::Unreadable => (Step::StoreRollback, 0),
             Stored::State { state, transitions } => {
                 let step = match state {
-                    StoredState::Idle => return None,
+                    // Of a download nothing is left: the server offers it again.
+                    StoredState::Idle | StoredState::Download => return None,
                     StoredState::Reboot | StoredState::VerifyReboot => Step::StoreVerifyReboot,
                     StoredState::Install | StoredState::Commit | StoredState::Rollback => Step::StoreRollback,
                     StoredState::RollbackReboot | StoredState::RollbackVerifyReboot => Step::StoreRollbackVerifyReboot,
@@ -130,10 +144,19 @@ impl Machine {
         self.transitions
     }
 
+    /// There were more transitions, or downloads that restarted the device, than there may be.
+    pub fn is_over_limit(&self) -> bool {
+        self.transitions > self.limit
+    }
+
     /// How the action went; the next one is due then.
     pub fn handle(&mut self, event: Event) {
         let before = self.step;
         self.step = self.next(event);
+        if before == Step::StoreAttempt {
+            // Those were of the downloads before.
+            self.transitions = 0;
+        }
         if self.step.state() != before.state() {
             self.count(false);
         }
@@ -143,7 +166,7 @@ impl Machine {
     /// `failure` and `cleanup` too if those are where the device restarts each time.
     fn count(&mut self, resumed: bool) {
         self.transitions = self.transitions.saturating_add(1);
-        if self.transitions <= self.limit {
+        if !self.is_over_limit() {
             return;
         }
         self.step = match self.step.state() {
@@ -165,6 +188,9 @@ impl Machine {
         use Event::{Aborted, Done, Failed};
         match (self.step, event) {
             // DOWNLOAD. Only an abort stops it; a report that was lost does not.
+            // What cannot be counted is not tried: neither could its end be stored.
+            (Step::StoreAttempt, Done) => Step::ReportDownloading,
+            (Step::StoreAttempt, Failed | Aborted) => Step::ReportNotStored,
             (Step::ReportDownloading, Done | Failed) => Step::Download,
             (Step::ReportDownloading, Aborted) => Step::ReportNotStored,
             (Step::Download, Done) => Step::StoreDownloaded,
@@ -278,21 +304,20 @@ impl Machine {
             (Step::Cleanup(ending), Done | Failed | Aborted) => match ending {
                 Ending::Succeeded(Delivery::Taken | Delivery::Unwanted) => Step::StoreIdle(Verdict::Success),
                 Ending::Succeeded(Delivery::Owed) => Step::StoreOwed(Verdict::Success),
-                Ending::Failed(Delivery::Taken) => Step::UploadLog { stored: true },
-                Ending::Failed(Delivery::Unwanted) => Step::StoreIdle(Verdict::Failure),
+                Ending::Failed(Delivery::Taken) | Ending::NotStored(Delivery::Taken) => Step::UploadLog,
+                Ending::Failed(Delivery::Unwanted) | Ending::NotStored(Delivery::Unwanted) => {
+                    Step::StoreIdle(Verdict::Failure)
+                }
                 Ending::Failed(Delivery::Owed) => Step::StoreOwed(Verdict::Failure),
-                Ending::NotStored(Delivery::Taken) => Step::UploadLog { stored: false },
-                Ending::NotStored(Delivery::Unwanted) => Step::End(Verdict::Failure),
                 Ending::NotStored(Delivery::Owed) => Step::StoreUnstoredDeployment,
             },
             (Step::StoreUnstoredDeployment, Done | Failed | Aborted) => Step::StoreOwed(Verdict::Failure),
             (Step::StoreOwed(verdict), Done | Failed | Aborted) => Step::Deliver(verdict),
             (Step::Deliver(Verdict::Success), Done | Aborted) => Step::StoreIdle(Verdict::Success),
-            (Step::Deliver(Verdict::Failure), Done) => Step::UploadLog { stored: true },
+            (Step::Deliver(Verdict::Failure), Done) => Step::UploadLog,
             (Step::Deliver(Verdict::Failure), Aborted) => Step::StoreIdle(Verdict::Failure),
             (Step::Deliver(verdict), Failed) => Step::Deliver(verdict),
-            (Step::UploadLog { stored: true }, Done | Failed | Aborted) => Step::StoreIdle(Verdict::Failure),
-            (Step::UploadLog { stored: false }, Done | Failed | Aborted) => Step::End(Verdict::Failure),
+            (Step::UploadLog, Done | Failed | Aborted) => Step::StoreIdle(Verdict::Failure),
             (Step::StoreIdle(verdict), Done | Failed | Aborted) => Step::End(verdict),
             (Step::End(verdict), Done | Failed | Aborted) => Step::End(verdict),
         }

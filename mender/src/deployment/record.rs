@@ -21,9 +21,14 @@
 //! +------------+--------------------+-------------------------+
 //! ```
 //!
-//! `number` counts deployments on this device and ties the three together: a state record with another number than
-//! the deployment record belongs to an earlier deployment, and an installed record with the same number says that
-//! the deployment was committed. So nothing has to be deleted, and each change of state is one small write.
+//! `number` counts deployments on this device and ties the three together:
+//!
+//! - A state record of an earlier number says that the deployment of the deployment record has not begun to install.
+//! - One of a later number says that it is over: a later one has failed before it had a record of its own.
+//! - An installed record of the same number says that the deployment was committed. That stays so whatever becomes of the state
+//!   record.
+//!
+//! So nothing has to be deleted, and each change of state is one small write.
 
 use core::fmt;
 
@@ -47,6 +52,11 @@ impl DeploymentNumber {
     #[must_use]
     pub const fn next(self) -> DeploymentNumber {
         DeploymentNumber(self.0.wrapping_add(1))
+    }
+
+    /// Whether this deployment came after the other. Numbers wrap; the nearer way round counts.
+    pub const fn is_after(self, other: DeploymentNumber) -> bool {
+        self.0.wrapping_sub(other.0).wrapping_sub(1) < u32::MAX / 2
     }
 
     /// From a count.
@@ -258,11 +268,22 @@ pub fn stored(
     state: Option<Result<StateRecord, RecordError>>,
 ) -> Stored {
     let record = match state {
-        Some(Ok(record)) if record.number == deployment => record,
-        // The record of an earlier deployment, or none at all: this one is as its own record left it.
-        Some(Ok(_)) | None => {
+        // The download came to its end: the deployment record says so.
+        Some(Ok(record)) if record.number == deployment && record.state == StoredState::Download => {
             return Stored::Downloaded;
         }
+        Some(Ok(record)) if record.number == deployment => record,
+        // A later deployment was begun: this one is over.
+        Some(Ok(record)) if record.number.is_after(deployment) => {
+            return Stored::State {
+                state: StoredState::Idle,
+                transitions: 0,
+            };
+        }
+        // The record of an earlier deployment, or none at all: this one is as its own record left it.
+        Some(Ok(_)) | None => return Stored::Downloaded,
+        // What is committed stays committed.
+        Some(Err(_)) if installed_by == deployment => return Stored::Committed { transitions: 0 },
         Some(Err(_)) => return Stored::Unreadable,
     };
     // Only a deployment in its commit can have been committed by the installed record alone.
@@ -294,6 +315,7 @@ const fn number_of(state: StoredState) -> u8 {
         StoredState::Owed(Verdict::Failure) => 11,
         StoredState::Cleanup => 12,
         StoredState::Failure(Software::Untouched) => 13,
+        StoredState::Download => 14,
     }
 }
 
@@ -313,7 +335,8 @@ const fn state_of(number: u8) -> Option<StoredState> {
         11 => StoredState::Owed(Verdict::Failure),
         12 => StoredState::Cleanup,
         13 => StoredState::Failure(Software::Untouched),
-        14..=u8::MAX => return None,
+        14 => StoredState::Download,
+        15..=u8::MAX => return None,
     })
 }
 
@@ -367,6 +390,7 @@ mod tests {
             (11, StoredState::Owed(Verdict::Failure)),
             (12, StoredState::Cleanup),
             (13, StoredState::Failure(Software::Untouched)),
+            (14, StoredState::Download),
         ];
         for (number, state) in numbers {
             let record = StateRecord {
@@ -377,7 +401,7 @@ mod tests {
             assert_eq!(record.encode(), [1, 1, 2, 3, 4, number, 9]);
             assert_eq!(StateRecord::decode(&record.encode()), Ok(record));
         }
-        for number in 14..=255 {
+        for number in 15..=255 {
             assert_eq!(
                 StateRecord::decode(&[1, 0, 0, 0, 0, number, 0]),
                 Err(RecordError::Malformed)
@@ -424,6 +448,7 @@ mod tests {
         };
         assert_eq!(stored(two, one, None), Stored::Downloaded);
         assert_eq!(stored(two, one, state(one, StoredState::Commit)), Stored::Downloaded);
+        assert_eq!(stored(two, one, state(two, StoredState::Download)), Stored::Downloaded);
         assert_eq!(
             stored(two, one, state(two, StoredState::Commit)),
             Stored::State {
@@ -442,6 +467,32 @@ mod tests {
                 transitions: 3
             }
         );
-        assert_eq!(stored(two, one, Some(Err(RecordError::Malformed))), Stored::Unreadable);
+        let unreadable = Some(Err(RecordError::Version(2)));
+        assert_eq!(stored(two, one, unreadable), Stored::Unreadable);
+        assert_eq!(stored(two, two, unreadable), Stored::Committed { transitions: 0 });
+        // The state of a later deployment: this one is over, however that one ended.
+        for later in [
+            StoredState::Download,
+            StoredState::Idle,
+            StoredState::Owed(Verdict::Failure),
+        ] {
+            assert_eq!(
+                stored(one, one, state(two, later)),
+                Stored::State {
+                    state: StoredState::Idle,
+                    transitions: 0
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_are_ordered_also_where_they_wrap() {
+        let number = DeploymentNumber::new;
+        for (later, earlier) in [(1, 0), (7, 3), (0, u32::MAX), (5, u32::MAX - 5)] {
+            assert!(number(later).is_after(number(earlier)), "{later} {earlier}");
+            assert!(!number(earlier).is_after(number(later)), "{later} {earlier}");
+            assert!(!number(later).is_after(number(later)));
+        }
     }
 }

@@ -113,6 +113,9 @@ pub enum Progress {
 pub enum StoredState {
     /// No deployment; the last one is over and delivered.
     Idle,
+    /// The download of a deployment has begun that may have restarted the device before: its transitions count the downloads in a
+    /// row that did not come to an end. Only written where a restart went before; see [`Machine::start_anew`](super::Machine::start_anew).
+    Download,
     /// `install` of a module that requires no reboot has begun.
     Install,
     /// `install` of a module that requires a reboot has begun.
@@ -135,9 +138,32 @@ pub enum StoredState {
     Owed(Verdict),
 }
 
+impl StoredState {
+    /// The module has begun to act, and nobody has said what runs in the end.
+    pub const fn is_under_way(self) -> bool {
+        match self {
+            StoredState::Install
+            | StoredState::Reboot
+            | StoredState::VerifyReboot
+            | StoredState::Commit
+            | StoredState::Rollback
+            | StoredState::RollbackReboot
+            | StoredState::RollbackVerifyReboot
+            | StoredState::Failure(Software::Old | Software::Inconsistent) => true,
+            StoredState::Idle
+            | StoredState::Download
+            | StoredState::Failure(Software::Untouched)
+            | StoredState::Cleanup
+            | StoredState::Owed(_) => false,
+        }
+    }
+}
+
 /// Where the machine stands: a state and what is being done in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Step {
+    /// The download may have restarted the device before: another try is counted.
+    StoreAttempt,
     ReportDownloading,
     Download,
     StoreDownloaded,
@@ -179,9 +205,7 @@ pub(super) enum Step {
     StoreUnstoredDeployment,
     StoreOwed(Verdict),
     Deliver(Verdict),
-    UploadLog {
-        stored: bool,
-    },
+    UploadLog,
     StoreIdle(Verdict),
     End(Verdict),
 }
@@ -189,7 +213,7 @@ pub(super) enum Step {
 impl Step {
     pub(super) const fn state(self) -> State {
         match self {
-            Step::ReportDownloading | Step::Download => State::Download,
+            Step::StoreAttempt | Step::ReportDownloading | Step::Download => State::Download,
             Step::StoreDownloaded | Step::ReportInstalling | Step::StoreInstall | Step::StoreReboot | Step::Install => {
                 State::Install
             }
@@ -212,7 +236,7 @@ impl Step {
             Step::StoreUnstoredDeployment
             | Step::StoreOwed(_)
             | Step::Deliver(_)
-            | Step::UploadLog { .. }
+            | Step::UploadLog
             | Step::StoreIdle(_)
             | Step::End(_) => State::End,
         }
@@ -220,6 +244,7 @@ impl Step {
 
     pub(super) const fn action(self) -> Action {
         match self {
+            Step::StoreAttempt => Action::StoreState(StoredState::Download),
             Step::ReportDownloading => Action::Report(Progress::Downloading),
             Step::Download => Action::Download,
             Step::StoreDownloaded | Step::StoreUnstoredDeployment => Action::StoreDeployment,
@@ -251,7 +276,7 @@ impl Step {
             Step::Cleanup(_) => Action::Call(CallbackState::Cleanup),
             Step::StoreOwed(verdict) => Action::StoreState(StoredState::Owed(verdict)),
             Step::Deliver(verdict) => Action::Deliver(verdict),
-            Step::UploadLog { .. } => Action::UploadLog,
+            Step::UploadLog => Action::UploadLog,
             Step::StoreIdle(_) => Action::StoreState(StoredState::Idle),
             Step::End(verdict) => Action::End(verdict),
         }

@@ -43,6 +43,10 @@ const LOG_TRIES: u8 = 3;
 /// gateway may have said so.
 const REFUSALS: u8 = 8;
 
+/// How often a record that storage does not take or give is tried again, each after a pause: a quarter of an hour, with the
+/// default pauses. So a device whose storage fails for good, and whose module restarts it, does so a few times in an hour at most.
+const STORAGE_TRIES: u8 = 4;
+
 /// What is being done for the machine's action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -62,6 +66,8 @@ enum Stage {
     RestartingByForce(Deadline),
     /// The record in the block is to be written.
     Write(RecordKey, u16),
+    /// It could not be written: this long nothing, then again.
+    WriteLater(Deadline, RecordKey, u16),
     /// The deployment record is to be read.
     Read,
     /// The installed record is to be written again, as it was.
@@ -136,6 +142,11 @@ pub(super) struct Deployment {
     /// How often the server may still refuse the verdict.
     refusals_left: u8,
     log_tries_left: u8,
+    /// How often a record may still be tried again.
+    storage_tries_left: u8,
+    /// The name in memory is marked as inconsistent, but not in storage: what is stored of the deployment stays as it is, so that
+    /// the next start marks it.
+    mark_is_due: bool,
     /// The client is about to stop.
     stopping: bool,
     /// The server knows that it succeeded.
@@ -153,10 +164,9 @@ impl Deployment {
         number: DeploymentNumber,
         route: Call,
         link_len: u16,
-        limit: u8,
+        machine: Machine,
         installed_by: DeploymentNumber,
     ) -> Deployment {
-        let machine = Machine::start(Module::None.traits(), limit);
         Deployment {
             machine,
             id,
@@ -174,6 +184,8 @@ impl Deployment {
             next_try: Deadline::NOW,
             refusals_left: REFUSALS,
             log_tries_left: LOG_TRIES,
+            storage_tries_left: STORAGE_TRIES,
+            mark_is_due: false,
             stopping: false,
             ended_well: false,
             installed_by,
@@ -190,9 +202,8 @@ impl Deployment {
         installed_by: DeploymentNumber,
     ) -> Deployment {
         Deployment {
-            machine,
             module,
-            ..Deployment::begin(id, number, Call::PollV2, 0, 0, installed_by)
+            ..Deployment::begin(id, number, Call::PollV2, 0, machine, installed_by)
         }
     }
 
@@ -212,7 +223,7 @@ impl Deployment {
     /// begins anew.
     pub(super) fn is_pausing(&self) -> bool {
         match self.stage {
-            Stage::Pause(_) | Stage::Restarting(_) | Stage::RestartingByForce(_) => true,
+            Stage::Pause(_) | Stage::WriteLater(..) | Stage::Restarting(_) | Stage::RestartingByForce(_) => true,
             Stage::Download => self.download.as_ref().is_some_and(Download::is_pausing),
             Stage::Begin => matches!(self.machine.action(), Action::Deliver(_)),
             Stage::Busy
@@ -254,7 +265,7 @@ impl Deployment {
     /// The client is to stop. At the commit gate that must not look like software that resets the device there: the state
     /// before it is stored, so that the new software is looked at and reports again. Something to write, if need be.
     pub(super) fn prepare_stop(&mut self, memory: &mut Memory<'_>) -> Option<Do> {
-        let at_gate = matches!(self.machine.action(), Action::CommitGate) && self.module.traits().requires_reboot;
+        let at_gate = matches!(self.machine.action(), Action::CommitGate);
         if !at_gate || core::mem::replace(&mut self.stopping, true) {
             return None;
         }
@@ -279,6 +290,7 @@ impl Deployment {
         let pausing = self.is_pausing();
         match (self.stage, &mut self.download) {
             (Stage::Pause(_), _) => self.stage = Stage::Begin,
+            (Stage::WriteLater(_, key, len), _) => self.stage = Stage::Write(key, len),
             (Stage::Download, Some(download)) if pausing => download.hurry(),
             (Stage::Begin, _) if pausing => self.next_try = Deadline::NOW,
             // A restart does not come sooner by asking.
@@ -313,7 +325,12 @@ impl Deployment {
                 // Whoever is asked answers before the next question.
                 Stage::Busy => return Next::Wait(None),
                 Stage::Pause(deadline) if deadline.is_due(ctx.now) => self.stage = Stage::Begin,
-                Stage::Pause(deadline) => return Next::Wait(Some(deadline.left(ctx.now))),
+                Stage::WriteLater(deadline, key, len) if deadline.is_due(ctx.now) => {
+                    self.stage = Stage::Write(key, len);
+                }
+                Stage::Pause(deadline) | Stage::WriteLater(deadline, ..) => {
+                    return Next::Wait(Some(deadline.left(ctx.now)));
+                }
                 Stage::Download => {
                     let Some(download) = &mut self.download else {
                         return Next::Wait(None);
@@ -398,6 +415,10 @@ impl Deployment {
                 };
                 self.record_len = 0;
                 self.write(ctx, memory, journal, RecordKey::Deployment, len);
+            }
+            Action::StoreState(StoredState::Idle | StoredState::Owed(_)) if self.mark_is_due => self.end(Event::Failed),
+            Action::StoreState(StoredState::Download) if self.machine.is_over_limit() => {
+                self.trouble(ctx, memory, journal, Event::Failed, &Remark::Restarts);
             }
             Action::StoreState(state) => {
                 let len = self.state_record(state, memory);

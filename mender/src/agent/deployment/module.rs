@@ -44,9 +44,11 @@ impl Module {
     pub(crate) fn traits(self) -> Traits {
         match self {
             Module::Known(_, traits) => traits,
+            // Without a payload nothing is installed, so there is nothing to go back from. A module that is missing is asked to
+            // roll back, which it cannot; that is told.
             Module::None | Module::Missing => Traits {
                 requires_reboot: false,
-                supports_rollback: false,
+                supports_rollback: true,
             },
         }
     }

@@ -1,7 +1,7 @@
 //! How what a deployment asked for went: the machine's events, and what the log is told.
 
 use super::remark::Remark;
-use super::{Deployment, Module, Stage, Then, Told, Trouble};
+use super::{Deployment, Module, STORAGE_TRIES, Stage, Then, Told, Trouble};
 use crate::agent::answer::{DeploymentId, Polled};
 use crate::agent::io::{Ctx, Fault};
 use crate::agent::journal::Journal;
@@ -269,6 +269,12 @@ impl Deployment {
         if let Stage::ReadLog { seq, log } = self.stage {
             return self.read_entry(seq, log, result, memory, journal);
         }
+        if result == Err(Fault::Backend)
+            && let Some(deadline) = self.storage_pause(ctx)
+        {
+            self.stage = Stage::Pause(deadline);
+            return;
+        }
         let record = result.map(|len| records::commit(memory.block, len, self.number));
         if let Action::StoreInstalled = self.machine.action() {
             return match record {
@@ -301,6 +307,13 @@ impl Deployment {
         }
     }
 
+    /// Until when to wait before a record is tried again, if it is.
+    fn storage_pause(&mut self, ctx: &Ctx<'_>) -> Option<Deadline> {
+        self.storage_tries_left = self.storage_tries_left.checked_sub(1)?;
+        let pause = self.backoff.pause(ctx.retry_first(), ctx.retry_cap(), ctx.random);
+        Some(Deadline::after(ctx.now, pause))
+    }
+
     /// Who committed what runs: not this deployment, if it failed.
     fn committed_by(&self) -> DeploymentNumber {
         if self.installed_by == self.number {
@@ -322,34 +335,43 @@ impl Deployment {
             // An entry that is lost is no reason to stop.
             (Stage::Log(_, _, then), _) => self.then(then),
             (Stage::Restore, _) => self.end(Event::Failed),
-            (Stage::Write(RecordKey::Installed, len), Ok(())) => {
-                let provides = memory
-                    .block
-                    .get(InstalledRecord::HEADER_LEN..usize::from(len))
-                    .unwrap_or(&[]);
-                let Some(place) = memory.front.get_mut(..provides.len()) else {
-                    return self.trouble(ctx, memory, journal, Event::Failed, &Remark::NoRoom);
-                };
-                place.copy_from_slice(provides);
-                memory.installed_len = provides.len();
-                if let Action::StoreInstalled = self.machine.action() {
-                    self.installed_by = self.number;
+            (Stage::Write(key, len), Ok(())) => {
+                if self.storage_tries_left < STORAGE_TRIES {
+                    self.storage_tries_left = STORAGE_TRIES;
+                    self.backoff.reset();
                 }
-                self.software_changed = true;
+                if key == RecordKey::Installed {
+                    if !memory.adopt(len) {
+                        return self.trouble(ctx, memory, journal, Event::Failed, &Remark::NoRoom);
+                    }
+                    if let Action::StoreInstalled = self.machine.action() {
+                        self.installed_by = self.number;
+                    }
+                    self.software_changed = true;
+                }
                 self.end(Event::Done);
             }
-            (Stage::Write(..), Ok(())) => self.end(Event::Done),
-            (Stage::Write(..), Err(fault)) => {
+            (Stage::Write(key, len), Err(fault)) => {
+                if let Some(deadline) = self.storage_pause(ctx) {
+                    warning!("a record cannot be stored: {}; trying again", Shown(&fault));
+                    self.stage = Stage::WriteLater(deadline, key, len);
+                    return;
+                }
                 let then = match self.machine.action() {
                     // It may have reached the flash all the same: the old record is put back over it.
                     Action::StoreInstalled => Then::Restore,
+                    // What is told from here on is marked at least.
+                    Action::MarkInconsistent => {
+                        self.mark_is_due = true;
+                        self.software_changed = memory.adopt(len);
+                        Then::Event(Event::Failed)
+                    }
                     Action::Report(_)
                     | Action::Download
                     | Action::StoreDeployment
                     | Action::StoreState(_)
                     | Action::Call(_)
                     | Action::CommitGate
-                    | Action::MarkInconsistent
                     | Action::ReportVerdict(_)
                     | Action::AwaitRestart
                     | Action::Deliver(_)
@@ -363,6 +385,7 @@ impl Deployment {
                 Stage::Begin
                 | Stage::Busy
                 | Stage::Pause(_)
+                | Stage::WriteLater(..)
                 | Stage::Download
                 | Stage::Restarting(_)
                 | Stage::Restart

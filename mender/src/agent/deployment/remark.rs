@@ -21,6 +21,8 @@ pub(super) enum Remark {
     NoRestart,
     /// The client's own restart of the device did not happen either.
     Stuck,
+    /// Each download has restarted the device.
+    Restarts,
     /// A record cannot be stored.
     NotStored(Fault),
     /// The deployment's record cannot be read.
@@ -45,6 +47,7 @@ const STUCK: Code = Code::new(74);
 const NOT_STORED: Code = Code::new(75);
 const NOT_READ: Code = Code::new(76);
 const NO_MODULE: Code = Code::new(78);
+const RESTARTS: Code = Code::new(88);
 
 impl Describe for Remark {
     fn describe(&self, out: &mut Text<'_>) {
@@ -55,6 +58,7 @@ impl Describe for Remark {
             Remark::Gate
             | Remark::NoRestart
             | Remark::Stuck
+            | Remark::Restarts
             | Remark::NotStored(_)
             | Remark::NotRead
             | Remark::NoRoom
@@ -82,6 +86,7 @@ impl Describe for Remark {
             Remark::Gate => GATE,
             Remark::NoRestart => NO_RESTART,
             Remark::Stuck => STUCK,
+            Remark::Restarts => RESTARTS,
             Remark::NotRead => NOT_READ,
             Remark::NoRoom => return Trouble::Record.describe(out),
             Remark::Fetch(error) => return error.describe(out),

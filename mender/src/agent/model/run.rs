@@ -16,6 +16,7 @@ use super::world::{Answers, Asked, Bounds, OLD_NAME, Op, Outcome, World};
 use crate::agent::config::Config;
 use crate::agent::deployment::{Module, Trouble};
 use crate::agent::event::Event;
+use crate::agent::schedule::STORAGE_FAULTS;
 use crate::agent::{Agent, Done, Fault, Io, Lost, Memory, Now, Requests, Setup};
 use crate::api::key::DigestSignature;
 use crate::artifact::{Event as Found, Limits, Parser};
@@ -195,7 +196,9 @@ impl Run {
                 && let Request::Poll = Request::of(bytes)
             {
                 let text = core::str::from_utf8(bytes).expect("a request is text");
-                let (_, name) = text.split_once("\"artifact_name\":\"").expect("a poll tells the name");
+                let (_, name) = text
+                    .split_once("\"artifact_name\":\"")
+                    .unwrap_or_else(|| panic!("a poll tells the name: {text}\n{:?}", self.world));
                 return name.split('"').next().unwrap_or("").into();
             }
             let after = run.step(|world, asked| world.outcomes(asked, QUIET).first().copied());
@@ -299,6 +302,13 @@ impl Around<'_> {
             },
             Io::Read(key, _) if fails => {
                 world.fail(Op::Read, key, false);
+                for _ in 0..STORAGE_FAULTS {
+                    agent.done(now, memory, Done::Read(Err(Fault::Backend)));
+                    let Io::Read(again, _) = agent.next(now, Requests::NONE, memory) else {
+                        panic!("it is tried again at once");
+                    };
+                    assert_eq!(again, key);
+                }
                 Done::Read(Err(Fault::Backend))
             }
             Io::Read(key, buffer) => Done::Read(Ok(world.record(key).map(|record| {
@@ -311,6 +321,16 @@ impl Around<'_> {
                 }
                 if fails {
                     world.fail(Op::Write, key, after);
+                    for _ in 0..STORAGE_FAULTS {
+                        agent.done(now, memory, Done::Written(Err(Fault::Backend)));
+                        let Io::Write(again, record) = agent.next(now, Requests::NONE, memory) else {
+                            panic!("it is tried again at once");
+                        };
+                        assert_eq!(again, key);
+                        if after {
+                            world.store(key, record);
+                        }
+                    }
                 }
                 Done::Written(if fails { Err(Fault::Backend) } else { Ok(()) })
             }
@@ -340,11 +360,11 @@ impl Around<'_> {
             Io::HandOver(_) | Io::Complete | Io::Broken | Io::Stop => panic!("not asked for here"),
         };
         let (is_written, is_exchanged) = (
-            matches!(done, Done::Written(_)),
+            matches!(done, Done::Written(Ok(()))),
             matches!(done, Done::Received(_) | Done::Sent(_)),
         );
         agent.done(now, memory, done);
-        // What nobody reads again is wiped: it would make runs different that are not.
+        // What nobody reads again is wiped (a record that could not be written is tried again): it would make runs different that are not.
         if is_written {
             memory.block.fill(0);
         }

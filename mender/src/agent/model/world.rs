@@ -375,7 +375,7 @@ impl World {
             RecordKey::State => Key::State,
             RecordKey::Log(_) => Key::Log,
         };
-        self.faults_left -= 1;
+        self.faults_left = self.faults_left.saturating_sub(1);
         self.fault = Some(FaultAt {
             op,
             key,

@@ -6,7 +6,9 @@ use mender::storage::RecordKey;
 use mender_testkit::artifact::ArtifactWriter;
 use mender_testkit::server::{Mode, Status};
 
-use crate::support::{Bench, Board, DAY, DEVICE_TYPE, Ended, HOUR, Site, Written, app, artifact, firmware, small_file};
+use crate::support::{
+    Bench, Board, DAY, DEVICE_TYPE, Ended, HOUR, Site, Written, app, artifact, firmware, once, small_file,
+};
 
 /// Bytes and number of the records.
 fn sum(written: &[Written]) -> (usize, usize) {
@@ -27,10 +29,10 @@ fn assert_no_log(written: &[Written]) {
 fn a_rebooting_deployment_writes_little() {
     for mode in [Mode::Oss, Mode::Enterprise] {
         let mut board = Board::accepted(mode);
-        let deployment = board.deploy(artifact(2));
         board.device.clear_events();
-        assert_eq!(board.run(HOUR, Site::over), Ended::Reached);
-        assert_eq!(board.status(&deployment), Some(Status::Success));
+        let offered = once(Site::idle, |site| _ = site.deploy(artifact(2)), Site::over);
+        assert_eq!(board.run(HOUR, offered), Ended::Reached);
+        assert!(board.has_event("Finished(Success)"));
         let written = board.written.lock().unwrap().clone();
         assert_no_log(&written);
         let (bytes, items) = sum(&written);
@@ -43,8 +45,9 @@ fn a_rebooting_deployment_writes_little() {
 fn a_deployment_without_reboot_writes_less() {
     let mut bench = Bench::accepted(Mode::Oss);
     bench.flash.reset_counters();
-    bench.deploy(app());
-    bench.run_to_end();
+    bench.device.clear_events();
+    let offered = once(Site::idle, |site| _ = site.deploy(app()), Site::over);
+    assert_eq!(bench.run(HOUR, offered), Ended::Reached);
     let (bytes, items) = sum(&bench.written());
     println!(
         "deployment without reboot: {bytes} bytes in {items} items, {} bytes of flash with the storage's own",
@@ -52,6 +55,17 @@ fn a_deployment_without_reboot_writes_less() {
     );
     assert!(bytes <= 350 && items <= 5, "{bytes} bytes in {items} items");
     assert_eq!(bench.flash.counters().erases, 0);
+}
+
+/// A deployment that is the first thing to be offered after a start may be what restarted the device: a try is counted.
+#[test]
+fn a_deployment_that_is_offered_first_of_all_writes_one_state_more() {
+    let mut bench = Bench::accepted(Mode::Oss);
+    bench.deploy(app());
+    bench.run_to_end();
+    let (bytes, items) = sum(&bench.written());
+    assert!(bytes <= 357 && items <= 6, "{bytes} bytes in {items} items");
+    assert_eq!(bench.written()[0].key, RecordKey::State);
 }
 
 #[test]

@@ -297,11 +297,9 @@ fn truth(pause: Pause, restarts: bool) -> Option<Status> {
         Pause::PollInterval | Pause::PollRetry | Pause::NetworkDown => None,
         Pause::DownloadRetry | Pause::Verdict | Pause::Restart => Some(Status::Success),
         Pause::LogUpload => Some(Status::Failure),
-        // The software is in use, and nothing has looked at it since.
-        Pause::Gate => Some(Status::Failure),
-        // A bootloader reverts what was not confirmed.
-        Pause::GateAfterRestart if restarts => Some(Status::Failure),
-        Pause::GateAfterRestart => Some(Status::Success),
+        // A restart reverts what was not confirmed. Without one the next run looks at what runs, and asks again.
+        Pause::Gate | Pause::GateAfterRestart if restarts => Some(Status::Failure),
+        Pause::Gate | Pause::GateAfterRestart => Some(Status::Success),
     }
 }
 
