@@ -39,6 +39,10 @@ impl<E: fmt::Display> fmt::Display for RunError<E> {
 
 impl<E: fmt::Debug + fmt::Display> core::error::Error for RunError<E> {}
 
+/// How often the key's record is read or written before that is an error: what failed may work at once.
+#[cfg(feature = "key")]
+const TRIES: u8 = 3;
+
 /// In front of the private key in its record.
 #[cfg(feature = "key")]
 const KEY_VERSION: u8 = 1;
@@ -107,7 +111,15 @@ async fn stored_key<S: Storage, R: CryptoRng>(
     rng: &mut R,
     buffer: &mut [u8],
 ) -> Result<DeviceKey, RunError<S::Error>> {
-    match storage.read(RecordKey::DeviceKey, buffer).await {
+    let mut tries_left = TRIES;
+    let read = loop {
+        let read = storage.read(RecordKey::DeviceKey, buffer).await;
+        tries_left -= 1;
+        if read.is_ok() || tries_left == 0 {
+            break read;
+        }
+    };
+    match read {
         Ok(Some(len)) => {
             let record = buffer.get_mut(..len).unwrap_or(&mut []);
             // A version byte, then the private key.
@@ -137,7 +149,14 @@ pub(super) async fn new_key<S: Storage, R: CryptoRng>(
     if let Some(place) = record.get_mut(1..) {
         place.copy_from_slice(&key.to_bytes());
     }
-    let stored = storage.write(RecordKey::DeviceKey, &record).await;
+    let mut tries_left = TRIES;
+    let stored = loop {
+        let stored = storage.write(RecordKey::DeviceKey, &record).await;
+        tries_left -= 1;
+        if stored.is_ok() || tries_left == 0 {
+            break stored;
+        }
+    };
     record.fill(0);
     stored.map_err(RunError::Write)?;
     Ok(key)

@@ -10,6 +10,7 @@
 //! | `flows` | the state machine: mender-mcu's flows, and power cuts within the module |
 //! | `update`, `power_cuts` | whole updates of a board with MCUboot and the bundled module |
 //! | `traffic` | how often the client asks, whatever goes wrong where |
+//! | `storage` | storage that fails: records and flash |
 //! | `budget` | what a deployment costs: records in flash, connections |
 //!
 //! `support` holds the two devices: a [`Board`](support::Board) with flash and bootloader, and a
@@ -33,4 +34,5 @@ mod redirects;
 mod reports;
 mod sizes;
 mod traffic;
+mod storage;
 mod update;

@@ -11,7 +11,7 @@ use mender_testkit::network::lock;
 use mender_testkit::server::Mode;
 
 use super::script::{Script, Scripted, SharedScript};
-use super::storage::{Counting, Failing};
+use super::storage::{Counting, Failing, Faults, Faulty, SharedFaults};
 use super::{DEVICE_TYPE, Ended, HOUR, Site, Written};
 
 const WRITE: usize = 8;
@@ -27,6 +27,8 @@ pub struct Bench {
     pub written: Arc<Mutex<Vec<Written>>>,
     /// Which of the writes fail.
     pub failing: Failing,
+    /// What else fails of storage, and what was read.
+    pub faults: SharedFaults,
     /// The next run is the client's alone: the device goes on without a restart.
     pub goes_on: bool,
 }
@@ -61,6 +63,7 @@ impl Bench {
             flash: SimFlash::new(2),
             written: Arc::default(),
             failing: Failing::None,
+            faults: Arc::default(),
             goes_on: false,
         }
     }
@@ -102,6 +105,10 @@ impl Bench {
         self.written.lock().unwrap()
     }
 
+    pub fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap()
+    }
+
     pub fn calls(&self) -> Vec<String> {
         self.script().calls.clone()
     }
@@ -115,13 +122,26 @@ impl Bench {
             }
             let storage = Counting {
                 storage: FlashStorage::new(
-                    self.flash.partition(0..2 * SECTOR as u32),
+                    Faulty {
+                        flash: self.flash.partition(0..2 * SECTOR as u32),
+                        faults: Arc::clone(&self.faults),
+                    },
                     const { FlashRange::new(0..2 * SECTOR as u32) },
                 )
                 .expect("the range is in the flash"),
                 written: Arc::clone(&self.written),
                 failing: self.failing,
+                faults: Arc::clone(&self.faults),
             };
+            let flash = self.flash.clone();
+            if self.script().bare {
+                let app = (Scripted::<false, false>::new(&self.script, &self.reset),);
+                let power = || flash.power_is_on();
+                if let Some(ended) = self.site.boot(storage, app, end, power, &reached) {
+                    return ended;
+                }
+                continue;
+            }
             let (script, reset) = (Arc::clone(&self.script), self.reset.clone());
             let modules = (
                 Scripted::<false, false>::new(&script, &reset),
@@ -129,7 +149,6 @@ impl Bench {
                 Scripted::<true, false>::new(&script, &reset),
                 Scripted::<true, true>::new(&script, &reset),
             );
-            let flash = self.flash.clone();
             if let Some(ended) = self.site.boot(storage, modules, end, || flash.power_is_on(), &reached) {
                 return ended;
             }

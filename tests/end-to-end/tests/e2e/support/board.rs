@@ -1,7 +1,7 @@
 //! A simulated board with an MCUboot firmware that runs the real client, boot after boot.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use mender::storage::{FlashRange, FlashStorage};
@@ -15,7 +15,7 @@ use mender_testkit::image::{ImageBuilder, Version};
 use mender_testkit::network::lock;
 use mender_testkit::server::Mode;
 
-use super::storage::{Counting, Failing};
+use super::storage::{Counting, Failing, Faults, Faulty, SharedFaults};
 use super::{DEVICE_TYPE, Ended, MINUTE, Site, Written};
 
 const WRITE: usize = 8;
@@ -116,6 +116,10 @@ pub struct Board {
     pub unhealthy: Vec<u8>,
     /// What the client wrote to its storage.
     pub written: Arc<Mutex<Vec<Written>>>,
+    /// What fails of storage, and what was read.
+    pub faults: SharedFaults,
+    /// The firmware that the bootloader started last.
+    pub runs: u8,
     calls: Arc<Mutex<Vec<&'static str>>>,
     bootloader: Mcuboot,
 }
@@ -151,6 +155,8 @@ impl Board {
             flash,
             unhealthy: Vec::new(),
             written: Arc::default(),
+            faults: Arc::default(),
+            runs: 0,
             calls: Arc::default(),
             bootloader: Mcuboot::new(BootLayout {
                 slot0: SLOT0,
@@ -167,6 +173,10 @@ impl Board {
         assert_eq!(board.run(MINUTE, Site::idle), Ended::Reached);
         board.written.lock().unwrap().clear();
         board
+    }
+
+    pub fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap()
     }
 
     pub fn calls(&self) -> Vec<&'static str> {
@@ -191,7 +201,7 @@ impl Board {
                 Ok(boot) => boot,
                 Err(_) => return Ended::PowerLost,
             };
-            let runs = boot.ran.expect("something boots");
+            self.runs = boot.ran.expect("something boots").major;
             let line = self.reset.clone();
             let module = Firmware {
                 image: ZephyrImage::new(
@@ -201,14 +211,21 @@ impl Board {
                     move || line.pull(),
                 )
                 .expect("the layout fits the flash"),
-                healthy: !self.unhealthy.contains(&runs.major),
+                healthy: !self.unhealthy.contains(&self.runs),
                 calls: Arc::clone(&self.calls),
             };
             let storage = Counting {
-                storage: FlashStorage::new(self.flash.partition(STORAGE), const { FlashRange::new(0..STORAGE.end) })
-                    .expect("the range is in the flash"),
+                storage: FlashStorage::new(
+                    Faulty {
+                        flash: self.flash.partition(STORAGE),
+                        faults: Arc::clone(&self.faults),
+                    },
+                    const { FlashRange::new(0..STORAGE.end) },
+                )
+                .expect("the range is in the flash"),
                 written: Arc::clone(&self.written),
                 failing: Failing::None,
+                faults: Arc::clone(&self.faults),
             };
             let flash = self.flash.clone();
             if let Some(ended) = self

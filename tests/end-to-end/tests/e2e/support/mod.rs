@@ -23,7 +23,7 @@ use mender_testkit::time::{Run, VirtualClock};
 pub use bench::{Bench, app, firmware, small_file};
 pub use board::{Board, SLOT1, artifact};
 pub use script::{Crash, Flash};
-pub use storage::{Failing, Written};
+pub use storage::{Failing, Op, Written};
 
 pub const MAC: &str = "02:00:5e:10:00:01";
 pub const DEVICE_TYPE: &str = "sim-board";
@@ -57,6 +57,8 @@ pub enum Ended {
     PowerLost,
     /// The client came back, as its handle asked.
     Stopped,
+    /// The client came back, because there is no device key.
+    GaveUp,
 }
 
 /// A server, a device that knows it, and the network between them.
@@ -309,7 +311,7 @@ impl Site {
         match run {
             Run::Done(Some(Either::First(result))) => match result {
                 Ok(()) => Some(Ended::Stopped),
-                Err(RunError::Read(_) | RunError::Write(_) | RunError::Key(_)) => panic!("the client gave up"),
+                Err(RunError::Read(_) | RunError::Write(_) | RunError::Key(_)) => Some(Ended::GaveUp),
             },
             Run::Done(Some(Either::Second(()))) => None,
             Run::Done(None) => Some(Ended::Reached),

@@ -26,6 +26,8 @@ pub struct Script {
     pub crash: Option<(&'static str, Crash)>,
     /// The callbacks that restart the device each time they are called.
     pub resetting: BTreeSet<&'static str>,
+    /// The firmware that starts next has the module that neither reboots nor rolls back, and no other.
+    pub bare: bool,
     /// The module's restarts do nothing.
     pub broken_restart: bool,
     /// The payload files that arrived.
