@@ -305,9 +305,8 @@ impl Machine {
                 Ending::Succeeded(Delivery::Taken | Delivery::Unwanted) => Step::StoreIdle(Verdict::Success),
                 Ending::Succeeded(Delivery::Owed) => Step::StoreOwed(Verdict::Success),
                 Ending::Failed(Delivery::Taken) | Ending::NotStored(Delivery::Taken) => Step::UploadLog,
-                Ending::Failed(Delivery::Unwanted) | Ending::NotStored(Delivery::Unwanted) => {
-                    Step::StoreIdle(Verdict::Failure)
-                }
+                Ending::Failed(Delivery::Unwanted) => Step::StoreIdle(Verdict::Failure),
+                Ending::NotStored(Delivery::Unwanted) => Step::End(Verdict::Failure),
                 Ending::Failed(Delivery::Owed) => Step::StoreOwed(Verdict::Failure),
                 Ending::NotStored(Delivery::Owed) => Step::StoreUnstoredDeployment,
             },

@@ -39,6 +39,17 @@ pub struct Traffic {
     pub flushes: usize,
 }
 
+/// How a connection ends in the middle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Break {
+    /// The other end closes it.
+    Close,
+    /// It is reset.
+    Reset,
+    /// Nothing comes any more, and what is sent is lost; for ever.
+    Stall,
+}
+
 /// A network with nothing but the simulated server in it.
 #[derive(Clone, Debug)]
 pub struct SimNetwork {
@@ -57,6 +68,8 @@ struct Shared {
     /// Bytes that arrive while nobody reads; 0: none.
     window: usize,
     traffic: Traffic,
+    /// After so many bytes, both ways together, the connection that carries the next one breaks.
+    cut: Option<(u64, Break)>,
     /// Of all requests so far, and when they came.
     history: u64,
 }
@@ -64,6 +77,14 @@ struct Shared {
 impl Shared {
     fn reachable(&self) -> bool {
         self.up && self.radio
+    }
+
+    /// How many of these bytes pass before the cut, if it comes within them; it is over then.
+    fn take_cut(&mut self, len: usize) -> Option<(usize, Break)> {
+        let passed = self.traffic.sent_bytes + self.traffic.received_bytes;
+        let (at, how) = self.cut.filter(|(at, _)| *at < passed + len as u64)?;
+        self.cut = None;
+        Some((usize::try_from(at.saturating_sub(passed)).unwrap_or(0), how))
     }
 }
 
@@ -85,6 +106,7 @@ impl SimNetwork {
                 packet_len: 1460,
                 window: 0,
                 traffic: Traffic::default(),
+                cut: None,
                 history: 0,
             })),
         }
@@ -125,6 +147,12 @@ impl SimNetwork {
     /// A sender that finds the window full goes on when there is room for a packet again.
     pub fn set_window(&self, len: usize) {
         self.shared().window = len;
+    }
+
+    /// Breaks, once, the connection that carries the byte after so many more, both ways together.
+    pub fn break_after(&self, bytes: u64, how: Break) {
+        let mut shared = self.shared();
+        shared.cut = Some((shared.traffic.sent_bytes + shared.traffic.received_bytes + bytes, how));
     }
 
     /// What has happened so far.
@@ -197,6 +225,7 @@ impl Connector for SimNetwork {
             due: Duration::ZERO,
             stopped: false,
             ending: Ending::KeepAlive,
+            broken: None,
         })
     }
 }
@@ -225,6 +254,8 @@ pub struct SimConnection {
     stopped: bool,
     /// What happens after its last byte.
     ending: Ending,
+    /// It was broken, like this.
+    broken: Option<Break>,
 }
 
 impl SimConnection {
@@ -294,7 +325,11 @@ impl SimConnection {
         if !shared.reachable() {
             return Err(ErrorKind::ConnectionReset);
         }
-        let len = buffer.len().min(self.arrived.len());
+        let mut len = buffer.len().min(self.arrived.len());
+        if let Some((passed, how)) = shared.take_cut(len) {
+            self.broken = Some(how);
+            len = passed;
+        }
         for (place, byte) in buffer.iter_mut().zip(self.arrived.drain(..len)) {
             *place = byte;
         }
@@ -313,7 +348,7 @@ impl SimConnection {
             if let Some(len) = self.take_arrived(buffer, now)? {
                 return Ok(len);
             }
-            if self.answer.is_empty() {
+            if self.answer.is_empty() || self.broken.is_some() {
                 return self.end().await;
             }
             self.network.clock.wait(self.due.saturating_sub(now)).await;
@@ -322,6 +357,12 @@ impl SimConnection {
 
     /// What a read gives behind the last byte.
     async fn end(&self) -> Result<usize, ErrorKind> {
+        match self.broken {
+            Some(Break::Close) => return Ok(0),
+            Some(Break::Reset) => return Err(ErrorKind::ConnectionReset),
+            Some(Break::Stall) => return std::future::pending().await,
+            None => {}
+        }
         match self.ending {
             // Nothing more will come: as a socket, it waits for ever.
             Ending::KeepAlive => std::future::pending().await,
@@ -340,11 +381,22 @@ impl Write for SimConnection {
         if !self.network.shared().reachable() || self.ending != Ending::KeepAlive {
             return Err(ErrorKind::BrokenPipe);
         }
-        let mut shared = self.network.shared();
+        let network = self.network.clone();
+        let mut shared = network.shared();
+        if self.broken.is_none()
+            && let Some((passed, how)) = shared.take_cut(bytes.len())
+        {
+            // What was sent before is no whole request, or the server has it.
+            self.broken = Some(how);
+            self.unsent.extend_from_slice(bytes.get(..passed).unwrap_or(bytes));
+        }
         shared.traffic.sent_bytes += bytes.len() as u64;
         shared.traffic.writes += 1;
-        drop(shared);
-        self.unsent.extend_from_slice(bytes);
+        match self.broken {
+            Some(Break::Close | Break::Reset) => return Err(ErrorKind::BrokenPipe),
+            Some(Break::Stall) => {}
+            None => self.unsent.extend_from_slice(bytes),
+        }
         Ok(bytes.len())
     }
 
@@ -353,7 +405,11 @@ impl Write for SimConnection {
             return Err(ErrorKind::BrokenPipe);
         }
         self.network.shared().traffic.flushes += 1;
-        self.send()
+        match self.broken {
+            Some(Break::Close | Break::Reset) => Err(ErrorKind::BrokenPipe),
+            Some(Break::Stall) => Ok(()),
+            None => self.send(),
+        }
     }
 }
 
@@ -373,10 +429,18 @@ impl Read for SimConnection {
         if !up {
             return Err(ErrorKind::ConnectionReset);
         }
-        if self.answer.is_empty() {
+        if self.answer.is_empty() || self.broken.is_some() {
             return self.end().await;
         }
-        let len = buffer.len().min(self.answer.len()).min(packet_len);
+        let mut len = buffer.len().min(self.answer.len()).min(packet_len);
+        let cut = self.network.shared().take_cut(len);
+        if let Some((passed, how)) = cut {
+            self.broken = Some(how);
+            if passed == 0 {
+                return self.end().await;
+            }
+            len = passed;
+        }
         for (place, byte) in buffer.iter_mut().zip(self.answer.drain(..len)) {
             *place = byte;
         }

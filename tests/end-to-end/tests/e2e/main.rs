@@ -11,6 +11,7 @@
 //! | `update`, `power_cuts` | whole updates of a board with MCUboot and the bundled module |
 //! | `traffic` | how often the client asks, whatever goes wrong where |
 //! | `storage` | storage that fails: records and flash |
+//! | `sweeps` | a fault at each place; many by chance |
 //! | `budget` | what a deployment costs: records in flash, connections |
 //!
 //! `support` holds the two devices: a [`Board`](support::Board) with flash and bootloader, and a
@@ -35,4 +36,5 @@ mod reports;
 mod sizes;
 mod traffic;
 mod storage;
+mod sweeps;
 mod update;

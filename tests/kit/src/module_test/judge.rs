@@ -178,7 +178,8 @@ impl<'j, const WRITE: usize, const SECTOR: usize> Judge<'j, WRITE, SECTOR> {
             Err(error) => panic!("the client's record {key:?} cannot be read: {error}"),
         };
         let state = read(RecordKey::State).map(|state| StateRecord::decode(&state).map(|record| record.state));
-        if !matches!(state, None | Some(Ok(StoredState::Idle))) {
+        // Of a download that was counted nothing is left.
+        if !matches!(state, None | Some(Ok(StoredState::Idle | StoredState::Download))) {
             return Err(Broken::Endless);
         }
         let installed = read(RecordKey::Installed).unwrap_or_default();

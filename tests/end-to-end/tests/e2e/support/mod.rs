@@ -6,7 +6,11 @@ mod board;
 mod script;
 mod storage;
 
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use embassy_futures::select::{Either, select};
@@ -59,11 +63,37 @@ pub enum Ended {
     Stopped,
     /// The client came back, because there is no device key.
     GaveUp,
+    /// Its future was dropped, as the test asked.
+    Dropped,
+}
+
+/// What is done to the future of a run, poll by poll. It counts over all runs of a device.
+#[derive(Debug, Default)]
+pub struct Polls {
+    pub count: Cell<usize>,
+    /// Before this poll the future is dropped, once.
+    pub drop_at: Cell<Option<usize>>,
+    /// And the same client runs again.
+    pub run_again: Cell<bool>,
+    /// Before this poll the client is asked to stop, once.
+    pub stop_at: Cell<Option<usize>>,
+}
+
+impl Polls {
+    /// Whether this is the poll; it is not again.
+    fn take(&self, at: &Cell<Option<usize>>) -> bool {
+        let is_now = at.get() == Some(self.count.get());
+        if is_now {
+            at.set(None);
+        }
+        is_now
+    }
 }
 
 /// A server, a device that knows it, and the network between them.
 pub struct Site {
     pub clock: VirtualClock,
+    pub polls: Polls,
     pub server: SharedServer,
     pub network: SimNetwork,
     pub device: SimDevice,
@@ -105,6 +135,7 @@ impl Site {
                 .with_reset(reset.clone()),
             network,
             clock,
+            polls: Polls::default(),
             server,
             config: Config {
                 artifact_name: "release-1",
@@ -300,11 +331,31 @@ impl Site {
         let handle = Arc::clone(&self.handle);
         let left = end.saturating_sub(self.clock.elapsed());
         let this = &*self;
-        let run = self
-            .clock
-            .run_until(left, select(client.run_with(&handle), this.reset.pulled()), || {
-                !power() || reached(this)
-            });
+        let polls = &self.polls;
+        let run = loop {
+            let work = async {
+                let mut work = pin!(select(client.run_with(&handle), this.reset.pulled()));
+                poll_fn(|cx| {
+                    polls.count.set(polls.count.get() + 1);
+                    if polls.take(&polls.stop_at) {
+                        handle.stop();
+                    }
+                    if polls.take(&polls.drop_at) {
+                        return Poll::Ready(None);
+                    }
+                    work.as_mut().poll(cx).map(Some)
+                })
+                .await
+            };
+            match self.clock.run_until(left, work, || !power() || reached(this)) {
+                Run::Done(Some(None)) if polls.run_again.take() => {}
+                Run::Done(Some(None)) => return Some(Ended::Dropped),
+                Run::Done(Some(Some(output))) => break Run::Done(Some(output)),
+                Run::Done(None) => break Run::Done(None),
+                Run::TimeUp => break Run::TimeUp,
+                Run::Stalled => break Run::Stalled,
+            }
+        };
         if !power() {
             return Some(Ended::PowerLost);
         }
@@ -323,7 +374,7 @@ impl Site {
 
 /// For `run`: as soon as `when` is so, `act` is done, once; the run ends when `then` is so after that.
 pub fn once(when: impl Fn(&Site) -> bool, act: impl Fn(&Site), then: impl Fn(&Site) -> bool) -> impl Fn(&Site) -> bool {
-    let done = std::cell::Cell::new(false);
+    let done = Cell::new(false);
     move |site| {
         if done.get() {
             return then(site);
