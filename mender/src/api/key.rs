@@ -13,8 +13,10 @@ use core::fmt;
 
 #[cfg(feature = "key")]
 use {
-    p256::ecdsa::signature::hazmat::PrehashSigner,
-    p256::ecdsa::{self, SigningKey},
+    ::ecdsa::hazmat,
+    p256::ecdsa,
+    p256::elliptic_curve::{sec1::ToSec1Point, zeroize::Zeroizing},
+    p256::{NistP256, SecretKey},
     rand_core::CryptoRng,
     sha2::{Digest, Sha256},
 };
@@ -81,7 +83,7 @@ impl core::error::Error for KeyError {}
 #[cfg(feature = "key")]
 #[derive(Clone)]
 pub struct DeviceKey {
-    signing: SigningKey,
+    secret: SecretKey,
 }
 
 #[cfg(feature = "key")]
@@ -107,8 +109,8 @@ impl DeviceKey {
     /// [`KeyError::Invalid`] if they are no private key, or not 32 bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<DeviceKey, KeyError> {
         let bytes: &[u8; PRIVATE_KEY_LEN] = bytes.try_into().map_err(|_| KeyError::Invalid)?;
-        let signing = SigningKey::from_bytes(bytes.into()).map_err(|_| KeyError::Invalid)?;
-        Ok(DeviceKey { signing })
+        let secret = SecretKey::from_bytes(bytes.into()).map_err(|_| KeyError::Invalid)?;
+        Ok(DeviceKey { secret })
     }
 
     /// A new key.
@@ -131,7 +133,7 @@ impl DeviceKey {
 
     /// The private key, to be stored. Keep it out of logs.
     pub fn to_bytes(&self) -> [u8; PRIVATE_KEY_LEN] {
-        self.signing.to_bytes().into()
+        self.secret.to_bytes().into()
     }
 
     /// The public key as the authentication request carries it.
@@ -141,7 +143,7 @@ impl DeviceKey {
 
     /// The public key as an uncompressed point: 0x04, x, y.
     pub fn public_point(&self) -> [u8; POINT_LEN] {
-        let point = self.signing.verifying_key().to_sec1_point(false);
+        let point = self.secret.public_key().to_sec1_point(false);
         let mut bytes = [0; POINT_LEN];
         for (place, &byte) in bytes.iter_mut().zip(point.as_bytes()) {
             *place = byte;
@@ -166,7 +168,8 @@ impl DeviceKey {
     ///
     /// [`KeyError::Signing`].
     pub fn sign_digest(&self, digest: &[u8; 32]) -> Result<DigestSignature, KeyError> {
-        let signature: ecdsa::Signature = self.signing.sign_prehash(digest).map_err(|_| KeyError::Signing)?;
+        let scalar = Zeroizing::new(self.secret.to_nonzero_scalar());
+        let (signature, _) = hazmat::sign_prehashed_rfc6979::<NistP256, Sha256>(&scalar, digest, &[]);
         Ok(DigestSignature {
             numbers: signature.to_bytes().into(),
         })
