@@ -25,7 +25,7 @@ pub mod client;
 pub mod codes;
 pub mod deployment;
 mod fmt;
-mod json_escape;
+mod json;
 pub mod net;
 pub mod provides;
 mod shift;

@@ -6,11 +6,12 @@
 //! Rules: spec of the artifact format, sections 3 and 6. They are tables here, one per document, and one walk for all.
 
 use super::error::Error;
-use super::fault::{Contradiction, Document, Feature, JsonFault, Key, ValueFault};
+use super::fault::{Contradiction, Document, Feature, Key, ValueFault};
 use super::json::{self, Decoder, Refusal, Span, Token, Tokenizer};
 use super::limits::{Limit, Limits};
 use super::number::number;
 use super::records::{HEADER_LEN, Records, Tag};
+use crate::json::{JsonFault, MAX_DEPTH};
 
 /// Where in a document: inside of which object or list.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -259,7 +260,7 @@ pub(super) fn check(document: Document, text: &[u8], limits: &Limits) -> Result<
     json::check(text, limits.json_depth).map_err(|refusal| match refusal {
         Refusal::Fault { fault, at } => json_error(document, fault, at),
         Refusal::TooDeep => {
-            let allowed = u32::from(limits.json_depth.min(json::MAX_DEPTH));
+            let allowed = u32::from(limits.json_depth.min(MAX_DEPTH));
             Error::Limit {
                 limit: Limit::JsonDepth,
                 allowed,
@@ -332,8 +333,9 @@ impl Reader<'_> {
                     keyed = Some(found);
                     continue;
                 }
-                Token::ObjectEnd | Token::ListEnd | Token::End => {
-                    if self.tokens.depth == 0 {
+                // The last three come from no tokenizer.
+                Token::ObjectEnd | Token::ListEnd | Token::End | Token::Quote | Token::Character | Token::Nothing => {
+                    if self.tokens.depth() == 0 {
                         break;
                     }
                     if let Some((at, rule)) = find(rules, place, self.text, None)
@@ -364,8 +366,8 @@ impl Reader<'_> {
             seen |= 1 << at;
             if let Token::ObjectStart | Token::ListStart = token {
                 if rule.values == ANY {
-                    let depth = self.tokens.depth;
-                    while self.tokens.depth >= depth {
+                    let depth = self.tokens.depth();
+                    while self.tokens.depth() >= depth {
                         self.token()?;
                     }
                     continue;
@@ -413,7 +415,7 @@ impl Reader<'_> {
                 Key::Format if !json::is(self.text, span, b"mender") => {
                     return Err(self.value(rule, ValueFault::NotAllowed));
                 }
-                Key::Version => match number(self.text.get(span.start..span.end).unwrap_or(&[]), 10) {
+                Key::Version => match number(digits(self.text.get(span.start..).unwrap_or(&[])), 10) {
                     Some(3) => {}
                     None | Some(u32::MAX) => return Err(self.value(rule, ValueFault::NotAllowed)),
                     Some(version) => return Err(self.fail(Error::FormatVersion(version))),
@@ -447,6 +449,13 @@ impl Reader<'_> {
 /// (of ASCII). It refuses such device types too; here they are compared with the device's own, and nothing else.
 fn is_name(text: &[u8]) -> bool {
     text.len() <= NAME_MAX_LEN && !text.iter().any(u8::is_ascii_control)
+}
+
+/// The bytes in front that can belong to a number.
+fn digits(text: &[u8]) -> &[u8] {
+    let is_part = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
+    text.get(..text.iter().take_while(|byte| is_part(byte)).count())
+        .unwrap_or(text)
 }
 
 /// The rule for a key, or for the elements of a list, and its number.

@@ -3,10 +3,11 @@
 use core::fmt;
 
 use super::fault::{
-    Archive, Checked, Contradiction, Document, Entry, Feature, FileFault, JsonFault, Key, ManifestFault,
-    SignatureFault, TarFault, ValueFault,
+    Archive, Checked, Contradiction, Document, Entry, Feature, FileFault, Key, ManifestFault, SignatureFault, TarFault,
+    ValueFault,
 };
 use super::limits::Limit;
+use crate::json::JsonFault;
 use crate::text::{self, Describe, Part, Text};
 
 /// Why [`Parser::feed`](super::Parser::feed) or [`Parser::finish`](super::Parser::finish) refused an artifact.

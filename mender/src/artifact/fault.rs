@@ -54,35 +54,6 @@ pub enum TarFault {
     PartialBlock = 139,
 }
 
-/// What is wrong with the text of a JSON document, at a certain byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[repr(u8)]
-pub enum JsonFault {
-    /// Not UTF-8.
-    Utf8 = 150,
-    /// A byte order mark at the beginning.
-    ByteOrderMark = 151,
-    /// The outermost value is not an object.
-    NotAnObject = 152,
-    /// Something else should be here.
-    Unexpected = 153,
-    /// The text ends inside a value.
-    End = 154,
-    /// A control character inside a string.
-    Control = 155,
-    /// An unknown escape, or half of a surrogate pair.
-    Escape = 156,
-    /// A malformed number.
-    Number = 157,
-    /// A key that the same object already has.
-    RepeatedKey = 158,
-    /// Something after the object.
-    Trailing = 159,
-    /// A key that the format does not know, in a place where the reference reader refuses it.
-    UnknownKey = 160,
-}
-
 /// What is wrong with the value of a key in a document. Spec of the artifact format, sections 3 and 6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -1,265 +1,109 @@
-//! Strict JSON text, pulled token by token from a buffer that holds all of it.
-//!
-//! Pure, no recursion, no memory besides 64 bits for the nesting. Stricter than RFC 8259 where readers differ: no byte
-//! order mark, no repeated keys, no lone surrogates, nothing after the outermost object.
+//! Strict JSON text, pulled token by token from a buffer that holds all of it: [`Json`] with positions, and what it leaves to its
+//! reader. No repeated keys, nothing that is not UTF-8.
 //!
 //! Tokens carry positions, not references: the caller rewrites the same buffer while it reads (see `document.rs`).
 
-use super::fault::JsonFault;
-use crate::json_escape::escape;
+pub(super) use crate::json::Token;
+use crate::json::{Json, JsonFault, MAX_DEPTH};
 
-/// Most levels that the tokenizer can count. It may be asked for no token after one that is deeper.
-pub(super) const MAX_DEPTH: u8 = 64;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Token {
-    ObjectStart,
-    ObjectEnd,
-    ListStart,
-    ListEnd,
-    /// The tokenizer's span is its text.
-    Key,
-    /// The tokenizer's span is its text.
-    String,
-    /// The tokenizer's span is its text.
-    Number,
-    Bool,
-    Null,
-    /// The outermost object was closed and only white space follows.
-    End,
-}
-
-/// The raw text of a string, between its quotes, escapes not decoded; or of a number.
+/// The raw text of a string, between its quotes, escapes not decoded; or where a number begins.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Span {
     pub(super) start: usize,
     pub(super) end: usize,
 }
 
-/// What the grammar allows next, in any combination; nothing but white space at the end.
-const OBJECT: u8 = 1;
-const KEY: u8 = 2;
-const COLON: u8 = 4;
-const VALUE: u8 = 8;
-const COMMA: u8 = 16;
-const CLOSE: u8 = 32;
-const END: u8 = 0;
-
 /// Where in the text, and inside of what.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tokenizer {
+    json: Json,
     /// The next byte; where the fault is, after one.
     pub(super) at: usize,
     /// The last key, string or number.
     pub(super) span: Span,
-    allowed: u8,
-    /// Levels that are open.
-    pub(super) depth: u8,
-    /// One bit per open level, the innermost lowest: 1 for an object.
-    objects: u64,
 }
 
 impl Tokenizer {
     pub(super) fn new() -> Tokenizer {
         Tokenizer {
+            json: Json::new(),
             at: 0,
             span: Span::default(),
-            allowed: OBJECT,
-            depth: 0,
-            objects: 0,
         }
+    }
+
+    /// Levels that are open.
+    pub(super) fn depth(&self) -> u8 {
+        self.json.depth
     }
 
     /// The next token. `text` is the same text in every call, at least from where the tokenizer is on.
     pub(super) fn next(&mut self, text: &[u8]) -> Result<Token, JsonFault> {
         loop {
             let Some(&byte) = text.get(self.at) else {
-                return if self.allowed == END {
+                return if self.json.is_complete() {
                     Ok(Token::End)
                 } else {
-                    Err(JsonFault::End)
+                    Err(self.json.fault_at_end())
                 };
             };
-            let wanted = match byte {
-                b' ' | b'\t' | b'\n' | b'\r' => {
-                    self.at += 1;
-                    continue;
-                }
-                b'{' => VALUE | OBJECT,
-                b'}' | b']' => CLOSE,
-                b',' => COMMA,
-                b':' => COLON,
-                b'"' => VALUE | KEY,
-                _ => VALUE,
-            };
-            let key = self.allowed & KEY != 0;
-            if self.allowed & wanted == 0 {
-                return Err(match self.allowed {
-                    END => JsonFault::Trailing,
-                    OBJECT if byte == 0xef => JsonFault::ByteOrderMark,
-                    OBJECT => JsonFault::NotAnObject,
-                    _ => JsonFault::Unexpected,
-                });
-            }
-            let in_object = self.objects & 1 != 0;
-            match byte {
-                b',' => self.allowed = if in_object { KEY } else { VALUE },
-                b':' => self.allowed = VALUE,
-                b'{' | b'[' => {
-                    let object = byte == b'{';
-                    self.at += 1;
-                    self.depth = self.depth.saturating_add(1);
-                    self.objects = self.objects << 1 | u64::from(object);
-                    self.allowed = CLOSE | if object { KEY } else { VALUE };
-                    return Ok(if object { Token::ObjectStart } else { Token::ListStart });
-                }
-                b'}' | b']' => {
-                    if in_object != (byte == b'}') {
-                        return Err(JsonFault::Unexpected);
-                    }
-                    self.at += 1;
-                    self.depth = self.depth.saturating_sub(1);
-                    self.objects >>= 1;
-                    self.allowed = if self.depth == 0 { END } else { COMMA | CLOSE };
-                    return Ok(if in_object { Token::ObjectEnd } else { Token::ListEnd });
-                }
-                _ => {
-                    let token = self.scalar(text, byte)?;
-                    if key {
-                        self.allowed = COLON;
-                        return Ok(Token::Key);
-                    }
-                    self.allowed = COMMA | CLOSE;
-                    return Ok(token);
-                }
+            let token = self.json.push(byte)?;
+            match token {
+                Token::Quote => self.span.start = self.at + 1,
+                Token::Number => self.span.start = self.at,
+                Token::Key | Token::String => self.span.end = self.at,
+                Token::ObjectStart
+                | Token::ObjectEnd
+                | Token::ListStart
+                | Token::ListEnd
+                | Token::Bool
+                | Token::Null
+                | Token::End
+                | Token::Character
+                | Token::Nothing => {}
             }
             self.at += 1;
-        }
-    }
-
-    fn scalar(&mut self, text: &[u8], first: u8) -> Result<Token, JsonFault> {
-        let (word, token): (&[u8], Token) = match first {
-            b'"' => return self.string(text),
-            b'-' | b'0'..=b'9' => return self.number(text),
-            b't' => (b"true", Token::Bool),
-            b'f' => (b"false", Token::Bool),
-            b'n' => (b"null", Token::Null),
-            _ => return Err(JsonFault::Unexpected),
-        };
-        for expected in word {
-            match text.get(self.at) {
-                Some(byte) if byte == expected => self.at += 1,
-                Some(_) => return Err(JsonFault::Unexpected),
-                None => return Err(JsonFault::End),
+            if !matches!(token, Token::Quote | Token::Character | Token::Nothing) {
+                return Ok(token);
             }
-        }
-        Ok(token)
-    }
-
-    fn number(&mut self, text: &[u8]) -> Result<Token, JsonFault> {
-        let start = self.at;
-        self.skip(text, b'-', b'-');
-        if !self.skip(text, b'0', b'0') {
-            self.digits(text)?;
-        }
-        if self.skip(text, b'.', b'.') {
-            self.digits(text)?;
-        }
-        if self.skip(text, b'e', b'e') || self.skip(text, b'E', b'E') {
-            let _ = self.skip(text, b'+', b'+') || self.skip(text, b'-', b'-');
-            self.digits(text)?;
-        }
-        self.span = Span { start, end: self.at };
-        // A digit behind a leading zero.
-        if self.skip(text, b'0', b'9') {
-            self.at = self.span.end;
-            return Err(JsonFault::Number);
-        }
-        Ok(Token::Number)
-    }
-
-    fn digits(&mut self, text: &[u8]) -> Result<(), JsonFault> {
-        if !self.skip(text, b'0', b'9') {
-            return Err(JsonFault::Number);
-        }
-        while self.skip(text, b'0', b'9') {}
-        Ok(())
-    }
-
-    /// Passes over the next byte if it is one from `first` to `last`.
-    #[inline(never)]
-    fn skip(&mut self, text: &[u8], first: u8, last: u8) -> bool {
-        let found = text.get(self.at).is_some_and(|byte| (first..=last).contains(byte));
-        self.at += usize::from(found);
-        found
-    }
-
-    fn string(&mut self, text: &[u8]) -> Result<Token, JsonFault> {
-        self.at += 1;
-        self.span.start = self.at;
-        loop {
-            self.at += match text.get(self.at) {
-                None => return Err(JsonFault::End),
-                Some(b'"') => {
-                    self.span.end = self.at;
-                    self.at += 1;
-                    return Ok(Token::String);
-                }
-                Some(b'\\') => escape(text, self.at).ok_or(JsonFault::Escape)?.1,
-                Some(0..=0x1f) => return Err(JsonFault::Control),
-                Some(_) => 1,
-            };
         }
     }
 }
 
 /// The bytes of a string, escapes decoded. Ends early if the text was not checked and an escape is malformed.
 pub(super) struct Decoder {
+    json: Json,
     at: usize,
     end: usize,
-    /// The bytes of an escape's character that are missing, the next one lowest, and their number.
-    utf8: u32,
-    missing: u8,
 }
 
 impl Decoder {
     pub(super) fn new(span: Span) -> Decoder {
         Decoder {
+            json: Json::in_string(),
             at: span.start,
             end: span.end,
-            utf8: 0,
-            missing: 0,
         }
     }
 
     /// The next byte. `text` is the same text in every call, at least from where the decoder is on.
     pub(super) fn next(&mut self, text: &[u8]) -> Option<u8> {
-        if self.missing == 0 {
-            let &byte = text.get(..self.end)?.get(self.at)?;
-            if byte != b'\\' {
-                self.at += 1;
+        loop {
+            if let Some(byte) = self.json.take_byte() {
                 return Some(byte);
             }
-            let (character, len) = escape(text, self.at)?;
-            self.at += len;
-            let mut utf8 = [0; 4];
-            // A character has at most four bytes.
-            self.missing = character.encode_utf8(&mut utf8).len() as u8;
-            self.utf8 = u32::from_le_bytes(utf8);
+            let &byte = text.get(..self.end)?.get(self.at)?;
+            self.at += 1;
+            self.json.push(byte).ok()?;
         }
-        let [byte, ..] = self.utf8.to_le_bytes();
-        self.utf8 >>= 8;
-        self.missing -= 1;
-        Some(byte)
     }
 }
 
 /// Whether two strings are the same, escapes decoded.
-pub(super) fn same(text: &[u8], span: Span, other: &[u8], other_span: Span) -> bool {
-    let (mut one, mut two) = (Decoder::new(span), Decoder::new(other_span));
+fn same(text: &[u8], span: Span, other: Span) -> bool {
+    let (mut one, mut two) = (Decoder::new(span), Decoder::new(other));
     loop {
-        match (one.next(text), two.next(other)) {
+        match (one.next(text), two.next(text)) {
             (None, None) => return true,
             (a, b) if a != b => return false,
             _ => {}
@@ -267,13 +111,10 @@ pub(super) fn same(text: &[u8], span: Span, other: &[u8], other_span: Span) -> b
     }
 }
 
-/// Whether the string at `span`, escapes decoded, is `plain`, which has no escapes.
+/// Whether the string at `span`, escapes decoded, is `plain`.
 pub(super) fn is(text: &[u8], span: Span, plain: &[u8]) -> bool {
-    let whole = Span {
-        start: 0,
-        end: plain.len(),
-    };
-    same(text, span, plain, whole)
+    let mut decoder = Decoder::new(span);
+    plain.iter().all(|byte| decoder.next(text) == Some(*byte)) && decoder.next(text).is_none()
 }
 
 /// Why a text is refused.
@@ -304,9 +145,9 @@ pub(super) fn check(text: &[u8], max_depth: u8) -> Result<(), Refusal> {
             Token::Key => {
                 // None of the later keys of the same object may be the same.
                 let mut later = tokens;
-                while later.depth >= tokens.depth {
+                while later.depth() >= tokens.depth() {
                     let token = checked(&mut later, text, max_depth)?;
-                    if token == Token::Key && later.depth == tokens.depth && same(text, tokens.span, text, later.span) {
+                    if token == Token::Key && later.depth() == tokens.depth() && same(text, tokens.span, later.span) {
                         return Err(Refusal::Fault {
                             fault: JsonFault::RepeatedKey,
                             at: later.span.start,
@@ -321,7 +162,10 @@ pub(super) fn check(text: &[u8], max_depth: u8) -> Result<(), Refusal> {
             | Token::String
             | Token::Number
             | Token::Bool
-            | Token::Null => {}
+            | Token::Null
+            | Token::Quote
+            | Token::Character
+            | Token::Nothing => {}
         }
     }
 }
@@ -330,7 +174,7 @@ fn checked(tokens: &mut Tokenizer, text: &[u8], max_depth: u8) -> Result<Token, 
     let token = tokens
         .next(text)
         .map_err(|fault| Refusal::Fault { fault, at: tokens.at })?;
-    if tokens.depth > max_depth.min(MAX_DEPTH) {
+    if tokens.depth() > max_depth.min(MAX_DEPTH) {
         return Err(Refusal::TooDeep);
     }
     Ok(token)

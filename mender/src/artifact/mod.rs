@@ -101,11 +101,12 @@ mod stage;
 mod tar;
 
 pub use crate::codes::ARTIFACT as CODES;
+pub use crate::json::JsonFault;
 pub use error::Error;
 pub use event::Event;
 pub use fault::{
-    Archive, Checked, Contradiction, Document, Entry, Feature, FileFault, JsonFault, Key, ManifestFault,
-    SignatureFault, TarFault, ValueFault,
+    Archive, Checked, Contradiction, Document, Entry, Feature, FileFault, Key, ManifestFault, SignatureFault, TarFault,
+    ValueFault,
 };
 pub use header::{Depend, Depends, Header, Misfit, Pairs, Texts};
 pub use limits::{Limit, Limits};
