@@ -83,30 +83,77 @@ enum Place {
     String,
     /// Behind a backslash.
     Escape,
-    /// In the digits of `\u`: so many are missing.
-    Digits(u8),
-    /// In a word, of which this place of [`WORDS`] is next.
-    Word(u8),
-    /// Behind the sign of a number.
-    Minus,
-    /// Behind a zero in front.
-    Zero,
-    /// In the digits in front of the point.
-    Whole,
-    /// Behind the point.
-    Point,
-    /// In the digits behind the point.
-    Fraction,
-    /// Behind the `e`.
-    Exponent,
-    /// Behind the sign of an exponent.
-    ExponentSign,
-    /// In the digits of an exponent.
-    ExponentDigits,
+    /// In the digits of `\u`: [`Json::at`] are missing.
+    Digits,
+    /// In a word, of which the place [`Json::at`] of [`WORDS`] is next.
+    Word,
+    /// In a number: [`Json::at`] is the row of [`NUMBERS`].
+    Number,
 }
 
 /// The words without their first letters, a blank behind each.
 const WORDS: &[u8] = b"rue alse ull ";
+
+/// By what a number has so far, which row follows a `0`, another digit, a point, an `e`, a sign.
+static NUMBERS: [[u8; 5]; 8] = [
+    // A sign.
+    [1, 2, WRONG, WRONG, WRONG],
+    // A zero in front.
+    [WRONG, WRONG, 3, 5, OVER],
+    // The digits in front of the point.
+    [2, 2, 3, 5, OVER],
+    // The point.
+    [4, 4, WRONG, WRONG, WRONG],
+    // The digits behind the point.
+    [4, 4, OVER, 5, OVER],
+    // The `e`.
+    [7, 7, WRONG, WRONG, 6],
+    // Its sign.
+    [7, 7, WRONG, WRONG, WRONG],
+    // Its digits.
+    [7, 7, OVER, OVER, OVER],
+];
+/// The byte belongs to no number.
+const OVER: u8 = 8;
+const WRONG: u8 = 9;
+
+/// A byte outside of strings, numbers and words, and what follows from it.
+struct Sign {
+    byte: u8,
+    wanted: u8,
+    allowed: u8,
+    place: Place,
+    at: u8,
+    token: Token,
+}
+
+const fn sign(byte: u8, wanted: u8, allowed: u8, place: Place, at: u8, token: Token) -> Sign {
+    Sign {
+        byte,
+        wanted,
+        allowed,
+        place,
+        at,
+        token,
+    }
+}
+
+/// What can be outside of strings, numbers and words; of the digits but zero the first one.
+static SIGNS: [Sign; 13] = [
+    sign(b'{', VALUE | OBJECT, CLOSE | KEY, Place::Between, 0, Token::ObjectStart),
+    sign(b'[', VALUE, CLOSE | VALUE, Place::Between, 0, Token::ListStart),
+    sign(b'}', CLOSE, COMMA | CLOSE, Place::Between, 0, Token::ObjectEnd),
+    sign(b']', CLOSE, COMMA | CLOSE, Place::Between, 0, Token::ListEnd),
+    sign(b',', COMMA, VALUE, Place::Between, 0, Token::Nothing),
+    sign(b':', COLON, VALUE, Place::Between, 0, Token::Nothing),
+    sign(b'"', VALUE | KEY, 0, Place::String, 0, Token::Quote),
+    sign(b'-', VALUE, COMMA | CLOSE, Place::Number, 0, Token::Number),
+    sign(b'0', VALUE, COMMA | CLOSE, Place::Number, 1, Token::Number),
+    sign(b'1', VALUE, COMMA | CLOSE, Place::Number, 2, Token::Number),
+    sign(b't', VALUE, COMMA | CLOSE, Place::Word, 0, Token::Bool),
+    sign(b'f', VALUE, COMMA | CLOSE, Place::Word, 4, Token::Bool),
+    sign(b'n', VALUE, COMMA | CLOSE, Place::Word, 9, Token::Null),
+];
 
 /// The letters behind a backslash that stand for one character, and that character.
 const ESCAPES: [(u8, u8); 8] = [
@@ -133,6 +180,7 @@ pub(crate) struct Json {
     character: u32,
     /// One bit per open level, the innermost lowest: 1 for an object.
     objects: u64,
+    at: u8,
     unit: u16,
     /// The first half of a surrogate pair that waits for its second.
     high: u16,
@@ -148,6 +196,7 @@ impl Json {
             len: 0,
             character: 0,
             objects: 0,
+            at: 0,
             unit: 0,
             high: 0,
         }
@@ -178,7 +227,7 @@ impl Json {
     /// Why the text must not end here.
     pub(crate) fn fault_at_end(&self) -> JsonFault {
         match self.place {
-            Place::Escape | Place::Digits(_) => JsonFault::Escape,
+            Place::Escape | Place::Digits => JsonFault::Escape,
             _ if self.high != 0 => JsonFault::Escape,
             _ => JsonFault::End,
         }
@@ -195,126 +244,122 @@ impl Json {
     /// Takes the next byte. After a fault no more may be pushed.
     #[inline(never)]
     pub(crate) fn push(&mut self, byte: u8) -> Result<Token, JsonFault> {
-        self.place = match (self.place, byte) {
-            (Place::Between, _) => return self.between(byte),
-            (Place::String, b'"') if self.high == 0 => {
-                self.place = Place::Between;
-                if self.is_key() {
-                    self.allowed = COLON;
-                    return Ok(Token::Key);
+        match self.place {
+            Place::Between => return self.between(byte),
+            Place::String => match byte {
+                b'"' if self.high == 0 => {
+                    self.place = Place::Between;
+                    if self.is_key() {
+                        self.allowed = COLON;
+                        return Ok(Token::Key);
+                    }
+                    self.allowed = COMMA | CLOSE;
+                    return Ok(Token::String);
                 }
-                self.allowed = COMMA | CLOSE;
-                return Ok(Token::String);
-            }
-            (Place::String, b'\\') => Place::Escape,
-            (Place::String, 0..=0x1f) => return Err(JsonFault::Control),
-            (Place::String, _) => return self.complete(u32::from(byte), 1),
-            (Place::Escape, b'u') => {
+                b'\\' => self.place = Place::Escape,
+                0..=0x1f => return Err(JsonFault::Control),
+                _ => return self.complete(u32::from(byte), 1),
+            },
+            Place::Escape if byte == b'u' => {
                 self.unit = 0;
-                Place::Digits(4)
+                self.at = 4;
+                self.place = Place::Digits;
             }
-            (Place::Escape, _) => {
+            Place::Escape => {
                 self.place = Place::String;
                 let escape = ESCAPES.iter().find(|(letter, _)| *letter == byte);
                 let (_, character) = escape.ok_or(JsonFault::Escape)?;
                 return self.complete(u32::from(*character), 1);
             }
-            (Place::Digits(missing), _) => {
+            Place::Digits => {
                 let digit = char::from(byte).to_digit(16).ok_or(JsonFault::Escape)?;
                 // Below sixteen.
                 self.unit = self.unit << 4 | digit as u16;
-                if missing == 1 {
+                self.at -= 1;
+                if self.at == 0 {
                     self.place = Place::String;
                     return self.end_unit();
                 }
-                Place::Digits(missing - 1)
             }
-            (Place::Word(at), _) => {
-                let mut rest = WORDS.iter().skip(usize::from(at));
+            Place::Word => {
+                let mut rest = WORDS.iter().skip(usize::from(self.at));
                 if rest.next() != Some(&byte) {
                     return Err(JsonFault::Unexpected);
                 }
-                match rest.next() {
-                    Some(b' ') => Place::Between,
-                    _ => Place::Word(at + 1),
+                self.at += 1;
+                if rest.next() == Some(&b' ') {
+                    self.place = Place::Between;
                 }
             }
-            (Place::Minus, b'0') => Place::Zero,
-            (Place::Minus | Place::Whole, b'0'..=b'9') => Place::Whole,
-            (Place::Zero | Place::Whole, b'.') => Place::Point,
-            (Place::Point | Place::Fraction, b'0'..=b'9') => Place::Fraction,
-            (Place::Zero | Place::Whole | Place::Fraction, b'e' | b'E') => Place::Exponent,
-            (Place::Exponent, b'+' | b'-') => Place::ExponentSign,
-            (Place::Exponent | Place::ExponentSign | Place::ExponentDigits, b'0'..=b'9') => Place::ExponentDigits,
-            (Place::Minus | Place::Point | Place::Exponent | Place::ExponentSign, _) | (Place::Zero, b'0'..=b'9') => {
-                return Err(JsonFault::Number);
+            Place::Number => {
+                let class = match byte {
+                    b'0' => 0,
+                    b'1'..=b'9' => 1,
+                    b'.' => 2,
+                    b'e' | b'E' => 3,
+                    // What is no sign is no part of a number either.
+                    _ => 4,
+                };
+                let row = NUMBERS.get(usize::from(self.at));
+                self.at = row.and_then(|row| row.get(class)).copied().unwrap_or(WRONG);
+                if self.at == 6 && !matches!(byte, b'+' | b'-') || self.at == WRONG {
+                    return Err(JsonFault::Number);
+                }
+                if self.at == OVER {
+                    self.place = Place::Between;
+                    return self.between(byte);
+                }
             }
-            (Place::Zero | Place::Whole | Place::Fraction | Place::ExponentDigits, _) => {
-                self.place = Place::Between;
-                return self.between(byte);
-            }
-        };
+        }
         Ok(Token::Nothing)
     }
 
     /// A byte outside of strings, numbers and words.
     fn between(&mut self, byte: u8) -> Result<Token, JsonFault> {
-        let wanted = match byte {
+        let looked_for = match byte {
             b' ' | b'\t' | b'\n' | b'\r' => return Ok(Token::Nothing),
-            b'{' => VALUE | OBJECT,
-            b'}' | b']' => CLOSE,
-            b',' => COMMA,
-            b':' => COLON,
-            b'"' => VALUE | KEY,
-            _ => VALUE,
+            b'1'..=b'9' => b'1',
+            _ => byte,
         };
-        if self.allowed & wanted == 0 {
-            return Err(match self.allowed {
-                END => JsonFault::Trailing,
-                OBJECT if byte == 0xef => JsonFault::ByteOrderMark,
-                OBJECT => JsonFault::NotAnObject,
-                _ => JsonFault::Unexpected,
-            });
-        }
+        let sign = SIGNS.iter().find(|sign| sign.byte == looked_for);
+        let wanted = sign.map_or(VALUE, |sign| sign.wanted);
+        let sign = match sign {
+            Some(sign) if self.allowed & wanted != 0 => sign,
+            _ => {
+                return Err(match self.allowed {
+                    END => JsonFault::Trailing,
+                    OBJECT if byte == 0xef => JsonFault::ByteOrderMark,
+                    OBJECT => JsonFault::NotAnObject,
+                    _ => JsonFault::Unexpected,
+                });
+            }
+        };
         let in_object = self.objects & 1 != 0;
-        let (allowed, place, token) = match byte {
-            b'"' => {
-                self.place = Place::String;
-                return Ok(Token::Quote);
-            }
-            b',' => (if in_object { KEY } else { VALUE }, Place::Between, Token::Nothing),
-            b':' => (VALUE, Place::Between, Token::Nothing),
-            b'{' | b'[' => {
-                let object = byte == b'{';
+        let mut allowed = sign.allowed;
+        match sign.token {
+            Token::ObjectStart | Token::ListStart => {
                 self.depth = self.depth.saturating_add(1);
-                self.objects = self.objects << 1 | u64::from(object);
-                if object {
-                    (CLOSE | KEY, Place::Between, Token::ObjectStart)
-                } else {
-                    (CLOSE | VALUE, Place::Between, Token::ListStart)
-                }
+                self.objects = self.objects << 1 | u64::from(sign.token == Token::ObjectStart);
             }
-            b'}' | b']' => {
-                if in_object != (byte == b'}') {
+            Token::ObjectEnd | Token::ListEnd => {
+                if in_object != (sign.token == Token::ObjectEnd) {
                     return Err(JsonFault::Unexpected);
                 }
                 self.depth = self.depth.saturating_sub(1);
                 self.objects >>= 1;
-                let allowed = if self.depth == 0 { END } else { COMMA | CLOSE };
-                let token = if in_object { Token::ObjectEnd } else { Token::ListEnd };
-                (allowed, Place::Between, token)
+                if self.depth == 0 {
+                    allowed = END;
+                }
             }
-            b'-' => (COMMA | CLOSE, Place::Minus, Token::Number),
-            b'0' => (COMMA | CLOSE, Place::Zero, Token::Number),
-            b'1'..=b'9' => (COMMA | CLOSE, Place::Whole, Token::Number),
-            b't' => (COMMA | CLOSE, Place::Word(0), Token::Bool),
-            b'f' => (COMMA | CLOSE, Place::Word(4), Token::Bool),
-            b'n' => (COMMA | CLOSE, Place::Word(9), Token::Null),
-            _ => return Err(JsonFault::Unexpected),
-        };
+            // Whether a key or a value begins with it is still to be known at its end.
+            Token::Quote => allowed = self.allowed,
+            Token::Nothing if byte == b',' && in_object => allowed = KEY,
+            _ => {}
+        }
         self.allowed = allowed;
-        self.place = place;
-        Ok(token)
+        self.place = sign.place;
+        self.at = sign.at;
+        Ok(sign.token)
     }
 
     /// All four digits of `\u` have come.
@@ -325,16 +370,15 @@ impl Json {
                 self.high = self.unit;
                 return Ok(Token::Nothing);
             }
+            // The second half of a pair without a first.
+            (0, 0xdc00..=0xdfff) => return Err(JsonFault::Escape),
             (0, _) => unit,
             (_, 0xdc00..=0xdfff) => 0x1_0000 + ((high - 0xd800) << 10) + (unit - 0xdc00),
             _ => return Err(JsonFault::Escape),
         };
         self.high = 0;
-        // Fails for the second half of a pair without a first.
-        let character = char::from_u32(code).ok_or(JsonFault::Escape)?;
-        let mut utf8 = [0; 4];
-        let len = character.encode_utf8(&mut utf8).len();
-        self.complete(u32::from_le_bytes(utf8), len as u8)
+        let (character, len) = utf8(code);
+        self.complete(character, len)
     }
 
     fn complete(&mut self, character: u32, len: u8) -> Result<Token, JsonFault> {
@@ -345,6 +389,21 @@ impl Json {
         self.len = len;
         Ok(Token::Character)
     }
+}
+
+/// The bytes of a character in UTF-8, the first one lowest, and their number. (`char::encode_utf8` is three times as long.)
+fn utf8(mut code: u32) -> (u32, u8) {
+    if code < 0x80 {
+        return (code, 1);
+    }
+    let (mut bytes, mut len) = (0, 1);
+    // From the last one on, six bits in each; the first one has as many ones in front as there are bytes.
+    while code >= 0x80 >> len {
+        bytes = bytes << 8 | 0x80 | code & 0x3f;
+        code >>= 6;
+        len += 1;
+    }
+    (bytes << 8 | 0xf00 >> len & 0xff | code, len)
 }
 
 #[cfg(test)]
@@ -414,6 +473,15 @@ mod tests {
                 decoded(text.as_bytes())
             };
             assert_eq!(expected, Err(JsonFault::Escape), "{text}");
+        }
+    }
+
+    #[test]
+    fn characters_are_those_of_the_language() {
+        for character in '\0'..=char::MAX {
+            let mut expected = [0; 4];
+            let len = character.encode_utf8(&mut expected).len();
+            assert_eq!(utf8(character.into()), (u32::from_le_bytes(expected), len as u8));
         }
     }
 

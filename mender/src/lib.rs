@@ -13,7 +13,7 @@
 //! | [`artifact`] | the artifact stream parser | pure; `provides`, `text` |
 //! | [`deployment`] | the update state machine | pure; `provides`, `update_module`, `text` |
 //! | [`provides`] | the key-value pairs that describe a device's software | pure; `text` |
-//! | [`text`], [`codes`], `shift` | short texts without `core::fmt`; what codes mean; bytes that move | nothing |
+//! | [`text`], [`codes`], `json`, `shift` | short texts without `core::fmt`; what codes mean; JSON byte by byte; bytes that move | nothing |
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

@@ -114,6 +114,24 @@ fn what_cannot_be_a_deployment_is_malformed() {
     ] {
         assert_eq!(answer(200, body), Err(NextError::Malformed), "{body}");
     }
+    // In what is passed over.
+    for (value, good) in [
+        ("1.5e-3", true),
+        ("[null,false]", true),
+        ("01", false),
+        ("1.", false),
+        ("tru", false),
+        ("nulll", false),
+        ("1x", false),
+        ("[1,]", false),
+        (r#""\q""#, false),
+    ] {
+        let body = format!(
+            r#"{{"later":{value},"id":"i","artifact":{{"artifact_name":"n","source":{{"uri":"https://a/b"}}}}}}"#
+        );
+        let expected = if good { Ok(true) } else { Err(NextError::Malformed) };
+        assert_eq!(answer(200, &body).map(|next| next.is_some()), expected, "{value}");
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@
 //! Every message is written by one function into a window, whole or piece by piece; every answer that is JSON is
 //! read by one reader, byte by byte, which keeps nothing but what is wanted.
 //!
-//! Depends on [`provides`](crate::provides), `window` and [`text`](crate::text), and on sha2 and p256; on nothing else in this crate.
+//! Depends on [`provides`](crate::provides), `json`, `window` and [`text`](crate::text), and on sha2 and p256; on nothing else in this crate.
 //! Rules: spec of the device API (the sections are named where they apply).
 
 pub mod auth;

@@ -163,8 +163,8 @@ impl core::error::Error for NextError {}
 
 /// What the server's answer means. The strings are decoded within `body`.
 ///
-/// The whole body must be one JSON object, but what the device does not want of it is only passed over: malformed numbers and
-/// words, strings that are not UTF-8 and repeated keys go unnoticed there.
+/// The whole body must be one JSON object; but strings that are not UTF-8 and repeated keys go unnoticed in what the device does
+/// not want of it.
 ///
 /// # Errors
 ///

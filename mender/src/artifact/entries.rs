@@ -218,6 +218,7 @@ impl<'w> Entries<'w> {
         }))
     }
 
+    #[inline(never)]
     fn begin(&mut self, step: Step, len: u32) {
         self.step = step;
         self.start = self.offset;
@@ -225,11 +226,13 @@ impl<'w> Entries<'w> {
     }
 
     /// Goes on to the next block, over padding if there is some.
+    #[inline(never)]
     fn pad(&mut self) {
         self.begin(Step::Skip, self.offset.wrapping_neg() % BLOCK_LEN);
     }
 
     /// Bytes of a step have come, which are not a payload file's.
+    #[inline(never)]
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<(), Refused> {
         let position = self.offset - bytes.len() as u32 - self.start;
         match self.step {
@@ -253,6 +256,7 @@ impl<'w> Entries<'w> {
     }
 
     /// All bytes of a step have come.
+    #[inline(never)]
     pub(super) fn end_step(&mut self) -> Result<Option<Event<'static>>, Refused> {
         match self.step {
             Step::Block => return self.end_block(),
@@ -430,6 +434,7 @@ impl<'w> Entries<'w> {
     }
 
     /// An entry of `len` bytes is complete in the work buffer, which is `work` meanwhile.
+    #[inline(never)]
     fn end_text(&mut self, text: Text, work: &mut [u8], len: usize) -> Result<(), Refused> {
         let limits = &self.limits;
         let (kept, rest) = work.split_at_mut(self.kept.end.min(work.len()));

@@ -1,6 +1,6 @@
 //! The artifact stream parser: the bytes of a `.mender` file in, its verified header and its files out.
 //!
-//! Pure: no await, no IO, no heap, and no dependency but SHA-256 and [`provides`](crate::provides). It promises:
+//! Pure: no await, no IO, no heap, and no dependency but SHA-256, `json` and [`provides`](crate::provides). It promises:
 //!
 //! - No input makes it panic, loop, or take more memory than it was lent.
 //! - The outcome does not depend on how the stream is cut into pieces.
