@@ -162,7 +162,7 @@ fn split_pair(bytes: &[u8]) -> Option<(&str, &str, &[u8])> {
     if key.is_empty() {
         return None;
     }
-    Some((core::str::from_utf8(key).ok()?, core::str::from_utf8(value).ok()?, rest))
+    Some((text::utf8(key)?, text::utf8(value)?, rest))
 }
 
 /// A list of pairs in a lent buffer, to change.

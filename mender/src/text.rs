@@ -91,7 +91,7 @@ impl<'b> Text<'b> {
         }
         let mut parts = parts.iter();
         codes::each_byte(code, |byte| match byte {
-            Some(byte) => self.push(core::str::from_utf8(&[byte]).unwrap_or("")),
+            Some(byte) => self.push(utf8_prefix(&[byte])),
             None => {
                 if let Some(part) = parts.next() {
                     self.part(*part);
@@ -141,8 +141,34 @@ impl<'b> Text<'b> {
     /// What was written.
     pub fn as_str(&self) -> &str {
         // Only whole characters are appended.
-        core::str::from_utf8(self.buffer.get(..self.len).unwrap_or(&[])).unwrap_or("")
+        utf8_prefix(self.buffer.get(..self.len).unwrap_or(&[]))
     }
+}
+
+/// The text that these bytes are; `None` if they are not UTF-8. (`core::str::from_utf8` is longer and returns
+/// more: it is made for long texts.)
+pub(crate) fn utf8(bytes: &[u8]) -> Option<&str> {
+    let text = utf8_prefix(bytes);
+    (text.len() == bytes.len()).then_some(text)
+}
+
+/// The text that these bytes begin with, up to the first that is not UTF-8.
+#[inline(never)]
+pub(crate) fn utf8_prefix(bytes: &[u8]) -> &str {
+    bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid())
+}
+
+/// The number that `digits` are, of radix 8 or 10; `u32::MAX` for all that are larger, which is too large everywhere. `None` if
+/// they are not digits, or none.
+#[inline(never)]
+pub(crate) fn number(digits: &[u8], radix: u32) -> Option<u32> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u32, |number, &byte| {
+        let digit = u32::from(byte.wrapping_sub(b'0'));
+        (digit < radix).then_some(number.saturating_mul(radix).saturating_add(digit))
+    })
 }
 
 /// Most digits of a `u32`.
@@ -160,7 +186,7 @@ pub(crate) fn decimal(mut number: u32, digits: &mut [u8; DIGITS]) -> &str {
             break;
         }
     }
-    core::str::from_utf8(digits.get(start..).unwrap_or(&[])).unwrap_or("")
+    utf8_prefix(digits.get(start..).unwrap_or(&[]))
 }
 
 /// Quotient and remainder of a number of 64 bits by a small one, in digits of 16 bits: a division of 64 bits is half a kilobyte of
@@ -257,6 +283,45 @@ mod tests {
                 let expected = (number / u64::from(by), (number % u64::from(by)) as u32);
                 assert_eq!(divide(number, by), expected, "{number} / {by}");
             }
+        }
+    }
+
+    #[test]
+    fn texts_are_those_of_the_language() {
+        for bytes in [
+            &b""[..],
+            b"abc",
+            "a\u{e9}\u{20ac}\u{1f600}b".as_bytes(),
+            b"ab\xff",
+            b"\xffab",
+            b"\xe2\x82",
+            b"a\xe2\x82z",
+            b"\xed\xa0\x80",
+            b"\xc0\x80",
+            b"\xf4\x90\x80\x80",
+        ] {
+            assert_eq!(utf8(bytes), core::str::from_utf8(bytes).ok(), "{bytes:?}");
+            let valid = core::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+            assert_eq!(utf8_prefix(bytes).as_bytes(), &bytes[..valid], "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_digits_and_never_overflow() {
+        for (digits, radix, expected) in [
+            ("0", 10, Some(0)),
+            ("0042", 10, Some(42)),
+            ("4294967294", 10, Some(u32::MAX - 1)),
+            ("4294967295", 10, Some(u32::MAX)),
+            ("99999999999999999999", 10, Some(u32::MAX)),
+            ("17", 8, Some(15)),
+            ("18", 8, None),
+            ("", 10, None),
+            ("-1", 10, None),
+            ("1 ", 10, None),
+            ("1a", 10, None),
+        ] {
+            assert_eq!(number(digits.as_bytes(), radix), expected, "{digits}");
         }
     }
 

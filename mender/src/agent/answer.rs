@@ -17,6 +17,7 @@ use crate::api::reader::{Field, Reader};
 use crate::net::http::HttpError;
 use crate::net::http::body::Framing;
 use crate::net::http::response::{Head, HeadReader};
+use crate::text::utf8_prefix;
 
 /// The server's deployment id.
 pub(crate) type DeploymentId = String<ID_MAX_LEN>;
@@ -285,11 +286,7 @@ impl Answer {
 
     /// The offered artifact's name, as much of it as there was room for.
     pub(super) fn artifact_name<'m>(&self, spare: &'m [u8]) -> &'m str {
-        let kept = spare.get(..usize::from(self.name_len)).unwrap_or(spare);
-        match core::str::from_utf8(kept) {
-            Ok(name) => name,
-            Err(error) => core::str::from_utf8(kept.get(..error.valid_up_to()).unwrap_or(&[])).unwrap_or(""),
-        }
+        utf8_prefix(spare.get(..usize::from(self.name_len)).unwrap_or(spare))
     }
 
     /// The length of `Location`, if the answer says that what was asked for is elsewhere.

@@ -26,7 +26,7 @@ use crate::net::http::response::{Head, HeadReader};
 use crate::net::http::{HttpError, Method, request};
 use crate::net::{Peer, Url, UrlError, redirect};
 use crate::shift::shift;
-use crate::text::{Describe, Shown, Text};
+use crate::text::{Describe, Shown, Text, utf8};
 use crate::window::Window;
 
 /// Status of a storage service for a link that has expired.
@@ -250,10 +250,7 @@ impl Download {
                 State::Start if session.needs_network() => return Next::Do(Do::NetworkUp),
                 State::Start => {
                     let link = memory.link.get(..memory.link_len).unwrap_or(&[]);
-                    match core::str::from_utf8(link)
-                        .map_err(|_| UrlError::Character)
-                        .and_then(Url::parse)
-                    {
+                    match utf8(link).ok_or(UrlError::Character).and_then(Url::parse) {
                         Ok(_) => self.state = State::Connect,
                         Err(error) => self.give_up(FetchError::Link(error)),
                     }

@@ -19,7 +19,7 @@ use core::time::Duration;
 use crate::api::log::{Level, LogTime};
 use crate::deployment::record::DeploymentNumber;
 use crate::storage::LogSlot;
-use crate::text::{Text, divide};
+use crate::text::{Text, divide, utf8};
 
 const VERSION: u8 = 1;
 const HEADER_LEN: usize = 17;
@@ -79,9 +79,10 @@ impl Journal {
             return None;
         }
         let (header, text) = record.split_first_chunk_mut::<HEADER_LEN>()?;
-        let (time, millis) = match time {
-            LogTime::Uptime(uptime) => (0, u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX)),
-            LogTime::Unix { millis } => (1, millis),
+        let millis = time.millis();
+        let time = match time {
+            LogTime::Uptime(_) => 0,
+            LogTime::Unix { .. } => 1,
         };
         let level = match level {
             Level::Debug => 1,
@@ -155,7 +156,7 @@ impl<'b> Entry<'b> {
                 1 => LogTime::Unix { millis },
                 2..=u8::MAX => return None,
             },
-            text: core::str::from_utf8(text).ok()?,
+            text: utf8(text)?,
         })
     }
 }

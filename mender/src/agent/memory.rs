@@ -26,6 +26,7 @@
 use crate::deployment::record::InstalledRecord;
 use crate::net::Url;
 use crate::provides::Provides;
+use crate::text::utf8;
 
 /// What the agent may use now.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ impl Memory<'_> {
     #[inline(never)]
     pub(crate) fn url(&self) -> Option<Url<'_>> {
         let link = self.link.get(..self.link_len)?;
-        Url::parse(core::str::from_utf8(link).ok()?).ok()
+        Url::parse(utf8(link)?).ok()
     }
 
     /// Memory that nobody uses now.

@@ -83,7 +83,11 @@ impl LogTime {
     pub(crate) fn millis(self) -> u64 {
         match self {
             LogTime::Unix { millis } => millis,
-            LogTime::Uptime(uptime) => u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX),
+            // Not `as_millis`, which takes 128 bits.
+            LogTime::Uptime(uptime) => {
+                let whole = uptime.as_secs().saturating_mul(1000);
+                whole.saturating_add(u64::from(uptime.subsec_millis()))
+            }
         }
     }
 }

@@ -9,9 +9,9 @@ use super::error::Error;
 use super::fault::{Contradiction, Document, Feature, Key, ValueFault};
 use super::json::{self, Decoder, Refusal, Span, Token, Tokenizer};
 use super::limits::{Limit, Limits};
-use super::number::number;
 use super::records::{HEADER_LEN, Records, Tag};
 use crate::json::{JsonFault, MAX_DEPTH};
+use crate::text::number;
 
 /// Where in a document: inside of which object or list.
 #[derive(Clone, Copy, PartialEq, Eq)]

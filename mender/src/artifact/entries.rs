@@ -15,6 +15,7 @@ use super::records::{Records, Tag};
 use super::signature;
 use super::stage::Stage;
 use super::tar::{self, BLOCK_LEN, Kind};
+use crate::text::utf8;
 
 /// What the bytes up to the end of the step are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +138,7 @@ impl<'w> Entries<'w> {
 
     pub(super) fn meta_data(&self) -> Option<&str> {
         let text = self.work.get(self.kept.records..self.kept.end).unwrap_or(&[]);
-        core::str::from_utf8(text).ok().filter(|text| !text.is_empty())
+        utf8(text).filter(|text| !text.is_empty())
     }
 
     pub(super) fn manifest_sha256(&self) -> &Sha256Sum {

@@ -132,8 +132,7 @@ impl Describe for Error {
             Error::Tar { archive, .. } | Error::UnknownEntry(archive) => write(&[Part::Name(archive as u16)]),
             Error::EntryType { archive, flag } => {
                 let shown = [if flag.is_ascii_graphic() { flag } else { b'?' }];
-                let shown = core::str::from_utf8(&shown).unwrap_or("");
-                write(&[Part::Name(archive as u16), Part::Text(shown)]);
+                write(&[Part::Name(archive as u16), Part::Text(text::utf8_prefix(&shown))]);
             }
             Error::Order { expected, found } => write(&[Part::Name(expected as u16), Part::Name(found as u16)]),
             Error::Json { document, at, .. } => write(&[Part::Name(document as u16), Part::Number(at)]),

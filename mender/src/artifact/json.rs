@@ -5,6 +5,7 @@
 
 pub(super) use crate::json::Token;
 use crate::json::{Json, JsonFault, MAX_DEPTH};
+use crate::text::utf8_prefix;
 
 /// The raw text of a string, between its quotes, escapes not decoded; or where a number begins.
 #[derive(Clone, Copy, Debug, Default)]
@@ -132,10 +133,11 @@ pub(super) enum Refusal {
 ///
 /// Takes time in proportion to the text's length times the number of keys.
 pub(super) fn check(text: &[u8], max_depth: u8) -> Result<(), Refusal> {
-    if let Err(error) = core::str::from_utf8(text) {
+    let valid = utf8_prefix(text).len();
+    if valid < text.len() {
         return Err(Refusal::Fault {
             fault: JsonFault::Utf8,
-            at: error.valid_up_to(),
+            at: valid,
         });
     }
     let mut tokens = Tokenizer::new();

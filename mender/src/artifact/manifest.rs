@@ -16,6 +16,7 @@ use crate::shift::shift;
 const HEADER_LEN: usize = 34;
 const DIGEST_LEN: usize = 64;
 const FILE_PREFIX: &[u8] = b"data/0000/";
+const HEADER: &[u8] = b"header.tar";
 
 pub(super) type Sha256Sum = [u8; 32];
 
@@ -106,7 +107,7 @@ impl Reader<'_> {
         };
         let (sum, there, fault) = if name == b"version" {
             (&mut sums.version, &mut self.has_version, ManifestFault::NameTwice)
-        } else if let Some(packed) = name.strip_prefix(b"header.tar").and_then(Packed::of) {
+        } else if let Some(packed) = name.strip_prefix(HEADER).and_then(Packed::of) {
             self.packed = packed;
             (&mut sums.header, &mut self.has_header, ManifestFault::TwoHeaders)
         } else {
@@ -236,12 +237,13 @@ impl<'w> Files<'w> {
         })
     }
 
-    /// The first file that is as asked.
-    fn search(self, is: impl Fn(&ListedFile<'w>) -> bool) -> Option<ListedFile<'w>> {
+    /// The first file with this name; without one, the first that has not begun.
+    #[inline(never)]
+    fn search(self, name: Option<&[u8]>) -> Option<ListedFile<'w>> {
         let mut at = 0;
         loop {
             let file = self.get(at)?;
-            if is(&file) {
+            if name.map_or(!file.seen, |name| file.name == name) {
                 return Some(file);
             }
             at = file.end;
@@ -249,12 +251,12 @@ impl<'w> Files<'w> {
     }
 
     pub(super) fn find(self, name: &[u8]) -> Option<ListedFile<'w>> {
-        self.search(|file| file.name == name)
+        self.search(Some(name))
     }
 
     /// A file that has not begun.
     pub(super) fn missing(self) -> Option<ListedFile<'w>> {
-        self.search(|file| !file.seen)
+        self.search(None)
     }
 }
 

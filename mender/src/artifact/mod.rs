@@ -33,7 +33,7 @@
 //! | `entry.rs`, `manifest.rs` | names of entries; the manifest as a compact list |
 //! | `error.rs`, `limits.rs` | why an artifact is refused; what may be how large |
 //! | `tar.rs`, `json.rs`, `signature.rs`, `records.rs` | header blocks and PAX headers; strict JSON; the form of a signature; what is kept of the documents |
-//! | `stage.rs`, `number.rs`, `message.rs` | the order of entries; numbers in text; codes and their texts |
+//! | `stage.rs` | the order of entries |
 //! | `fault.rs` | lists of faults and of names of parts |
 //!
 //! # SHA-256: small or fast
@@ -93,7 +93,6 @@ mod header;
 mod json;
 mod limits;
 mod manifest;
-mod number;
 mod parser;
 mod records;
 mod signature;

@@ -11,6 +11,7 @@ use super::fault::Archive;
 use super::header::Header;
 use super::limits::Limits;
 use super::stage::Stage;
+use crate::text::utf8_prefix;
 
 /// A push parser for Mender artifacts, format version 3.
 ///
@@ -129,7 +130,7 @@ impl<'w> Parser<'w> {
     /// Name of the file that began last: ASCII letters, digits and `_-.,`, never `.` or `..`. Empty before the first.
     pub fn file_name(&self) -> &str {
         let name = self.entries.file().map(|file| file.name);
-        name.and_then(|name| core::str::from_utf8(name).ok()).unwrap_or("")
+        name.map_or("", utf8_prefix)
     }
 
     /// SHA-256 of the file that began last, as the manifest has it. At [`Event::FileEnd`] it has been compared.

@@ -9,6 +9,8 @@
 //! A key of `artifact_depends` is followed by the records of its values, a key of `artifact_provides` by its value. Those of
 //! type-info are behind those of header-info.
 
+use crate::text::utf8;
+
 pub(super) const HEADER_LEN: usize = 3;
 
 /// What a record says.
@@ -43,7 +45,7 @@ impl<'w> Records<'w> {
         }
         let (text, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes([low, high])))?;
         self.0 = rest;
-        core::str::from_utf8(text).ok()
+        utf8(text)
     }
 
     /// The next record that has this tag; what is before it is passed over.

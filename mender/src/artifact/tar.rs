@@ -5,8 +5,8 @@
 use core::ops::Range;
 
 use super::fault::TarFault;
-use super::number::number;
 use crate::shift::shift;
+use crate::text::number;
 
 /// Length of a tar block.
 pub(super) const BLOCK_LEN: u32 = 512;

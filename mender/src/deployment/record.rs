@@ -35,7 +35,7 @@ use core::fmt;
 use super::{Software, Stored, StoredState, Verdict};
 use crate::codes::Code;
 use crate::provides::Provides;
-use crate::text::{Describe, Text, display};
+use crate::text::{Describe, Text, display, utf8};
 
 const VERSION: u8 = 1;
 
@@ -365,7 +365,7 @@ fn header(bytes: &[u8]) -> Result<(DeploymentNumber, &[u8]), RecordError> {
 fn text(bytes: &[u8]) -> Result<(&str, &[u8]), RecordError> {
     let (&len, rest) = bytes.split_first().ok_or(RecordError::Malformed)?;
     let (text, rest) = rest.split_at_checked(usize::from(len)).ok_or(RecordError::Malformed)?;
-    let text = core::str::from_utf8(text).map_err(|_| RecordError::Malformed)?;
+    let text = utf8(text).ok_or(RecordError::Malformed)?;
     Ok((text, rest))
 }
 

@@ -5,7 +5,7 @@ use core::fmt;
 use super::{Endpoint, Peer, Security};
 use crate::codes::Code;
 use crate::shift::shift;
-use crate::text::{Describe, Text, display};
+use crate::text::{Describe, Text, display, number, utf8};
 
 /// The parts of an `http` or `https` URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,12 +161,8 @@ fn split_port(authority: &str) -> Result<(&str, u16), UrlError> {
         [b':', digits @ ..] => digits,
         _ => return Err(UrlError::Host),
     };
-    let port = digits.iter().try_fold(0_u16, |port, byte| {
-        let digit = char::from(*byte).to_digit(10)?;
-        port.checked_mul(10)?.checked_add(digit as u16)
-    });
-    match port {
-        Some(port) if port > 0 => Ok((host, port)),
+    match number(digits, 10).map(u16::try_from) {
+        Some(Ok(port)) if port > 0 => Ok((host, port)),
         Some(_) | None => Err(UrlError::Port),
     }
 }
@@ -180,7 +176,7 @@ pub(crate) fn redirect(buffer: &mut [u8], base_len: usize, location_len: usize, 
     let location = location.get(..location_len)?;
     let base = match base {
         [] => *server,
-        base => Url::parse(core::str::from_utf8(base).ok()?).ok()?,
+        base => Url::parse(utf8(base)?).ok()?,
     };
     let scheme_text = match base.security {
         Security::Plain => "http://",

@@ -7,7 +7,8 @@
 
 use super::HttpError;
 use super::body::Framing;
-use super::retry_after::{Wait, decimal, seconds};
+use super::retry_after::{Wait, seconds};
+use crate::text::number;
 
 /// Longest head, in bytes.
 pub(crate) const HEAD_MAX_LEN: u16 = 8192;
@@ -220,13 +221,11 @@ impl HeadReader {
         let value = whole.unwrap_or(&[]).trim_ascii_end();
         match header {
             Header::ContentLength => {
-                let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-                let too_long = if digits {
-                    HttpError::BodyTooLong
-                } else {
-                    HttpError::Malformed
-                };
-                let len = decimal(value).ok_or(too_long)?;
+                let len = number(value, 10).ok_or(HttpError::Malformed)?;
+                // No microcontroller takes a body of 4 GiB.
+                if len == u32::MAX {
+                    return Err(HttpError::BodyTooLong);
+                }
                 if self.content_len.is_some_and(|earlier| earlier != len) {
                     return Err(HttpError::Contradiction);
                 }
@@ -303,7 +302,7 @@ fn first_of_range(value: &[u8]) -> Option<u32> {
     if !unit.eq_ignore_ascii_case(b"bytes") {
         return None;
     }
-    decimal(range.split(|byte| *byte == b'-').next()?.trim_ascii())
+    number(range.split(|byte| *byte == b'-').next()?.trim_ascii(), 10)
 }
 
 #[cfg(test)]

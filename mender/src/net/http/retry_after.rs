@@ -1,6 +1,8 @@
-//! `Retry-After`: how long a server wants to be left alone; and the numbers of headers. Pure.
+//! `Retry-After`: how long a server wants to be left alone. Pure.
 
 use core::time::Duration;
+
+use crate::text::number;
 
 /// No server can silence a device for longer: a wrong number, or a proxy's wrong clock, must not cost a fleet its updates.
 pub const LONGEST: Duration = Duration::from_secs(LONGEST_SECS as u64);
@@ -37,10 +39,8 @@ pub(super) enum Wait {
 
 impl Wait {
     pub(super) fn of(value: &[u8]) -> Option<Wait> {
-        match decimal(value) {
+        match number(value, 10) {
             Some(seconds) => Some(Wait::For(seconds)),
-            // More digits than a number has.
-            None if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => Some(Wait::For(u32::MAX)),
             None => seconds(value).map(Wait::Until),
         }
     }
@@ -89,17 +89,6 @@ pub(super) fn seconds(date: &[u8]) -> Option<u64> {
     let year = if month < 10 { year } else { year.checked_sub(1)? };
     let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
     Some(u64::from(days) * 86_400 + u64::from((hours * 60 + minutes) * 60 + seconds))
-}
-
-/// A number of digits only: no sign, no blank. `None` beyond a `u32`: no microcontroller takes a body of 4 GiB.
-pub(super) fn decimal(digits: &[u8]) -> Option<u32> {
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0_u32, |number, byte| {
-        let digit = char::from(*byte).to_digit(10)?;
-        number.checked_mul(10)?.checked_add(digit)
-    })
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ mod power_cuts;
 mod redirects;
 mod reports;
 mod sizes;
-mod traffic;
 mod storage;
 mod sweeps;
+mod traffic;
 mod update;
