@@ -48,7 +48,8 @@ pub struct Config<'a> {
     /// First pause when [`Device::network_up`](crate::client::Device::network_up) failed, doubled with each failure in a row up to
     /// [`retry_cap`](Config::retry_cap): 10 s unless changed.
     pub network_retry: Duration,
-    /// How long one connect, one request, one read, or bringing up the network may take: 60 s unless changed.
+    /// How long one connect, one request, one read, or bringing up the network may take: 60 s unless changed. A whole answer of
+    /// the device API may take three times as long.
     pub network_timeout: Duration,
     /// How long new software may try to reach the server before it is rolled back: 30 minutes unless changed.
     pub commit_timeout: Duration,

@@ -543,12 +543,14 @@ impl Download {
         }
         warning!("the download broke after {} bytes: {}", self.received, Shown(&why));
         self.redirects = 0;
-        let pause = self.backoff.pause(ctx.retry_first(), ctx.retry_cap(), ctx.random);
+        let asked = asked.map(|asked| asked.min(Millis::BUSY_IN_DEPLOYMENT));
+        let pause = self
+            .backoff
+            .pause_as_asked(ctx.retry_first(), ctx.retry_cap(), asked, ctx.random);
         match self.retries_left.checked_sub(1) {
             Some(left) => {
                 self.retries_left = left;
-                let asked = asked.unwrap_or(Millis::ZERO).min(Millis::BUSY_IN_DEPLOYMENT);
-                self.state = State::Pause(Deadline::after(ctx.now, pause.max(asked)));
+                self.state = State::Pause(Deadline::after(ctx.now, pause));
             }
             None => self.give_up(FetchError::GaveUp(why)),
         }

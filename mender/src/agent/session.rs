@@ -39,6 +39,9 @@ pub(super) const TRIES: u8 = 5;
 /// The pause after the first of them, doubled each time.
 const FIRST_PAUSE: Millis = Millis::new(100);
 const LONGEST_PAUSE: Millis = Millis::new(800);
+/// So many network timeouts may pass from a request to the end of its answer, however steadily that trickles: the commit gate has no
+/// more time than the commit timeout.
+const ANSWER_TIMEOUTS: u8 = 3;
 
 /// What became of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +64,8 @@ impl Reply {
             Reply::Failed(error) => (ctx.retry_first(), error.retry_after()),
             Reply::Answer { retry_after, .. } => (ctx.retry_first(), retry_after),
         };
-        let pause = backoff.pause(first, ctx.retry_cap(), ctx.random);
-        pause.max(asked.unwrap_or(Millis::ZERO).min(longest))
+        let asked = asked.map(|asked| asked.min(longest));
+        backoff.pause_as_asked(first, ctx.retry_cap(), asked, ctx.random)
     }
 }
 
@@ -177,6 +180,8 @@ pub(super) struct Session {
     signature: Option<DigestSignature>,
     /// Bytes of the message that were sent.
     sent: usize,
+    /// When the first of them was.
+    began: Instant,
     /// How often the call was redirected; then its URL is in the link's memory. A call that is repeated begins with the server.
     redirects: u8,
     pub(super) answer: Answer,
@@ -202,6 +207,7 @@ impl Session {
             token_len: 0,
             signature: None,
             sent: 0,
+            began: Instant::START,
             redirects: 0,
             answer: Answer::new(),
         }
@@ -328,6 +334,9 @@ impl Session {
                 State::Send => {
                     // From here on the connection has something of this exchange in it.
                     self.connected = false;
+                    if self.sent == 0 {
+                        self.began = now;
+                    }
                     return Ok(Do::Send(Peer::Server, facts.write(&self.envelope(), memory, self.sent)));
                 }
                 State::Receive => return Ok(Do::Receive(Peer::Server)),
@@ -370,7 +379,12 @@ impl Session {
         random: u32,
     ) {
         match self.answer.push(len, memory) {
-            Ok(None) => {}
+            Ok(None) => {
+                let longest = Millis::of(facts.config.network_timeout).times(ANSWER_TIMEOUTS);
+                if now.since(self.began) > longest {
+                    self.lost(CallError::Timeout, now, random);
+                }
+            }
             Ok(Some(keep)) => {
                 // What comes next goes to the server again.
                 self.connected = keep && !self.is_redirected();

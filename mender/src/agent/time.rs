@@ -11,6 +11,9 @@ use core::time::Duration;
 pub(crate) struct Instant(u32);
 
 impl Instant {
+    /// Any moment.
+    pub(crate) const START: Instant = Instant(0);
+
     /// From the time since the device started.
     #[inline(never)]
     pub(crate) fn of(uptime: Duration) -> Instant {
@@ -61,8 +64,20 @@ impl Millis {
         Duration::new(u64::from(self.0 / 1000), self.0 % 1000 * 1_000_000)
     }
 
+    pub(crate) const fn times(self, factor: u8) -> Millis {
+        Millis(self.0.saturating_mul(factor as u32))
+    }
+
     pub(crate) const fn is_zero(self) -> bool {
         self.0 == 0
+    }
+}
+
+impl Millis {
+    /// Less than a quarter of it.
+    fn jitter(self, random: u32) -> u32 {
+        // random / 2^32 of a quarter.
+        ((u64::from(self.0 / 4) * u64::from(random)) >> 32) as u32
     }
 }
 
@@ -117,11 +132,17 @@ impl Backoff {
     #[inline(never)]
     pub(crate) fn pause(&mut self, first: Millis, cap: Millis, random: u32) -> Millis {
         let pause = self.next.max(first);
-        self.next = Millis(pause.0.saturating_mul(2)).min(cap);
-        let quarter = u64::from(pause.0 / 4);
-        // random / 2^32 of a quarter: less than a quarter.
-        let off = (quarter * u64::from(random)) >> 32;
-        Millis(pause.0 - off as u32)
+        self.next = pause.times(2).min(cap);
+        Millis(pause.0 - pause.jitter(random))
+    }
+
+    /// The same, and no shorter than a server asked for. To that `random` adds up to a quarter, `cap` at most: a server asks the same
+    /// of all that it has no time for.
+    #[inline(never)]
+    pub(crate) fn pause_as_asked(&mut self, first: Millis, cap: Millis, asked: Option<Millis>, random: u32) -> Millis {
+        let asked = asked.unwrap_or(Millis::ZERO);
+        let later = Millis(asked.0.saturating_add(asked.jitter(random).min(cap.0)));
+        self.pause(first, cap, random).max(later)
     }
 }
 
@@ -153,6 +174,25 @@ mod tests {
                 before = Some(pause);
             }
         }
+    }
+
+    #[test]
+    fn what_a_server_asks_for_is_a_minimum_and_is_spread() {
+        let cap = Millis::from_secs(540);
+        for (asked, most) in [(0, 0), (100, 125), (2500, 3040), (86_400, 86_940)] {
+            let asked = Millis::from_secs(asked);
+            let pauses =
+                [0, 1 << 31, u32::MAX].map(|random| Backoff::new().pause_as_asked(SECOND, cap, Some(asked), random));
+            assert_eq!(pauses[0], asked.max(SECOND));
+            assert!(pauses.is_sorted() || asked.is_zero());
+            assert!(pauses[2] <= Millis::from_secs(most).max(SECOND), "{pauses:?}");
+            assert!(asked.is_zero() || pauses[2] > asked);
+        }
+        let longest = Millis(u32::MAX);
+        assert_eq!(
+            Backoff::new().pause_as_asked(SECOND, cap, Some(longest), u32::MAX),
+            longest
+        );
     }
 
     #[test]

@@ -74,8 +74,10 @@ impl Updates {
     /// The same again will hardly come to something else: more and more seldom, down to what is usual.
     fn seldom(&mut self, asked: Option<Millis>, ctx: &Ctx<'_>) {
         let interval = Millis::of(ctx.config.update_poll_interval);
-        let pause = self.backoff.pause(ctx.retry_first(), interval, ctx.random);
-        self.due = Deadline::after(ctx.now, pause.max(asked.unwrap_or(Millis::ZERO)));
+        let pause = self
+            .backoff
+            .pause_as_asked(ctx.retry_first(), interval, asked, ctx.random);
+        self.due = Deadline::after(ctx.now, pause);
     }
 
     pub(super) fn replied(&mut self, reply: Reply, polled: Result<Polled, NextError>, ctx: &Ctx<'_>) -> Outcome {

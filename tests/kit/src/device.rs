@@ -24,6 +24,7 @@ struct Shared {
     events: Vec<String>,
     network_failures: u32,
     network_hangs: bool,
+    restart_hangs: bool,
     network_is_up: bool,
     network_tries: u32,
     restarts: u32,
@@ -101,6 +102,11 @@ impl SimDevice {
         self.shared().network_hangs = hangs;
     }
 
+    /// Lets the client's own restart of the device do nothing, and never return.
+    pub fn hang_restart(&self) {
+        self.shared().restart_hangs = true;
+    }
+
     /// Ends when the network does something.
     async fn network(&self) {
         if self.shared().network_hangs {
@@ -138,6 +144,9 @@ impl Device for SimDevice {
 
     async fn restart(&self) {
         self.shared().restarts += 1;
+        if self.shared().restart_hangs {
+            std::future::pending::<()>().await;
+        }
         if let Some(line) = &self.reset {
             line.pull();
         }

@@ -157,7 +157,8 @@ fn retry_after_is_honoured() {
         let busy = Effect::TooManyRequests { retry_after_secs: 2500 };
         bench.inject(Fault::new(busy).on_path(next(mode)));
         assert_eq!(bench.run(HOUR, Site::idle), Ended::Reached);
-        assert_eq!(Site::gaps(&bench.requests(next(mode))), [2500]);
+        let gaps = Site::gaps(&bench.requests(next(mode)));
+        assert!(matches!(gaps[..], [gap] if Site::is_as_asked(2500, gap)), "{gaps:?}");
     }
 }
 
@@ -231,7 +232,10 @@ fn retry_after_is_honoured_for_the_verdict() {
     bench.run_to_end();
     let reports = bench.requests(&path);
     let gaps = Site::gaps(&reports);
-    assert_eq!(gaps[gaps.len() - 2..], [700, 700]);
+    assert!(
+        gaps[gaps.len() - 2..].iter().all(|gap| Site::is_as_asked(700, *gap)),
+        "{gaps:?}"
+    );
 }
 
 #[test]

@@ -255,6 +255,12 @@ impl Site {
             .collect()
     }
 
+    /// Whether a pause is what `Retry-After` asked for: no shorter, and longer by a quarter or nine minutes at most, which spreads
+    /// those that were asked for the same.
+    pub fn is_as_asked(asked: u64, secs: u64) -> bool {
+        (asked..=asked + 1 + (asked / 4).min(540)).contains(&secs)
+    }
+
     pub fn clear_records(&self) {
         lock(&self.server).clear_records();
         self.device.clear_events();
