@@ -42,12 +42,9 @@ pub(crate) const MAX_DEPTH: u8 = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Token {
+    // With these a value begins, or was one; a set of them is a byte.
     ObjectStart,
-    ObjectEnd,
     ListStart,
-    ListEnd,
-    /// A string has ended that is a key.
-    Key,
     /// A string has ended that is a value.
     String,
     /// A number begins. It ends with the last byte that can belong to it.
@@ -56,6 +53,10 @@ pub(crate) enum Token {
     Bool,
     /// `null` begins.
     Null,
+    ObjectEnd,
+    ListEnd,
+    /// A string has ended that is a key.
+    Key,
     /// Of a whole text: it has ended. Not a byte's.
     End,
     /// The quote in front of a string.

@@ -37,17 +37,15 @@ struct Rule {
     /// The key in messages.
     named: Key,
     /// The tokens that a value may begin with, as [`bit`]s.
-    values: u16,
+    values: u8,
     /// Where the elements of the value are.
     inner: Place,
     /// As what the key is stored.
     keep_key: Option<Tag>,
     /// As what the value is stored, if it is a string; of a list that there is one.
     keep: Option<Tag>,
-    /// The document must have it.
-    required: bool,
-    /// A string must have a character; a list must have this element.
-    filled: bool,
+    /// [`REQUIRED`], [`FILLED`]: one byte, so that a rule has sixteen.
+    demands: u8,
     /// Header-info must have no such record: with the same text, if this is the rule for every other key.
     clashes: Option<Tag>,
 }
@@ -55,18 +53,24 @@ struct Rule {
 /// The longest name or group of an artifact, in bytes. Spec of the artifact format, section 14.
 const NAME_MAX_LEN: usize = 256;
 
-const fn bit(token: Token) -> u16 {
-    1 << token as u8
+/// Of [`Rule::demands`]: the document must have it.
+const REQUIRED: u8 = 1;
+/// A string must have a character; a list must have this element.
+const FILLED: u8 = 2;
+
+/// Of a token that begins a value; no bit for others.
+const fn bit(token: Token) -> u8 {
+    if (token as u8) < 8 { 1 << token as u8 } else { 0 }
 }
 
-const STRING: u16 = bit(Token::String);
-const NULL: u16 = bit(Token::Null);
-const NUMBER: u16 = bit(Token::Number);
-const OBJECT: u16 = bit(Token::ObjectStart);
-const LIST: u16 = bit(Token::ListStart);
-const ANY: u16 = u16::MAX;
+const STRING: u8 = bit(Token::String);
+const NULL: u8 = bit(Token::Null);
+const NUMBER: u8 = bit(Token::Number);
+const OBJECT: u8 = bit(Token::ObjectStart);
+const LIST: u8 = bit(Token::ListStart);
+const ANY: u8 = u8::MAX;
 
-const fn rule(place: Place, key: &'static [u8], named: Key, values: u16) -> Rule {
+const fn rule(place: Place, key: &'static [u8], named: Key, values: u8) -> Rule {
     Rule {
         place,
         key,
@@ -75,8 +79,7 @@ const fn rule(place: Place, key: &'static [u8], named: Key, values: u16) -> Rule
         inner: Place::Ignored,
         keep_key: None,
         keep: None,
-        required: false,
-        filled: false,
+        demands: 0,
         clashes: None,
     }
 }
@@ -101,11 +104,17 @@ impl Rule {
     }
 
     const fn required(self) -> Rule {
-        Rule { required: true, ..self }
+        Rule {
+            demands: self.demands | REQUIRED,
+            ..self
+        }
     }
 
     const fn filled(self) -> Rule {
-        Rule { filled: true, ..self }
+        Rule {
+            demands: self.demands | FILLED,
+            ..self
+        }
     }
 
     const fn clashes(self, tag: Tag) -> Rule {
@@ -339,7 +348,7 @@ impl Reader<'_> {
                         break;
                     }
                     if let Some((at, rule)) = find(rules, place, self.text, None)
-                        && rule.filled
+                        && rule.demands & FILLED != 0
                         && seen & 1 << at == 0
                     {
                         return Err(self.value(rule, ValueFault::Empty));
@@ -380,7 +389,7 @@ impl Reader<'_> {
                 continue;
             }
             let is_string = token == Token::String;
-            if is_string && rule.filled && !rule.key.is_empty() && span.start == span.end {
+            if is_string && rule.demands & FILLED != 0 && !rule.key.is_empty() && span.start == span.end {
                 return Err(self.value(rule, ValueFault::Empty));
             }
             let mut start = self.stored;
@@ -437,7 +446,7 @@ impl Reader<'_> {
             }
         }
         for (at, rule) in rules.iter().enumerate() {
-            if rule.required && seen & 1 << at == 0 {
+            if rule.demands & REQUIRED != 0 && seen & 1 << at == 0 {
                 return Err(self.value(rule, ValueFault::Missing));
             }
         }
