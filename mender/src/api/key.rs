@@ -253,7 +253,7 @@ impl DigestSignature {
         to.bytes(&[SEQUENCE, len as u8]);
         put_integer(&mut to, r);
         put_integer(&mut to, s);
-        base64(to.finish().iter().copied(), |character| out.byte(character));
+        base64(to.finish(), |character| out.byte(character));
     }
 }
 
@@ -287,30 +287,29 @@ fn integer(der: &[u8]) -> Option<([u8; 32], &[u8])> {
 }
 
 /// Standard base64, padded (RFC 4648, section 4).
-fn base64(bytes: impl Iterator<Item = u8>, mut put: impl FnMut(u8)) {
-    let mut bytes = bytes;
-    loop {
-        let mut group = 0_u32;
-        let mut filled = 0;
-        for byte in bytes.by_ref().take(3) {
-            group |= u32::from(byte) << (16 - 8 * filled);
-            filled += 1;
-        }
-        if filled == 0 {
-            return;
-        }
-        for place in 0..4_u32 {
-            // Six bits.
-            let digit = (group >> (18 - 6 * place) & 0x3f) as u8;
-            put(match digit {
-                _ if place > filled => b'=',
-                0..=25 => b'A' + digit,
-                26..=51 => b'a' + digit - 26,
-                52..=61 => b'0' + digit - 52,
-                62 => b'+',
-                _ => b'/',
-            });
-        }
+fn base64(bytes: &[u8], mut put: impl FnMut(u8)) {
+    for place in 0..bytes.len().div_ceil(3) * 4 {
+        put(base64_digit(bytes, place));
+    }
+}
+
+/// The character at a place of the base64 of some bytes.
+#[inline(never)]
+fn base64_digit(bytes: &[u8], place: usize) -> u8 {
+    let group = bytes.get(place / 4 * 3..).unwrap_or(&[]);
+    if place % 4 > group.len() {
+        return b'=';
+    }
+    let bits = group.iter().chain(&[0, 0]).take(3);
+    let bits = bits.fold(0, |bits, byte| bits << 8 | u32::from(*byte));
+    // Six bits.
+    let digit = (bits >> (18 - 6 * (place % 4)) & 0x3f) as u8;
+    match digit {
+        0..=25 => b'A' + digit,
+        26..=51 => b'a' + digit - 26,
+        52..=61 => b'0' + digit - 52,
+        62 => b'+',
+        _ => b'/',
     }
 }
 
@@ -340,8 +339,12 @@ const SPKI_PREFIX: [u8; 26] = [
 /// The PEM text of a public key, character by character.
 pub(crate) fn pem(point: &[u8], mut put: impl FnMut(u8)) {
     PEM_HEAD.bytes().for_each(&mut put);
+    let mut der = [0; SPKI_PREFIX.len() + POINT_LEN];
+    for (place, byte) in der.iter_mut().zip(SPKI_PREFIX.iter().chain(point)) {
+        *place = *byte;
+    }
     let mut column = 0;
-    base64(SPKI_PREFIX.iter().chain(point).copied(), |character| {
+    base64(&der, |character| {
         put(character);
         column += 1;
         // Two lines: 64 and 60 characters.

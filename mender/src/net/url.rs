@@ -83,8 +83,8 @@ impl<'a> Url<'a> {
         if !rest.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(UrlError::Character);
         }
-        let (rest, _) = cut(rest, |byte| byte == b'#');
-        let (authority, path) = cut(rest, |byte| matches!(byte, b'/' | b'?'));
+        let (rest, _) = cut(rest, b"#");
+        let (authority, path) = cut(rest, b"/?");
         if authority.bytes().any(|byte| byte == b'@') {
             return Err(UrlError::UserInfo);
         }
@@ -130,9 +130,11 @@ fn scheme(url: &[u8]) -> Option<(Security, usize)> {
     None
 }
 
-/// Splits in front of the first byte, an ASCII one, that is `end`.
-fn cut(text: &str, end: impl Fn(u8) -> bool) -> (&str, &str) {
-    let at = text.bytes().position(end).unwrap_or(text.len());
+/// Splits in front of the first byte that is one of `ends`, ASCII characters.
+#[inline(never)]
+fn cut<'t>(text: &'t str, ends: &[u8]) -> (&'t str, &'t str) {
+    let is_end = |byte: u8| ends.iter().any(|end| *end == byte);
+    let at = text.bytes().position(is_end).unwrap_or(text.len());
     text.split_at_checked(at).unwrap_or((text, ""))
 }
 
@@ -140,14 +142,14 @@ fn cut(text: &str, end: impl Fn(u8) -> bool) -> (&str, &str) {
 fn split_port(authority: &str) -> Result<(&str, u16), UrlError> {
     let (host, after, allowed): (_, _, fn(u8) -> bool) = match authority.as_bytes() {
         [b'[', ..] => {
-            let (host, after) = cut(authority.get(1..).unwrap_or(""), |byte| byte == b']');
+            let (host, after) = cut(authority.get(1..).unwrap_or(""), b"]");
             let after = after.get(1..).ok_or(UrlError::Host)?;
             (host, after, |byte| {
                 byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')
             })
         }
         _ => {
-            let (host, after) = cut(authority, |byte| byte == b':');
+            let (host, after) = cut(authority, b":");
             (host, after, |byte| {
                 byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
             })
