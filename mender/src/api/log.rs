@@ -80,14 +80,12 @@ pub enum LogTime {
 }
 
 impl LogTime {
+    #[inline(never)]
     pub(crate) fn millis(self) -> u64 {
         match self {
             LogTime::Unix { millis } => millis,
-            // Not `as_millis`, which takes 128 bits.
-            LogTime::Uptime(uptime) => {
-                let whole = uptime.as_secs().saturating_mul(1000);
-                whole.saturating_add(u64::from(uptime.subsec_millis()))
-            }
+            // Not `as_millis`, which takes 128 bits. More seconds than in the years that can be written are as good as those.
+            LogTime::Uptime(uptime) => uptime.as_secs().min(1 << 38) * 1000 + u64::from(uptime.subsec_millis()),
         }
     }
 }
