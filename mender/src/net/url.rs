@@ -132,6 +132,7 @@ fn scheme(url: &[u8]) -> Option<(Security, usize)> {
 
 /// Splits in front of the first byte that is one of `ends`, ASCII characters.
 #[inline(never)]
+#[expect(clippy::manual_contains, reason = "`contains` links memchr, 170 bytes")]
 fn cut<'t>(text: &'t str, ends: &[u8]) -> (&'t str, &'t str) {
     let is_end = |byte: u8| ends.iter().any(|end| *end == byte);
     let at = text.bytes().position(is_end).unwrap_or(text.len());
