@@ -1,7 +1,8 @@
 //! Causes of failures: constants of a code and a text, from which the errors of the modules describe themselves.
 //!
-//! Depends on [`mender::text`] only. With `mender`'s feature `terse` the code is shown in the place of the text.
+//! Depends on [`mender::text`] and `embedded-storage-async` only. With `mender`'s feature `terse` the code is shown in the place of the text.
 
+use embedded_storage_async::nor_flash::NorFlashErrorKind;
 use mender::text::Text;
 
 /// A code and the text that it stands for.
@@ -47,20 +48,12 @@ macro_rules! causes {
 }
 pub(crate) use causes;
 
-/// Appends what a driver's error shows of itself. This alone needs `core::fmt`.
-#[cfg(feature = "mcuboot")]
-pub(crate) fn tell_debug(error: &impl core::fmt::Debug, out: &mut Text<'_>) {
-    use core::fmt::Write;
-
-    struct Into<'t, 'b>(&'t mut Text<'b>);
-
-    impl Write for Into<'_, '_> {
-        fn write_str(&mut self, text: &str) -> core::fmt::Result {
-            self.0.push(text);
-            Ok(())
-        }
-    }
-
-    // An error can only come from `error` itself; what it wrote before is kept.
-    let _ = write!(Into(out), "{error:?}");
+/// Appends of what kind a flash driver's error is. More would need `core::fmt`.
+pub(crate) fn tell_kind(kind: NorFlashErrorKind, out: &mut Text<'_>) {
+    out.push(match kind {
+        NorFlashErrorKind::NotAligned => "NotAligned",
+        NorFlashErrorKind::OutOfBounds => "OutOfBounds",
+        // And all that may be added.
+        _ => "Other",
+    });
 }

@@ -14,12 +14,11 @@ use mender_testkit::payload::MemoryPayload;
 use pollster::block_on;
 use serde_json::Value;
 
-use crate::dump::{Slot, SlotError};
+use crate::dump::Slot;
 use crate::layout::{Layout, Mode};
 use crate::{Change, Command, Kind, report, store};
 
 type Module<M> = ZephyrImage<Slot, Slot, fn(), 4096, M>;
-type Failed = Error<SlotError, SlotError>;
 
 /// Runs a command and gives the state after it.
 pub fn run(layout: &Layout, command: &Command) -> Result<Value, String> {
@@ -119,7 +118,7 @@ fn run_in<M: mcuboot::Mode>(mode: M, layout: &Layout, command: &Command) -> Resu
 }
 
 fn perform<M: mcuboot::Mode>(worker: &mut Module<M>, command: &Command) -> Result<(), String> {
-    let done: Result<(), Failed> = match command {
+    let done: Result<(), Error> = match command {
         Command::State { .. } => Ok(()),
         Command::Install { image, .. } => {
             let name = image.display().to_string();

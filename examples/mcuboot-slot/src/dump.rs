@@ -1,34 +1,23 @@
 //! A slot of a dump in memory, as flash: bits are cleared by writes and set by erases.
 
-use std::fmt;
-
 use embedded_storage_async::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
 
 pub struct Slot(pub Vec<u8>);
 
 /// Why flash refused an operation.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum SlotError {
     /// The operation leaves the slot.
     OutOfBounds,
-    /// The byte at this offset must be erased before it can be written.
-    NotErased(u32),
-}
-
-impl fmt::Debug for SlotError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SlotError::OutOfBounds => f.write_str("outside of the slot"),
-            SlotError::NotErased(offset) => write!(f, "the byte at {offset:#x} is not erased"),
-        }
-    }
+    /// A byte must be erased before it can be written.
+    NotErased,
 }
 
 impl NorFlashError for SlotError {
     fn kind(&self) -> NorFlashErrorKind {
         match self {
             SlotError::OutOfBounds => NorFlashErrorKind::OutOfBounds,
-            SlotError::NotErased(_) => NorFlashErrorKind::Other,
+            SlotError::NotErased => NorFlashErrorKind::Other,
         }
     }
 }
@@ -69,8 +58,8 @@ impl NorFlash for Slot {
             .0
             .get_mut(start..start + bytes.len())
             .ok_or(SlotError::OutOfBounds)?;
-        if let Some(place) = cells.iter().zip(bytes).position(|(cell, new)| new & !cell != 0) {
-            return Err(SlotError::NotErased(offset + place as u32));
+        if cells.iter().zip(bytes).any(|(cell, new)| new & !cell != 0) {
+            return Err(SlotError::NotErased);
         }
         cells.copy_from_slice(bytes);
         Ok(())

@@ -6,7 +6,7 @@ use embedded_storage_async::nor_flash::{NorFlashError, NorFlashErrorKind};
 use mender::text::{Describe, Text, display};
 use mender::update_module::PayloadError;
 
-use crate::cause::{Cause, causes, tell_too_long};
+use crate::cause::{Cause, causes, tell_kind, tell_too_long};
 
 causes! {
     CAUSES:
@@ -155,12 +155,7 @@ impl Describe for Error {
                 out.push(" ");
                 out.push(part.name());
                 out.push(": ");
-                return out.push(match kind {
-                    NorFlashErrorKind::NotAligned => "NotAligned",
-                    NorFlashErrorKind::OutOfBounds => "OutOfBounds",
-                    // And all that may be added.
-                    _ => "Other",
-                });
+                return tell_kind(*kind, out);
             }
         };
         cause.tell(out);

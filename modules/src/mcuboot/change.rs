@@ -71,6 +71,11 @@ impl Change {
         Change { slot, values, steps: 0 }
     }
 
+    /// Changes nothing, and gives what the trailer says.
+    pub(super) const fn look(slot: Slot) -> Change {
+        Change::write(slot, [ERASED; CELLS])
+    }
+
     const fn with(self, steps: u8) -> Change {
         Change {
             steps: self.steps | steps,

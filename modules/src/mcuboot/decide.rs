@@ -76,8 +76,42 @@ pub(super) struct Facts {
     pub(super) hash: Hash,
     /// Whether slot 0 holds the image of the note, if there is a note; known with its image.
     pub(super) note: Option<bool>,
-    /// Overwrite-only: slot 1 still holds what the bootloader leaves of the image that it has copied to slot 0.
-    pub(super) agree: Option<bool>,
+    /// Overwrite-only: what slot 0 and slot 1 hold where [`left_in_secondary`] says.
+    pub(super) left: [Option<Fingerprint>; 2],
+}
+
+impl Facts {
+    /// Before anything was looked at.
+    pub(super) fn new(received: Option<Fingerprint>) -> Facts {
+        Facts {
+            primary: Cells::NONE,
+            secondary: Cells::NONE,
+            received,
+            image: Known::NOTHING,
+            own: Known::NOTHING,
+            same: false,
+            hash: Hash::default(),
+            note: None,
+            left: [None; 2],
+        }
+    }
+
+    /// Takes what a slot holds of the image that was copied.
+    pub(super) const fn has_left(&mut self, slot: Slot, hash: Fingerprint) {
+        let [own, other] = &mut self.left;
+        match slot {
+            Slot::Primary => *own = Some(hash),
+            Slot::Secondary => *other = Some(hash),
+        }
+    }
+
+    /// Takes what a trailer says.
+    pub(super) const fn saw(&mut self, slot: Slot, cells: Cells) {
+        match slot {
+            Slot::Primary => self.primary = cells,
+            Slot::Secondary => self.secondary = cells,
+        }
+    }
 }
 
 /// A fact that is needed.
@@ -88,7 +122,8 @@ pub(super) enum Need {
     Own,
     /// The same, hashed.
     OwnHashed,
-    Agree,
+    /// What a slot holds of the image that was copied from slot 1 to slot 0.
+    Left(Slot),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +139,8 @@ pub(super) enum Then {
     Done,
     /// The next decision.
     Again,
+    /// Before any decision.
+    LookAtPrimary,
 }
 
 /// The image that runs.
@@ -137,8 +174,8 @@ pub(super) fn decide(kind: Kind, op: Op, facts: &Facts, geometry: &Geometry) -> 
     let runs = match op {
         Op::MayReceive | Op::Prepare(_) | Op::Same(_) | Op::Received(_) => return receive(kind, op, facts, geometry),
         Op::Install => return install(kind, facts),
-        Op::Discard => return discard(kind, facts),
-        Op::CheckSwapped | Op::Confirm | Op::Revert | Op::CheckReverted => running(kind, facts)?,
+        Op::Discard => return discard(kind, facts, geometry),
+        Op::CheckSwapped | Op::Confirm | Op::Revert | Op::CheckReverted => running(kind, facts, geometry)?,
     };
     Ok(match (op, runs) {
         (Op::Confirm, Running::New(NewRuns::UnderTest)) => match mark_that_it_ran(kind, facts, geometry)? {
@@ -293,7 +330,7 @@ fn install(kind: Kind, facts: &Facts) -> Result<Step, Need> {
     })
 }
 
-fn discard(kind: Kind, facts: &Facts) -> Result<Step, Need> {
+fn discard(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Step, Need> {
     let cells = facts.secondary;
     let never_ran = match kind {
         Kind::Move | Kind::Offset | Kind::Scratch => cells.swap_info() == TEST,
@@ -301,7 +338,7 @@ fn discard(kind: Kind, facts: &Facts) -> Result<Step, Need> {
         // to run was written to an erased sector.
         Kind::Overwrite => !cells.is_blank() && cells.swap_info() != RAN,
         Kind::Xip => matches!(
-            running(kind, facts)?,
+            running(kind, facts, geometry)?,
             Running::Old(OldRuns::Pending | OldRuns::NotRequested)
         ),
     };
@@ -312,10 +349,10 @@ fn discard(kind: Kind, facts: &Facts) -> Result<Step, Need> {
     })
 }
 
-fn running(kind: Kind, facts: &Facts) -> Result<Running, Need> {
+fn running(kind: Kind, facts: &Facts, geometry: &Geometry) -> Result<Running, Need> {
     match kind {
         Kind::Move | Kind::Offset | Kind::Scratch => running_of_swap(facts),
-        Kind::Overwrite => running_of_overwrite(facts),
+        Kind::Overwrite => running_of_overwrite(facts, geometry),
         Kind::Xip => running_in_place(facts),
     }
 }
@@ -372,7 +409,7 @@ fn running_of_swap(facts: &Facts) -> Result<Running, Need> {
     })
 }
 
-fn running_of_overwrite(facts: &Facts) -> Result<Running, Need> {
+fn running_of_overwrite(facts: &Facts, geometry: &Geometry) -> Result<Running, Need> {
     let (primary, secondary) = (facts.primary, facts.secondary);
     if (primary.magic(), primary.image_ok()) == (Magic::Good, Flag::Unset) {
         return Ok(Running::New(NewRuns::UnderTest));
@@ -383,7 +420,10 @@ fn running_of_overwrite(facts: &Facts) -> Result<Running, Need> {
     let came_to_run = primary.magic() == Magic::Good
         && (secondary.swap_info() == RAN || {
             facts.own.fault(Need::Own)?;
-            facts.agree.ok_or(Need::Agree)?
+            left_in_secondary(&facts.own, geometry).is_some() && {
+                let [own, other] = facts.left;
+                own.ok_or(Need::Left(Slot::Primary))? == other.ok_or(Need::Left(Slot::Secondary))?
+            }
         });
     Ok(if came_to_run {
         Running::New(NewRuns::Confirmed)

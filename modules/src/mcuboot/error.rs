@@ -1,14 +1,14 @@
 //! Why a callback of the module failed. Depends on slots and versions; the texts have the codes 250 to 299.
 
-use core::fmt::{self, Debug, Display};
+use core::fmt::{self, Display};
 
-use embedded_storage_async::nor_flash::ErrorType;
+use embedded_storage_async::nor_flash::{NorFlashError, NorFlashErrorKind};
 use mender::text::{Describe, Text, display};
 use mender::update_module::PayloadError;
 
 use super::slot::Slot;
 use super::version::Version;
-use crate::cause::{Cause, causes, tell_debug, tell_too_long};
+use crate::cause::{Cause, causes, tell_kind, tell_too_long};
 
 causes! {
     CAUSES:
@@ -188,7 +188,7 @@ impl Display for OldRuns {
     }
 }
 
-/// The same as [`Error`], in two bytes: numbers and the driver's error are kept beside it, and put in at the end.
+/// The same as [`Error`], in two bytes: numbers and the kind of a driver's error are kept beside it, and put in at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
     Payload(PayloadError),
@@ -209,7 +209,7 @@ pub(super) enum Stop {
     CannotGoBack(Fault),
     NoWayBack,
     NewRuns,
-    Flash,
+    Flash(Slot),
 }
 
 impl From<PayloadError> for Stop {
@@ -236,11 +236,19 @@ pub(super) enum Fault {
     NotConfirmed,
 }
 
-/// The numbers of the last fault that has any.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Numbers([u32; 4]);
+/// The numbers of the last fault that has any, and the kind of the last error of a driver.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Numbers([u32; 4], NorFlashErrorKind);
 
 impl Numbers {
+    pub(super) const NONE: Numbers = Numbers([0; 4], NorFlashErrorKind::Other);
+
+    /// For [`Stop::Flash`].
+    pub(super) fn flash(&mut self, slot: Slot, error: &impl NorFlashError) -> Stop {
+        self.1 = error.kind();
+        Stop::Flash(slot)
+    }
+
     /// For [`Fault::TooLarge`]: a length, of 64 bits in two parts, and the room.
     pub(super) fn too_large(&mut self, (low, high): (u32, u32), room: u32) -> Fault {
         self.0 = [low, high, room, 0];
@@ -284,8 +292,8 @@ impl Numbers {
         }
     }
 
-    /// The public error; `flash` is the driver's.
-    pub(super) fn error<P, S>(&self, stop: Stop, flash: Option<FlashError<P, S>>) -> Error<P, S> {
+    /// The public error.
+    pub(super) fn error(&self, stop: Stop) -> Error {
         let [running, running_build, offered, offered_build] = self.0;
         let (running, offered) = (
             Version::new(running, running_build),
@@ -310,26 +318,17 @@ impl Numbers {
             Stop::CannotGoBack(fault) => Error::CannotGoBack(self.fault(fault)),
             Stop::NoWayBack => Error::NoWayBack,
             Stop::NewRuns => Error::NewRuns,
-            Stop::Flash => match flash {
-                Some(FlashError::Primary(error)) => Error::PrimaryFlash(error),
-                Some(FlashError::Secondary(error)) => Error::SecondaryFlash(error),
-                // Whoever says so has kept it.
-                None => Error::NotKept { slot: 0 },
+            Stop::Flash(slot) => Error::Flash {
+                slot: slot.number(),
+                kind: self.1,
             },
         }
     }
 }
 
-/// A driver's error.
-pub(super) enum FlashError<P, S> {
-    Primary(P),
-    Secondary(S),
-}
-
-/// Why a callback of [`ZephyrImage`](super::ZephyrImage) failed. `P` and `S` are the errors of the flash that holds
-/// the primary and the secondary slot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Error<P, S> {
+/// Why a callback of [`ZephyrImage`](super::ZephyrImage) failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
     /// The payload ended early.
     Payload(PayloadError),
     /// The payload has no file.
@@ -384,16 +383,16 @@ pub enum Error<P, S> {
     NoWayBack,
     /// The new image still runs after the rollback.
     NewRuns,
-    /// The flash of slot 0 failed.
-    PrimaryFlash(P),
-    /// The flash of slot 1 failed.
-    SecondaryFlash(S),
+    /// The flash of slot 0 or 1 failed.
+    Flash {
+        /// The slot.
+        slot: u8,
+        /// What its driver's error is, as far as drivers of all chips say the same.
+        kind: NorFlashErrorKind,
+    },
 }
 
-/// What a method of [`ZephyrImage`](super::ZephyrImage) fails with.
-pub(super) type Failed<P, S> = Error<<P as ErrorType>::Error, <S as ErrorType>::Error>;
-
-impl<P: Debug, S: Debug> Describe for Error<P, S> {
+impl Describe for Error {
     fn describe(&self, out: &mut Text<'_>) {
         let cause = match self {
             Error::Payload(PayloadError::Connection) => CONNECTION,
@@ -427,15 +426,10 @@ impl<P: Debug, S: Debug> Describe for Error<P, S> {
             Error::CannotGoBack(fault) => return with(CANNOT_GO_BACK, fault, out),
             Error::NoWayBack => NO_WAY_BACK,
             Error::NewRuns => NEW_RUNS,
-            Error::PrimaryFlash(error) => {
-                FLASH.tell_of(0, out);
+            Error::Flash { slot, kind } => {
+                FLASH.tell_of((*slot).into(), out);
                 out.push(": ");
-                return tell_debug(error, out);
-            }
-            Error::SecondaryFlash(error) => {
-                FLASH.tell_of(1, out);
-                out.push(": ");
-                return tell_debug(error, out);
+                return tell_kind(*kind, out);
             }
         };
         cause.tell(out);
@@ -455,10 +449,10 @@ fn of_slot(slot: u8, cause: Cause, out: &mut Text<'_>) -> Cause {
     cause
 }
 
-impl<P: Debug, S: Debug> Display for Error<P, S> {
+impl Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         display(self, f)
     }
 }
 
-impl<P: Debug, S: Debug> core::error::Error for Error<P, S> {}
+impl core::error::Error for Error {}

@@ -4,14 +4,14 @@ use core::future::poll_fn;
 use core::marker::PhantomData;
 use core::pin::pin;
 
-use embedded_storage_async::nor_flash::{ErrorType, NorFlash};
+use embedded_storage_async::nor_flash::NorFlash;
 
 use super::change::{Action, Change, NOTE_LEN, is_noted};
 use super::decide::{
     Facts, Fingerprint, Known, Need, Op, Step, Then, decide, fingerprint, left_in_secondary, place_of,
 };
-use super::error::{Failed, Fault, FlashError, Numbers, Stop};
-use super::image::{Examiner, HASH_LEN};
+use super::error::{Error, Fault, Numbers, Stop};
+use super::image::Examiner;
 use super::layout::Geometry;
 use super::mode::Mode;
 use super::slot::Slot;
@@ -20,7 +20,7 @@ use crate::apart::poll_apart;
 use crate::hasher::Hash;
 
 /// The slots of a device.
-pub(super) struct Slots<P: ErrorType, S: ErrorType, const BUFFER: usize, M> {
+pub(super) struct Slots<P, S, const BUFFER: usize, M> {
     pub(super) geometry: Geometry,
     pub(super) primary: P,
     pub(super) secondary: S,
@@ -29,7 +29,6 @@ pub(super) struct Slots<P: ErrorType, S: ErrorType, const BUFFER: usize, M> {
     pub(super) numbers: Numbers,
     /// What this run of the firmware has received; unknown after a restart.
     received: Option<Fingerprint>,
-    failed: Option<FlashError<P::Error, S::Error>>,
     mode: PhantomData<M>,
 }
 
@@ -56,26 +55,10 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
             primary,
             secondary,
             buffer: [0; BUFFER],
-            numbers: Numbers::default(),
+            numbers: Numbers::NONE,
             received: None,
-            failed: None,
             mode: PhantomData,
         }
-    }
-
-    /// The public error.
-    pub(super) fn error(&mut self, stop: Stop) -> Failed<P, S> {
-        self.numbers.error(stop, self.failed.take())
-    }
-
-    pub(super) fn primary_failed(&mut self, error: P::Error) -> Stop {
-        self.failed = Some(FlashError::Primary(error));
-        Stop::Flash
-    }
-
-    pub(super) fn secondary_failed(&mut self, error: S::Error) -> Stop {
-        self.failed = Some(FlashError::Secondary(error));
-        Stop::Flash
     }
 
     async fn io(&mut self, slot: Slot, io: Io, offset: u32, end: u32) -> Result<(), Stop> {
@@ -88,13 +71,13 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
                 Io::Write => self.primary.write(offset, bytes).await,
                 Io::Erase => self.primary.erase(offset, end).await,
             }
-            .map_err(|error| self.primary_failed(error)),
+            .map_err(|error| self.numbers.flash(slot, &error)),
             Slot::Secondary => match io {
                 Io::Read => self.secondary.read(offset, bytes).await,
                 Io::Write => self.secondary.write(offset, bytes).await,
                 Io::Erase => self.secondary.erase(offset, end).await,
             }
-            .map_err(|error| self.secondary_failed(error)),
+            .map_err(|error| self.numbers.flash(slot, &error)),
         }
     }
 
@@ -104,8 +87,13 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
         let len = len.min((BUFFER as u32).saturating_sub(skip));
         let end = offset.saturating_add(len).checked_next_multiple_of(Self::READ_UNIT);
         self.io(slot, Io::Read, offset - skip, end.unwrap_or(u32::MAX)).await?;
-        let skip = skip as usize;
-        Ok(self.buffer.get(skip..skip + len as usize).unwrap_or_default())
+        Ok(Self::read_at(&self.buffer, offset, len as usize))
+    }
+
+    /// What was read from this offset, so many bytes: again, as other fields are needed beside it.
+    pub(super) fn read_at(buffer: &[u8; BUFFER], offset: u32, len: usize) -> &[u8] {
+        let skip = (offset % Self::READ_UNIT) as usize;
+        buffer.get(skip..skip + len).unwrap_or_default()
     }
 
     pub(super) async fn erase(&mut self, slot: Slot, from: u32, to: u32) -> Result<(), Stop> {
@@ -134,10 +122,9 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
     ) -> Result<Result<(), Fault>, Stop> {
         loop {
             let (offset, len) = examiner.wants();
-            let len = self.read(slot, start.saturating_add(offset), len).await?.len();
-            // Again, as other fields are needed beside it.
-            let skip = (start.saturating_add(offset) % Self::READ_UNIT) as usize;
-            let bytes = self.buffer.get(skip..skip + len).unwrap_or_default();
+            let offset = start.saturating_add(offset);
+            let len = self.read(slot, offset, len).await?.len();
+            let bytes = Self::read_at(&self.buffer, offset, len);
             match examiner.take(bytes, &mut self.numbers) {
                 Ok(false) => {}
                 Ok(true) => return Ok(Ok(())),
@@ -183,61 +170,16 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
         }
     }
 
-    /// Whether a slot holds these bytes at this offset.
-    pub(super) async fn matches(&mut self, slot: Slot, offset: u32, bytes: &[u8]) -> Result<bool, Stop> {
-        let (mut offset, mut bytes) = (offset, bytes);
-        while !bytes.is_empty() {
-            let read = self.read(slot, offset, bytes.len() as u32).await?;
-            let Some(later) = bytes.strip_prefix(read) else {
-                return Ok(false);
-            };
-            offset = offset.saturating_add(read.len() as u32);
-            bytes = later;
-        }
-        Ok(true)
-    }
-
-    /// Overwrite-only: whether slot 1 still holds what the bootloader leaves of slot 0's image.
-    async fn slots_agree(&mut self, range: Option<(u32, u32)>) -> Result<bool, Stop> {
-        let Some((mut offset, end)) = range else {
-            return Ok(false);
-        };
-        let mut piece = [0; HASH_LEN as usize];
-        while offset < end {
-            let here = (end - offset).min(piece.len() as u32);
-            let piece = piece.get_mut(..here as usize).unwrap_or_default();
-            let read = self.read(Slot::Secondary, offset, here).await?;
-            for (to, from) in piece.iter_mut().zip(read) {
-                *to = *from;
-            }
-            if !self.matches(Slot::Primary, offset, piece).await? {
-                return Ok(false);
-            }
-            offset = offset.saturating_add(here);
-        }
-        Ok(true)
-    }
-
     /// Does what an operation takes.
-    pub(super) async fn perform(&mut self, op: Op) -> Result<(), Failed<P, S>> {
+    pub(super) async fn perform(&mut self, op: Op) -> Result<(), Error> {
         match self.try_perform(op).await {
             Ok(()) => Ok(()),
-            Err(stop) => Err(self.error(stop)),
+            Err(stop) => Err(self.numbers.error(stop)),
         }
     }
 
     pub(super) async fn try_perform(&mut self, op: Op) -> Result<(), Stop> {
-        let mut facts = Facts {
-            secondary: self.cells(Slot::Secondary).await?,
-            primary: self.cells(Slot::Primary).await?,
-            received: self.received,
-            image: Known::NOTHING,
-            own: Known::NOTHING,
-            same: false,
-            hash: Hash::default(),
-            note: None,
-            agree: None,
-        };
+        let mut facts = Facts::new(self.received);
         match op {
             Op::MayReceive | Op::Discard => self.received = None,
             Op::Prepare(_)
@@ -249,8 +191,10 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
             | Op::Revert
             | Op::CheckReverted => {}
         }
+        // Both trailers first. Changes give what a trailer says anyhow, so this takes no code of its own.
+        let mut step = Ok(Step::Change(Change::look(Slot::Secondary), Then::LookAtPrimary));
         loop {
-            let (slot, thorough) = match decide(M::KIND, op, &facts, &self.geometry) {
+            let need = match step {
                 Ok(Step::Done) => break,
                 Ok(Step::Refuse(stop)) => return Err(stop),
                 Ok(Step::Change(change, then)) => {
@@ -258,34 +202,33 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
                         let mut change = pin!(self.change(change, &facts.hash));
                         poll_fn(|cx| poll_apart(change.as_mut(), cx)).await?
                     };
-                    match then {
+                    facts.saw(change.slot, now);
+                    step = match then {
                         Then::Done => break,
-                        Then::Again => match change.slot {
-                            Slot::Primary => facts.primary = now,
-                            Slot::Secondary => facts.secondary = now,
-                        },
-                    }
+                        Then::Again => decide(M::KIND, op, &facts, &self.geometry),
+                        Then::LookAtPrimary => Ok(Step::Change(Change::look(Slot::Primary), Then::Again)),
+                    };
                     continue;
                 }
-                Err(Need::Agree) => {
-                    let range = left_in_secondary(&facts.own, &self.geometry);
-                    facts.agree = Some(self.slots_agree(range).await?);
-                    continue;
-                }
-                Err(Need::Image) => (Slot::Secondary, true),
-                Err(Need::Own) => (Slot::Primary, false),
-                Err(Need::OwnHashed) => (Slot::Primary, true),
+                Err(need) => need,
             };
-            let (start, room) = place_of(M::KIND, op, slot, thorough, &self.geometry);
-            let mut examiner = Examiner::new(room, thorough);
+            let (slot, start, mut examiner) = match need {
+                Need::Image => self.examiner(op, Slot::Secondary, true),
+                Need::Own => self.examiner(op, Slot::Primary, false),
+                Need::OwnHashed => self.examiner(op, Slot::Primary, true),
+                Need::Left(slot) => {
+                    let (from, to) = left_in_secondary(&facts.own, &self.geometry).unwrap_or_default();
+                    (slot, 0, Examiner::of_range(from, to))
+                }
+            };
             let checked = self.examine(slot, start, &mut examiner).await?;
             let image = &examiner.image;
             let known = Known {
                 checked: Some(checked),
                 len: image.len,
             };
-            match slot {
-                Slot::Primary => {
+            match need {
+                Need::Own | Need::OwnHashed => {
                     facts.own = known;
                     facts.same = facts.hash == image.hash;
                     if let (Ok(()), Some(offset)) = (checked, self.geometry.note(M::KIND, 0)) {
@@ -293,15 +236,23 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
                         facts.note = is_noted(note, &examiner.image.hash);
                     }
                 }
-                Slot::Secondary => {
+                Need::Image => {
                     facts.image = known;
                     facts.hash = image.hash;
                 }
+                Need::Left(slot) => facts.has_left(slot, fingerprint(&image.hash)),
             }
+            step = decide(M::KIND, op, &facts, &self.geometry);
         }
         if let Op::Received(_) = op {
             self.received = Some(fingerprint(&facts.hash));
         }
         Ok(())
+    }
+
+    /// Slot, start and examiner of an image that an operation asks for.
+    fn examiner(&self, op: Op, slot: Slot, thorough: bool) -> (Slot, u32, Examiner) {
+        let (start, room) = place_of(M::KIND, op, slot, thorough, &self.geometry);
+        (slot, start, Examiner::new(room, thorough))
     }
 }

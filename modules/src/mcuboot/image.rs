@@ -166,6 +166,16 @@ impl Examiner {
         }
     }
 
+    /// Takes whatever is from `start` to `end`, to hash it: there need not be an image.
+    pub(super) fn of_range(start: u32, end: u32) -> Examiner {
+        Examiner {
+            stage: Stage::Body,
+            at: start,
+            hashed_len: end,
+            ..Examiner::new(0, true)
+        }
+    }
+
     /// Offset and number of the bytes that it wants. Of the body it also takes fewer.
     pub(super) fn wants(&self) -> (u32, u32) {
         let len = match self.stage {
@@ -252,10 +262,12 @@ impl Examiner {
             Stage::Body if self.at < self.hashed_len => return Ok(false),
             Stage::Header | Stage::Tlvs | Stage::Hash | Stage::Body => {}
         }
-        if let Some(hash) = &mut self.hash
-            && hash.finish() != self.image.hash
-        {
-            return Err(Fault::WrongHash);
+        if let Some(hash) = &mut self.hash {
+            let found = hash.finish();
+            if self.has_hash && found != self.image.hash {
+                return Err(Fault::WrongHash);
+            }
+            self.image.hash = found;
         }
         Ok(true)
     }

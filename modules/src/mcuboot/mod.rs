@@ -217,7 +217,6 @@ use mender::update_module::Payload;
 use crate::Restart;
 use crate::apart::poll_apart;
 use decide::Op;
-use error::Failed;
 use flash::Slots;
 use mode::sealed::Kind;
 use receive::Options;
@@ -369,12 +368,12 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// [`Error::RunningUnconfirmed`], [`Error::NoFile`], [`Error::SecondFile`], [`Error::Image`], [`Error::Downgrade`],
     /// [`Error::NotNewer`], [`Error::SameImage`], [`Error::Payload`], [`Error::ErasesToZero`], [`Error::NotKept`] or the flash's. What is in slot
     /// 1 then is inert.
-    pub async fn write_slot(&mut self, payload: &mut Payload<'_>) -> Result<(), Failed<P, S>> {
+    pub async fn write_slot(&mut self, payload: &mut Payload<'_>) -> Result<(), Error> {
         let done = {
             let mut receive = pin!(self.slots.receive(payload, &self.options));
             poll_fn(|cx| poll_apart(receive.as_mut(), cx)).await
         };
-        done.map_err(|stop| self.slots.error(stop))
+        done.map_err(|stop| self.slots.numbers.error(stop))
     }
 
     /// Install: verifies slot 1 once more and requests it for the next boot, as a test where the mode knows tests.
@@ -383,7 +382,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     ///
     /// [`Error::RunningUnconfirmed`], [`Error::NotReceived`], [`Error::Damaged`], [`Error::NotKept`] or the flash's. Unless it is one of
     /// the last two nothing was requested; [`discard`](ZephyrImage::discard) withdraws in any case.
-    pub fn request_swap(&mut self) -> impl Future<Output = Result<(), Failed<P, S>>> {
+    pub fn request_swap(&mut self) -> impl Future<Output = Result<(), Error>> {
         self.slots.perform(Op::Install)
     }
 
@@ -392,7 +391,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// # Errors
     ///
     /// None; a device that does not restart is found out by the states that follow.
-    pub async fn restart(&mut self) -> Result<(), Failed<P, S>> {
+    pub async fn restart(&mut self) -> Result<(), Error> {
         self.restart.restart().await;
         Ok(())
     }
@@ -403,7 +402,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// # Errors
     ///
     /// [`Error::OldRuns`], [`Error::AlreadyConfirmed`], [`Error::Unconfirmable`], [`Error::CannotGoBack`] or the flash's.
-    pub fn check_swapped(&mut self) -> impl Future<Output = Result<(), Failed<P, S>>> {
+    pub fn check_swapped(&mut self) -> impl Future<Output = Result<(), Error>> {
         self.slots.perform(Op::CheckSwapped)
     }
 
@@ -413,7 +412,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// # Errors
     ///
     /// [`Error::OldRuns`], [`Error::Unconfirmable`], [`Error::NotKept`] or the flash's.
-    pub fn confirm(&mut self) -> impl Future<Output = Result<(), Failed<P, S>>> {
+    pub fn confirm(&mut self) -> impl Future<Output = Result<(), Error>> {
         self.slots.perform(Op::Confirm)
     }
 
@@ -425,7 +424,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// # Errors
     ///
     /// [`Error::CannotGoBack`], [`Error::NoWayBack`], [`Error::NotKept`] or the flash's.
-    pub fn request_revert(&mut self) -> impl Future<Output = Result<(), Failed<P, S>>> {
+    pub fn request_revert(&mut self) -> impl Future<Output = Result<(), Error>> {
         self.slots.perform(Op::Revert)
     }
 
@@ -438,7 +437,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     ///
     /// [`Error::NewRuns`], [`Error::OldRuns`] with [`OldRuns::Pending`], [`Error::CannotGoBack`], [`Error::NotKept`] or the
     /// flash's.
-    pub fn check_reverted(&mut self) -> impl Future<Output = Result<(), Failed<P, S>>> {
+    pub fn check_reverted(&mut self) -> impl Future<Output = Result<(), Error>> {
         self.slots.perform(Op::CheckReverted)
     }
 
@@ -448,7 +447,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// # Errors
     ///
     /// The flash's.
-    pub fn discard(&mut self) -> impl Future<Output = Result<(), Failed<P, S>>> {
+    pub fn discard(&mut self) -> impl Future<Output = Result<(), Error>> {
         self.slots.perform(Op::Discard)
     }
 
@@ -461,9 +460,9 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// # Errors
     ///
     /// [`Error::RunningUnconfirmed`], [`Error::Damaged`], [`Error::ErasesToZero`], [`Error::NotKept`] or the flash's.
-    pub async fn request(&mut self, request: Request) -> Result<(), Failed<P, S>> {
+    pub async fn request(&mut self, request: Request) -> Result<(), Error> {
         let done = self.slots.request(request).await;
-        done.map_err(|stop| self.slots.error(stop))
+        done.map_err(|stop| self.slots.numbers.error(stop))
     }
 
     /// Sets image_ok of the running image if its trailer allows it, as MCUboot's `boot_set_confirmed()`: without a magic there
@@ -472,9 +471,9 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// # Errors
     ///
     /// [`Error::Unconfirmable`], [`Error::NotKept`] or the flash's.
-    pub async fn confirm_running(&mut self) -> Result<(), Failed<P, S>> {
+    pub async fn confirm_running(&mut self) -> Result<(), Error> {
         let done = self.slots.confirm_running().await;
-        done.map_err(|stop| self.slots.error(stop))
+        done.map_err(|stop| self.slots.numbers.error(stop))
     }
 
     /// Reads both slots, images included. Writes nothing.
@@ -482,8 +481,8 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// # Errors
     ///
     /// The flash's.
-    pub async fn inspect(&mut self) -> Result<Inspection, Failed<P, S>> {
+    pub async fn inspect(&mut self) -> Result<Inspection, Error> {
         let done = self.slots.inspect(self.options.compare_builds).await;
-        done.map_err(|stop| self.slots.error(stop))
+        done.map_err(|stop| self.slots.numbers.error(stop))
     }
 }

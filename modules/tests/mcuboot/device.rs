@@ -14,7 +14,7 @@ use mender_testkit::image::{ImageBuilder, ImageInfo, Version};
 use mender_testkit::payload::MemoryPayload;
 use pollster::block_on;
 
-pub type Failed = Error<FlashError, FlashError>;
+pub type Failed = Error;
 
 pub const V1: Version = Version::new(1, 0, 0);
 pub const V2: Version = Version::new(2, 0, 0);
@@ -255,7 +255,7 @@ impl<const WRITE: usize, const SECTOR: usize, M: TestMode> Device<WRITE, SECTOR,
 pub fn download<P: NorFlash, S: NorFlash, R: mender_modules::Restart, const N: usize, M: Mode>(
     module: &mut ZephyrImage<P, S, R, N, M>,
     mut source: MemoryPayload,
-) -> Result<(), Error<P::Error, S::Error>> {
+) -> Result<(), Error> {
     block_on(module.write_slot(&mut Payload::new(&mut source)))
 }
 

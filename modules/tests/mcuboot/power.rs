@@ -320,11 +320,7 @@ fn deploy<const WRITE: usize, M: TestMode>(
     download(&mut module, source).unwrap_or_else(|error| panic!("{error}: {case}"));
     assert_eq!(block_on(module.request_swap()), Ok(()), "{case}");
     assert_eq!(device.boots().ran, Some(V3), "{case}");
-    assert_eq!(
-        block_on(device.module().check_swapped()),
-        Ok::<(), Error<_, _>>(()),
-        "{case}"
-    );
+    assert_eq!(block_on(device.module().check_swapped()), Ok::<(), Error>(()), "{case}");
     Some((operations, success))
 }
 
