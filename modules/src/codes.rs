@@ -25,7 +25,7 @@ const EMBASSY_BOOT: &[Cause] = &[];
 /// All codes of the modules that are compiled in, with their texts, in the order of the codes.
 ///
 /// ```
-/// assert!(mender_modules::codes::all().any(|(code, text)| code == 259 && text == "the image's SHA-256 is wrong"));
+/// assert!(mender_modules::codes::all().any(|(code, text)| code == 259 && text == "the image's hash is wrong"));
 /// ```
 pub fn all() -> impl Iterator<Item = (u16, &'static str)> {
     MCUBOOT

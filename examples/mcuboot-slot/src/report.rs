@@ -1,6 +1,6 @@
 //! The state of both slots as JSON.
 
-use mender_modules::mcuboot::{Content, Flag, Inspection, Magic, NextBoot, SlotState, SwapInfo};
+use mender_modules::mcuboot::{Content, Flag, HashKind, ImageFault, Inspection, Magic, NextBoot, SlotState, SwapInfo};
 use mender_testkit::bootloader;
 use serde_json::{Map, Value, json};
 
@@ -8,14 +8,12 @@ use crate::layout::{Layout, Mode};
 
 /// Direct-xip: the image in slot 1 is the one that runs, or will.
 pub fn runs_secondary(layout: &Layout, state: &Inspection) -> bool {
-    let newer = match (state.primary.at_start, state.secondary.at_start) {
-        (Content::Intact(primary), Content::Intact(secondary)) => {
-            let builds = layout.compare_builds;
-            secondary.version.compared(builds) > primary.version.compared(builds)
-        }
-        (_, Content::Intact(_)) => true,
-        (_, Content::Empty | Content::Damaged { .. }) => false,
+    let version = |content: &Content| {
+        let version = content.version().filter(|_| content.may_boot())?;
+        Some(version.compared(layout.compare_builds))
     };
+    // Nothing is lower than any version.
+    let newer = version(&state.secondary.at_start) > version(&state.primary.at_start);
     // An image that was chosen before runs until the next boot, even if that one reverts it.
     newer && state.secondary.magic == Magic::Good && state.secondary.copy_done != Flag::Unset
 }
@@ -118,11 +116,24 @@ fn content(content: &Content) -> Value {
             "intact": false,
             "fault": fault.to_string(),
         }),
-        Content::Intact(image) => json!({
-            "version": image.version.to_string(),
-            "intact": true,
-            "length": image.len,
-            "sha256": image.hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+        Content::Unchecked { version } => json!({
+            "version": version.to_string(),
+            "intact": null,
+            "fault": ImageFault::HashNotSupported.to_string(),
         }),
+        Content::Intact(image) => {
+            let hash = image.hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            let name = match image.hash_kind {
+                HashKind::Sha256 => "sha256",
+                HashKind::Sha384 => "sha384_begins",
+                HashKind::Sha512 => "sha512_begins",
+            };
+            json!({
+                "version": image.version.to_string(),
+                "intact": true,
+                "length": image.len,
+                name: hash,
+            })
+        }
     }
 }

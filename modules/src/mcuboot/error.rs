@@ -20,8 +20,8 @@ causes! {
     NOT_BOOTABLE = 255, "the image is flagged as not bootable";
     LOADS_TO_RAM = 256, "the image is flagged to run from RAM: sign it without --load-addr";
     TLV = 257, "the image's TLVs are malformed: sign it again";
-    NO_HASH = 258, "the image has no SHA-256 TLV: sign it with imgtool";
-    WRONG_HASH = 259, "the image's SHA-256 is wrong";
+    NO_HASH = 258, "the image has no hash TLV: sign it with imgtool";
+    WRONG_HASH = 259, "the image's hash is wrong";
     WRONG_ADDRESS = 260, "the image is linked for";
     SHARES_TRAILER = 261, "the image shares a sector with the trailer";
     NOT_CONFIRMED = 262, "the image is not confirmed, the bootloader would erase it";
@@ -51,6 +51,7 @@ causes! {
     NEW_RUNS = 286, "the new image still runs after the rollback";
     FLASH = 287, "flash of slot";
     ERASES_TO_ZERO = 288, "is 0x00 when erased: flash must erase to 0xff";
+    HASH_NOT_SUPPORTED = 289, "the image's kind of hash is not supported: see the feature sha512";
 }
 
 /// What is wrong with an image: in the file that came, or in slot 1.
@@ -78,9 +79,12 @@ pub enum ImageFault {
     LoadsToRam,
     /// The TLVs contradict the header or each other.
     Tlv,
-    /// The image has no SHA-256 TLV.
+    /// The image has no hash TLV.
     NoHash,
-    /// The SHA-256 of the image is not the one in its TLV.
+    /// The image states no hash but one that the module cannot reckon (SHA-384, SHA-512: see the feature `sha512`), or none
+    /// because its signature is a pure one, of the image itself.
+    HashNotSupported,
+    /// The hash of the image is not the one in its TLV.
     WrongHash,
     /// The image is linked for another place in flash than the slot that it would run from.
     WrongAddress {
@@ -110,6 +114,7 @@ impl Describe for ImageFault {
             ImageFault::LoadsToRam => LOADS_TO_RAM,
             ImageFault::Tlv => TLV,
             ImageFault::NoHash => NO_HASH,
+            ImageFault::HashNotSupported => HASH_NOT_SUPPORTED,
             ImageFault::WrongHash => WRONG_HASH,
             ImageFault::WrongAddress { linked, slot } => {
                 WRONG_ADDRESS.tell(out);
@@ -230,6 +235,7 @@ pub(super) enum Fault {
     LoadsToRam,
     Tlv,
     NoHash,
+    HashNotSupported,
     WrongHash,
     WrongAddress,
     SharesTrailer,
@@ -282,6 +288,7 @@ impl Numbers {
             Fault::LoadsToRam => ImageFault::LoadsToRam,
             Fault::Tlv => ImageFault::Tlv,
             Fault::NoHash => ImageFault::NoHash,
+            Fault::HashNotSupported => ImageFault::HashNotSupported,
             Fault::WrongHash => ImageFault::WrongHash,
             Fault::WrongAddress => ImageFault::WrongAddress {
                 linked: first,

@@ -1,11 +1,12 @@
 //! MCUboot images: what their headers announce, and whether what is in flash is one. Pure: an [`Examiner`] says which bytes it
-//! wants, and takes them. Depends on errors and versions.
+//! wants, and takes them. Depends on errors, hashes and versions.
 //!
 //! MCUboot's `docs/design.md`, "Image format", and `image_validate.c` for what the bootloader demands.
 
+use super::digest::{Digest, HAS_LONG, HashKind, Rest, is_another_check};
 use super::error::{Fault, Numbers};
 use super::version::Version;
-use crate::hasher::{self, Hash, Hasher};
+use crate::hasher::{self, Hash};
 
 pub(super) const HEADER_LEN: usize = 32;
 /// The first four bytes of an image.
@@ -21,7 +22,7 @@ const TLV_MAGIC: u32 = 0x6907;
 const PROTECTED_TLV_MAGIC: u32 = 0x6908;
 const TLV_INFO_LEN: u32 = 4;
 const TLV_ENTRY_LEN: u32 = 4;
-const TLV_SHA256: u32 = 0x10;
+/// Of the shortest hash, and as much of any as images are told apart by.
 pub(super) const HASH_LEN: u32 = hasher::HASH_LEN as u32;
 
 /// An intact image, as found in flash.
@@ -29,8 +30,10 @@ pub(super) const HASH_LEN: u32 = hasher::HASH_LEN as u32;
 pub struct Image {
     /// The version in its header.
     pub version: Version,
-    /// Its SHA-256, which is right.
+    /// Its hash, which is right, or the first 32 bytes of a longer one.
     pub hash: [u8; 32],
+    /// What kind of hash this is.
+    pub hash_kind: HashKind,
     /// Length in bytes, header and all TLVs included.
     pub len: u32,
 }
@@ -130,10 +133,15 @@ pub(super) struct Examiner {
     /// The end of the TLVs.
     end: u32,
     has_hash: bool,
+    /// Something else than a hash that can be reckoned says whether the image is intact.
+    has_another_check: bool,
     /// What was found.
     pub(super) image: Image,
-    /// `None`: what the image states is believed.
-    hash: Option<Hasher>,
+    /// What is behind the part of the hash that is in there.
+    rest: Rest,
+    /// Otherwise what the image states is believed.
+    thorough: bool,
+    hash: Option<Digest>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -143,6 +151,8 @@ enum Stage {
     Tlvs,
     Entry,
     Hash,
+    /// The rest of a long one.
+    Rest,
     Body,
 }
 
@@ -157,12 +167,16 @@ impl Examiner {
             protected_len: 0,
             end: 0,
             has_hash: false,
+            has_another_check: false,
             image: Image {
                 version: Version::new(0, 0),
                 hash: Hash::default(),
+                hash_kind: HashKind::Sha256,
                 len: 0,
             },
-            hash: thorough.then(Hasher::new),
+            rest: Rest::default(),
+            thorough,
+            hash: None,
         }
     }
 
@@ -172,6 +186,7 @@ impl Examiner {
             stage: Stage::Body,
             at: start,
             hashed_len: end,
+            hash: Some(Digest::new(HashKind::Sha256)),
             ..Examiner::new(0, true)
         }
     }
@@ -183,6 +198,7 @@ impl Examiner {
             Stage::Tlvs => TLV_INFO_LEN,
             Stage::Entry => TLV_ENTRY_LEN,
             Stage::Hash => HASH_LEN,
+            Stage::Rest => self.image.hash_kind.len().saturating_sub(HASH_LEN),
             Stage::Body => self.hashed_len.saturating_sub(self.at),
         };
         (self.at, len)
@@ -223,21 +239,38 @@ impl Examiner {
             Stage::Entry => {
                 self.at = self.at.saturating_add(TLV_ENTRY_LEN);
                 let next = self.at.saturating_add(high);
-                let is_hash = low == TLV_SHA256 && !self.has_hash;
-                if next > self.end || (is_hash && high != HASH_LEN) {
+                if next > self.end {
                     return Err(Fault::Tlv);
                 }
-                if is_hash {
-                    self.stage = Stage::Hash;
-                    return Ok(false);
+                self.has_another_check |= is_another_check(low);
+                match HashKind::of_tlv(low) {
+                    Some(kind) if !self.has_hash => {
+                        if high != kind.len() {
+                            return Err(Fault::Tlv);
+                        }
+                        self.image.hash_kind = kind;
+                        self.stage = Stage::Hash;
+                        return Ok(false);
+                    }
+                    Some(_) | None => self.at = next,
                 }
-                self.at = next;
             }
             Stage::Hash => {
                 self.image.hash = bytes.try_into().map_err(|_| Fault::Tlv)?;
                 self.has_hash = true;
-                self.stage = Stage::Entry;
                 self.at = self.at.saturating_add(HASH_LEN);
+                if HAS_LONG && self.image.hash_kind.len() > HASH_LEN {
+                    self.stage = Stage::Rest;
+                    return Ok(false);
+                }
+                self.stage = Stage::Entry;
+            }
+            Stage::Rest => {
+                for (to, from) in self.rest.iter_mut().zip(bytes) {
+                    *to = *from;
+                }
+                self.stage = Stage::Entry;
+                self.at = self.at.saturating_add(bytes.len() as u32);
             }
             Stage::Body => {
                 if let Some(hash) = &mut self.hash {
@@ -250,21 +283,26 @@ impl Examiner {
             Stage::Entry if self.at < self.end => return Ok(false),
             Stage::Entry => {
                 if !self.has_hash {
-                    return Err(Fault::NoHash);
+                    return Err(if self.has_another_check {
+                        Fault::HashNotSupported
+                    } else {
+                        Fault::NoHash
+                    });
                 }
                 self.image.len = self.end;
-                if self.hash.is_some() {
+                if self.thorough {
+                    self.hash = Some(Digest::new(self.image.hash_kind));
                     self.stage = Stage::Body;
                     self.at = 0;
                     return Ok(false);
                 }
             }
             Stage::Body if self.at < self.hashed_len => return Ok(false),
-            Stage::Header | Stage::Tlvs | Stage::Hash | Stage::Body => {}
+            Stage::Header | Stage::Tlvs | Stage::Hash | Stage::Rest | Stage::Body => {}
         }
         if let Some(hash) = &mut self.hash {
-            let found = hash.finish();
-            if self.has_hash && found != self.image.hash {
+            let (found, rest) = hash.finish();
+            if self.has_hash && (found != self.image.hash || rest != self.rest) {
                 return Err(Fault::WrongHash);
             }
             self.image.hash = found;

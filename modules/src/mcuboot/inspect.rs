@@ -4,7 +4,7 @@ use core::fmt;
 
 use embedded_storage_async::nor_flash::NorFlash;
 
-use super::error::{ImageFault, Stop};
+use super::error::{Fault, ImageFault, Stop};
 use super::flash::Slots;
 use super::image::{self, Examiner, HEADER_LEN, Image};
 use super::mode::Mode;
@@ -49,8 +49,35 @@ pub enum Content {
         /// What is wrong with it.
         fault: ImageFault,
     },
-    /// An image whose SHA-256 is right.
+    /// An image that states no hash which the module can reckon, but says that there is something else to check:
+    /// [`ImageFault::HashNotSupported`]. The bootloader alone knows.
+    Unchecked {
+        /// The version in its header.
+        version: Version,
+    },
+    /// An image whose hash is right.
     Intact(Image),
+}
+
+impl Content {
+    /// Whether the bootloader may start it, as far as can be told without its keys.
+    #[must_use]
+    pub const fn may_boot(&self) -> bool {
+        match self {
+            Content::Intact(_) | Content::Unchecked { .. } => true,
+            Content::Empty | Content::Damaged { .. } => false,
+        }
+    }
+
+    /// The version in its header, if there is one.
+    #[must_use]
+    pub const fn version(&self) -> Option<Version> {
+        match self {
+            Content::Empty => None,
+            Content::Damaged { version, .. } | Content::Unchecked { version } => Some(*version),
+            Content::Intact(image) => Some(image.version),
+        }
+    }
 }
 
 /// One slot.
@@ -161,6 +188,7 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
         let mut examiner = Examiner::new(room, true);
         Ok(match self.examine(slot, start, &mut examiner).await? {
             Ok(()) => Content::Intact(examiner.image),
+            Err(Fault::HashNotSupported) => Content::Unchecked { version },
             Err(fault) => Content::Damaged {
                 version,
                 fault: self.numbers.fault(fault),
@@ -187,7 +215,7 @@ impl SlotState {
     }
 
     fn boots(&self) -> bool {
-        matches!(self.at_start, Content::Intact(_))
+        self.at_start.may_boot()
     }
 
     fn may_boot(&self) -> NextBoot {
@@ -225,7 +253,9 @@ fn next_swap(kind: Kind, primary: &SlotState, secondary: &SlotState) -> NextBoot
     let image = match (secondary.at_second_sector, wanted) {
         (None, _) => secondary.at_start,
         // Accepted, but swapped as if it were at the start: all of slot 0 ends up one sector from its place.
-        (Some(Content::Intact(_)), NextBoot::Revert) if secondary.at_start == Content::Empty => {
+        (Some(Content::Intact(_) | Content::Unchecked { .. }), NextBoot::Revert)
+            if secondary.at_start == Content::Empty =>
+        {
             return NextBoot::Nothing;
         }
         (Some(above), NextBoot::Revert) if secondary.at_start == Content::Empty => above,
@@ -235,7 +265,7 @@ fn next_swap(kind: Kind, primary: &SlotState, secondary: &SlotState) -> NextBoot
         (Some(_), _) => Content::Empty,
     };
     match image {
-        Content::Intact(_) => wanted,
+        Content::Intact(_) | Content::Unchecked { .. } => wanted,
         Content::Empty | Content::Damaged { .. } if primary.boots() => NextBoot::Refuse,
         Content::Empty | Content::Damaged { .. } => NextBoot::Nothing,
     }
@@ -243,7 +273,7 @@ fn next_swap(kind: Kind, primary: &SlotState, secondary: &SlotState) -> NextBoot
 
 fn next_overwrite(primary: &SlotState, secondary: &SlotState) -> NextBoot {
     match (secondary.magic, secondary.image_ok, secondary.at_start) {
-        (Magic::Good, Flag::Unset | Flag::Set, Content::Intact(_)) => NextBoot::Overwrite,
+        (Magic::Good, Flag::Unset | Flag::Set, Content::Intact(_) | Content::Unchecked { .. }) => NextBoot::Overwrite,
         (Magic::Good, Flag::Unset | Flag::Set, Content::Damaged { .. }) if primary.boots() => NextBoot::Refuse,
         (Magic::Good | Magic::Unset | Magic::Bad, _, _) => primary.may_boot(),
     }
@@ -251,11 +281,7 @@ fn next_overwrite(primary: &SlotState, secondary: &SlotState) -> NextBoot {
 
 fn next_in_place(primary: &SlotState, secondary: &SlotState, compare_builds: bool) -> NextBoot {
     let version = |slot: &SlotState| {
-        let version = match slot.at_start {
-            Content::Empty => return None,
-            Content::Damaged { version, .. } => version,
-            Content::Intact(image) => image.version,
-        };
+        let version = slot.at_start.version()?;
         Some(version.compared(compare_builds))
     };
     let runs = |slot: &SlotState| {

@@ -5,6 +5,7 @@
 // |---|---|
 // | mode, slot, version | the five modes as types; which slot; versions |
 // | error | why something failed: for users with numbers, inside in two bytes |
+// | digest | the hashes that images may state |
 // | trailer | the cells of a trailer |
 // | layout | the lengths of the slots, and what follows from them |
 // | image | what an image in a slot is; takes bytes, reads nothing |
@@ -17,7 +18,7 @@
 //!
 //! For all of MCUboot's modes with one image pair ([`SwapMove`], [`SwapOffset`], [`SwapScratch`], [`Overwrite`] fast or not,
 //! [`DirectXip`] with revert), write units of 1 to 32 bytes, `BOOT_MAX_ALIGN` 8, 16 and 32, sectors of equal length. Takes
-//! artifacts with one file, an image signed with imgtool without `--pad`; none that is encrypted, compressed, or linked to be
+//! artifacts with one file, an image signed with imgtool; none that is encrypted, compressed, or linked to be
 //! loaded to RAM. Depends on [`mod@mender::update_module`], [`mod@mender::text`], `embedded-storage-async` and `sha2`.
 //!
 //! ```
@@ -44,6 +45,27 @@
 //!     Ok(module.refusing_downgrades())
 //! }
 //! ```
+//!
+//! # Images
+//!
+//! Sign with imgtool as the bootloader wants it, without `--pad`. A file that is padded to the length of the slot, and so carries
+//! a request of its own at its end, never fits beside the trailer and is refused ([`ImageFault::TooLarge`]). One that is padded to
+//! less, for a smaller slot, is installed while it fits: bytes behind the image belong to nothing, and the request at their end is
+//! none there.
+//!
+//! An image states its hash in a TLV, of a kind that the bootloader was built for. The module checks it after the download and
+//! before the request, all of it:
+//!
+//! | hash TLV | imgtool | with which bootloader | here |
+//! |---|---|---|---|
+//! | SHA-256 (0x10) | the default with most keys | most | always |
+//! | SHA-384 (0x11) | the default with keys on P-384 | for such keys | feature `sha512` |
+//! | SHA-512 (0x12) | `--sha 512`, and with `--pure` | for Ed25519 if built so: nRF54 in the nRF Connect SDK | feature `sha512` |
+//! | none, a pure signature (0x25) | not written by 2.5.0, which puts the hash beside it | for `MCUBOOT_SIGN_PURE` | no |
+//!
+//! What cannot be checked here is refused with [`ImageFault::HashNotSupported`], after it has been written and before
+//! it is marked: the header does not tell. The feature costs 2.7 KB of flash on Cortex-M4, so it is off unless asked for. Only firmware that
+//! has it can take such an image, also the one that is to be replaced. (MCUboot's `docs/design.md`, `image.h`, `image_validate.c`.)
 //!
 //! # Modes
 //!
@@ -84,7 +106,7 @@
 //! 1. Every finished swap has erased the trailer of slot 1, and no swap is left half done when an application runs. So
 //!    *the mark is there: this image was never swapped, the old one runs*. The mark is one byte, 0x02; torn bytes of
 //!    other values used here (0x03) cannot read as 0x02, because bits that stay set are never cleared.
-//! 2. The *note* holds the new image's SHA-256, in the sector of slot 1 below the trailer, which no swap touches. If it
+//! 2. The *note* holds the new image's hash (of a longer one the first 32 bytes), in the sector of slot 1 below the trailer, which no swap touches. If it
 //!    is there, *the new image runs if, and only if, slot 0's image states that hash*. Trailers only say how firmly it
 //!    runs. There is no note if one of the two images reaches into its sector (with offset and slots of equal use the
 //!    largest ones do), if both are the same, or once the bootloader has erased the slot. Then the rules below decide.
@@ -184,6 +206,7 @@
 
 mod change;
 mod decide;
+mod digest;
 mod error;
 mod flash;
 mod image;
@@ -196,6 +219,7 @@ mod slot;
 mod trailer;
 mod version;
 
+pub use digest::HashKind;
 pub(crate) use error::CAUSES;
 pub use error::{Error, ImageFault, OldRuns};
 pub use image::Image;

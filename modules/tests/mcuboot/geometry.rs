@@ -181,3 +181,33 @@ fn slots_that_no_bootloader_accepts() {
     assert_eq!(check(Overwrite, 17, 17), many);
     assert_eq!(check(DirectXip, 40, 40), Ok(()));
 }
+
+/// Numbers that nobody has checked: the public functions of a layout answer, whatever they are.
+#[test]
+fn a_layout_of_any_numbers_answers() {
+    fn answers<M: Mode>(mode: M) {
+        const NUMBERS: [u32; 9] = [0, 1, 8, 32, 33, 4096, 0x8000_0001, u32::MAX - 4095, u32::MAX];
+        let of = |number: usize| NUMBERS[number % NUMBERS.len()];
+        let count = NUMBERS.len();
+        for number in 0..count.pow(6) {
+            let layout = Layout {
+                mode,
+                primary_len: of(number),
+                secondary_len: of(number / count),
+                sector_len: of(number / count.pow(2)),
+                write_len: of(number / count.pow(3)),
+                max_align: of(number / count.pow(4)),
+                max_img_sectors: of(number / count.pow(5)),
+            };
+            assert!(layout.max_image_len() <= layout.secondary_len, "{layout:?}");
+            if let Ok(checked) = layout.try_checked() {
+                assert!(checked.max_image_len() > 0, "{layout:?}");
+            }
+        }
+    }
+    answers(SwapMove);
+    answers(SwapOffset);
+    answers(SwapScratch);
+    answers(Overwrite);
+    answers(DirectXip);
+}

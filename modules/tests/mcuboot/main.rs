@@ -7,6 +7,7 @@ mod device;
 mod each_mode;
 mod geometry;
 mod golden;
+mod hashes;
 mod inspecting;
 mod modes;
 mod operations;

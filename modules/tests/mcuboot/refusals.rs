@@ -165,7 +165,7 @@ fn damage_is_found_by_reading_back() {
         (20, 0x01, ImageFault::WrongHash),
         (end - 1, 0x80, ImageFault::WrongHash),
         (end - 40, 0x01, ImageFault::Tlv),
-        (end - 36, 0x01, ImageFault::NoHash),
+        (end - 36, 0x08, ImageFault::NoHash),
         (end - 34, 0x01, ImageFault::Tlv),
         (end - 38, 0x01, ImageFault::Truncated),
     ];

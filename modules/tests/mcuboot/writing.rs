@@ -227,7 +227,9 @@ fn futures_are_small() {
     let mut source = MemoryPayload::new("zephyr-image", 1);
     let mut payload = Payload::new(&mut source);
     let len = size_of_val(&module.write_slot(&mut payload));
-    assert!(len <= 1024, "{len} bytes");
+    // The state of the larger hash functions, and the rest of such a hash.
+    let more = if cfg!(feature = "sha512") { 128 } else { 0 };
+    assert!(len <= 1024 + more, "{len} bytes");
     type Real = ZephyrImage<Partition<8, 512>, Partition<8, 512>, fn()>;
     let own = size_of::<Real>() - 2 * size_of::<Partition<8, 512>>() - 256;
     assert!(own <= 200, "{own} bytes");

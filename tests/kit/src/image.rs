@@ -1,11 +1,11 @@
 //! MCUboot images: a builder and a reader.
 //!
 //! The format is that of MCUboot's `docs/design.md`, "Image format": a header of 32 bytes and padding, the body, protected
-//! TLVs if there are any, and TLVs with the SHA-256 of all before them.
+//! TLVs if there are any, and TLVs with the hash of all before them.
 
 use std::fmt;
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha384, Sha512};
 
 /// First word of an image.
 pub const MAGIC: u32 = 0x96f3_b83d;
@@ -20,7 +20,37 @@ pub const FLAGS_COMPRESSED: u32 = 0x200 | 0x400;
 
 const TLV_MAGIC: u16 = 0x6907;
 const PROTECTED_TLV_MAGIC: u16 = 0x6908;
-const TLV_SHA256: u16 = 0x10;
+
+/// The function of an image's hash: imgtool's `--sha`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HashKind {
+    /// SHA-256.
+    Sha256,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512.
+    Sha512,
+}
+
+impl HashKind {
+    const ALL: [HashKind; 3] = [HashKind::Sha256, HashKind::Sha384, HashKind::Sha512];
+
+    const fn tlv(self) -> u16 {
+        match self {
+            HashKind::Sha256 => 0x10,
+            HashKind::Sha384 => 0x11,
+            HashKind::Sha512 => 0x12,
+        }
+    }
+
+    fn of(self, bytes: &[u8]) -> Vec<u8> {
+        match self {
+            HashKind::Sha256 => Sha256::digest(bytes).to_vec(),
+            HashKind::Sha384 => Sha384::digest(bytes).to_vec(),
+            HashKind::Sha512 => Sha512::digest(bytes).to_vec(),
+        }
+    }
+}
 
 /// The version in an image's header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,6 +102,7 @@ pub struct ImageBuilder {
     body: Body,
     protected: Vec<(u16, Vec<u8>)>,
     tlvs: Vec<(u16, Vec<u8>)>,
+    hash_kind: HashKind,
 }
 
 #[derive(Clone, Debug)]
@@ -92,6 +123,7 @@ impl ImageBuilder {
             body: Body::Len(4096),
             protected: Vec::new(),
             tlvs: Vec::new(),
+            hash_kind: HashKind::Sha256,
         }
     }
 
@@ -131,6 +163,13 @@ impl ImageBuilder {
         self
     }
 
+    /// Another hash than SHA-256.
+    #[must_use]
+    pub fn hash_kind(mut self, kind: HashKind) -> ImageBuilder {
+        self.hash_kind = kind;
+        self
+    }
+
     /// Adds a TLV to the protected area.
     #[must_use]
     pub fn protected_tlv(mut self, kind: u16, value: &[u8]) -> ImageBuilder {
@@ -152,11 +191,11 @@ impl ImageBuilder {
             tlvs => tlv_area(PROTECTED_TLV_MAGIC, tlvs),
         };
         let with_hash = |hash: &[u8]| {
-            let mut tlvs = vec![(TLV_SHA256, hash.to_vec())];
+            let mut tlvs = vec![(self.hash_kind.tlv(), hash.to_vec())];
             tlvs.extend_from_slice(&self.tlvs);
             tlv_area(TLV_MAGIC, &tlvs)
         };
-        let around = usize::from(self.header_len) + protected.len() + with_hash(&[0; 32]).len();
+        let around = usize::from(self.header_len) + protected.len() + with_hash(&self.hash_kind.of(&[])).len();
         let body = match &self.body {
             Body::Len(len) => self.made_up_body(*len),
             Body::ImageLen(len) => self.made_up_body(len.checked_sub(around).expect("room for header and TLVs")),
@@ -176,7 +215,7 @@ impl ImageBuilder {
         image.resize(usize::from(self.header_len), 0);
         image.extend_from_slice(&body);
         image.extend_from_slice(&protected);
-        let hash = Sha256::digest(&image);
+        let hash = self.hash_kind.of(&image);
         image.extend_from_slice(&with_hash(&hash));
         image
     }
@@ -217,7 +256,7 @@ pub enum ImageError {
     Sizes,
     /// A TLV area does not start with its magic, or the protected one has another size than the header says.
     Tlv,
-    /// There is no SHA-256 TLV of 32 bytes.
+    /// There is no TLV with a hash of the length that its function has.
     NoHash,
 }
 
@@ -234,8 +273,11 @@ pub struct ImageInfo {
     pub hashed_len: usize,
     /// Length of the whole image, up to the end of the last TLV.
     pub len: usize,
-    /// The SHA-256 in the image's TLV. Not checked: see [`ImageInfo::hash_is_right`].
+    /// The SHA-256 in the image's TLV, or the first 32 bytes of a longer hash. Not checked: see [`ImageInfo::hash_is_right`].
     pub hash: [u8; 32],
+    /// Whose hash it is.
+    pub hash_kind: HashKind,
+    stated: Vec<u8>,
 }
 
 impl ImageInfo {
@@ -248,21 +290,24 @@ impl ImageInfo {
         let version = header_version(bytes).ok_or(ImageError::NoHeader)?;
         let sizes = Sizes::read(bytes)?;
         let tlvs = bytes.get(sizes.hashed_len + 4..sizes.len).ok_or(ImageError::Sizes)?;
+        let (hash_kind, stated) = find_hash(tlvs)?;
         Ok(ImageInfo {
             version,
             flags: u32_at(bytes, 16).ok_or(ImageError::NoHeader)?,
             header_len: sizes.header_len,
             hashed_len: sizes.hashed_len,
             len: sizes.len,
-            hash: find_hash(tlvs)?,
+            hash: *stated.first_chunk().ok_or(ImageError::NoHash)?,
+            hash_kind,
+            stated: stated.to_vec(),
         })
     }
 
-    /// Whether the SHA-256 over the image in `bytes` is the one that it states.
+    /// Whether the hash over the image in `bytes` is the one that it states.
     pub fn hash_is_right(&self, bytes: &[u8]) -> bool {
         bytes
             .get(..self.hashed_len)
-            .is_some_and(|hashed| Sha256::digest(hashed).as_slice() == self.hash)
+            .is_some_and(|hashed| self.hash_kind.of(hashed) == self.stated)
     }
 }
 
@@ -322,13 +367,16 @@ fn tlv_area_len(bytes: &[u8], at: usize, magic: u16) -> Result<usize, ImageError
     }
 }
 
-fn find_hash(mut tlvs: &[u8]) -> Result<[u8; 32], ImageError> {
+fn find_hash(mut tlvs: &[u8]) -> Result<(HashKind, &[u8]), ImageError> {
     while !tlvs.is_empty() {
         let kind = u16_at(tlvs, 0).ok_or(ImageError::Sizes)?;
         let len = usize::from(u16_at(tlvs, 2).ok_or(ImageError::Sizes)?);
         let value = tlvs.get(4..4 + len).ok_or(ImageError::Sizes)?;
-        if kind == TLV_SHA256 {
-            return value.try_into().map_err(|_| ImageError::NoHash);
+        if let Some(kind) = HashKind::ALL.into_iter().find(|hash| hash.tlv() == kind) {
+            return match kind.of(&[]).len() == len {
+                true => Ok((kind, value)),
+                false => Err(ImageError::NoHash),
+            };
         }
         tlvs = &tlvs[4 + len..];
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use mender_testkit::image::{FLAG_NON_BOOTABLE, ImageBuilder, ImageError, ImageInfo, Version};
+use mender_testkit::image::{FLAG_NON_BOOTABLE, HashKind, ImageBuilder, ImageError, ImageInfo, Version};
 use serde_json::Value;
 
 fn vectors() -> PathBuf {
@@ -38,6 +38,27 @@ fn imgtools_images_are_read_as_imgtool_says() {
         seen += 1;
     }
     assert_eq!(seen, 4);
+}
+
+#[test]
+fn imgtools_other_hashes_are_read() {
+    let folder = vectors().join("../hashes");
+    let images = [
+        ("v1.3.0-ecdsa-p384.bin", HashKind::Sha384),
+        ("v1.3.1-ed25519-sha512.bin", HashKind::Sha512),
+        ("v1.3.2-ed25519-pure.bin", HashKind::Sha512),
+    ];
+    for (name, kind) in images {
+        let mut bytes = std::fs::read(folder.join(name)).unwrap();
+        let image = ImageInfo::parse(&bytes).unwrap();
+        assert_eq!((image.hash_kind, image.len), (kind, bytes.len()), "{name}");
+        assert!(image.hash_is_right(&bytes), "{name}");
+        bytes[40] ^= 1;
+        assert!(!image.hash_is_right(&bytes), "{name}");
+        let built = ImageBuilder::new(image.version).hash_kind(kind).build();
+        let read = ImageInfo::parse(&built).unwrap();
+        assert!(read.hash_kind == kind && read.hash_is_right(&built), "{name}");
+    }
 }
 
 /// The builder, given the parts of an imgtool image, makes the very same bytes.

@@ -70,7 +70,7 @@ fn damage_is_named() {
     let dump = Dump::of("negative-move-a8", "n04-body-bit");
     let state = state_after("negative-move-a8", &["state"], &dump);
     assert_eq!(state["slot1"]["image"]["intact"], false);
-    assert_eq!(state["slot1"]["image"]["fault"], "the image's SHA-256 is wrong");
+    assert_eq!(state["slot1"]["image"]["fault"], "the image's hash is wrong");
     assert_eq!(state["slot0"]["image"]["intact"], true);
     assert_eq!(state["next_boot"], "refuse");
 }
@@ -92,4 +92,50 @@ fn the_magic_of_another_alignment_is_named() {
     let trailer = &state_after("negative-move-a8", &["state"], &dump)["slot1"]["trailer"];
     assert_eq!(trailer["magic"], "bad");
     assert_eq!(trailer["magic_is_of_max_align"], Value::Null);
+}
+
+/// Images with SHA-384 and SHA-512, and one with a signature alone: a dump of a device that starts such an image says so.
+#[test]
+fn images_with_other_hashes_boot() {
+    let layout = json(vectors().join("move-a8/layout.json"));
+    let number = |area: &str, field: &str| layout[area][field].as_u64().unwrap() as usize;
+    let (slot0, slot1) = (number("slot0", "offset"), number("slot1", "offset"));
+    let end = slot1 + number("slot1", "size");
+    for (name, key) in [
+        ("v1.3.0-ecdsa-p384.bin", "sha384_begins"),
+        ("v1.3.1-ed25519-sha512.bin", "sha512_begins"),
+        ("v1.3.2-ed25519-pure.bin", "sha512_begins"),
+    ] {
+        let image = std::fs::read(vectors().join("hashes").join(name)).unwrap();
+        let dump = |image: &[u8]| {
+            let mut flash = vec![0xff; end + 4096];
+            flash[slot0..slot0 + image.len()].copy_from_slice(image);
+            flash[slot1..slot1 + image.len()].copy_from_slice(image);
+            flash[end - 16..end].copy_from_slice(&mender_testkit::bootloader::MAGIC);
+            Dump::new(name, &flash)
+        };
+        let state = state_after("move-a8", &["state"], &dump(&image));
+        let told = &state["slot0"]["image"];
+        assert_eq!(told["intact"], true, "{name}: {state:#}");
+        assert_eq!(told["length"], image.len(), "{name}");
+        assert_eq!(told[key].as_str().map(str::len), Some(64), "{name}");
+        assert_eq!(state["next_boot"], "test", "{name}");
+
+        let mut damaged = image.clone();
+        damaged[100] ^= 1;
+        let state = state_after("move-a8", &["state"], &dump(&damaged));
+        assert_eq!(state["slot1"]["image"]["intact"], false, "{name}");
+        assert_eq!(state["next_boot"], "nothing", "{name}");
+
+        // Without its hash: only the bootloader can tell, if there is a pure signature.
+        let mut without = image;
+        without[32 + 1500 + 4] = 0xa0;
+        let state = state_after("move-a8", &["state"], &dump(&without));
+        let (intact, next) = match name.contains("pure") {
+            true => (Value::Null, "test"),
+            false => (false.into(), "nothing"),
+        };
+        assert_eq!(state["slot0"]["image"]["intact"], intact, "{name}");
+        assert_eq!(state["next_boot"], next, "{name}");
+    }
 }

@@ -81,7 +81,7 @@ fn revert_is_the_modules_way_back() {
     fs::write(&dump.0, &bytes).unwrap();
     let error = fails(1, &["--layout", &layout("move-a8"), "revert", dump.0.to_str().unwrap()]);
     assert!(
-        error.contains("slot 1 is damaged: the image's SHA-256 is wrong"),
+        error.contains("slot 1 is damaged: the image's hash is wrong"),
         "{error}"
     );
 }

@@ -1,7 +1,7 @@
 //! A model of MCUboot on the simulated flash: its swap modes, overwrite-only, and direct-xip with revert.
 //!
 //! Behaves as MCUboot does, in the decision of the two trailers, in what it demands of an image (header, sizes,
-//! SHA-256; no signature), in what it does to a bad one, and in the flash content after a boot, byte for byte. The
+//! hash; no signature), in what it does to a bad one, and in the flash content after a boot, byte for byte. The
 //! golden states in `tests/vectors/mcuboot` come from the real `bootutil` and hold it to that. It works through writes
 //! and erases of the simulated chip, so power can be cut within a boot; the next [`Mcuboot::boot`] goes on
 //! from what is in flash, as the real one does.
@@ -12,6 +12,7 @@
 //! - A sector is copied by one write, so the number of operations is smaller than MCUboot's.
 //! - No signatures, dependencies, security counters or downgrade prevention: [`Mcuboot::refusing`] stands for them. No
 //!   encrypted or compressed images, no bootstrap.
+//! - Takes images with any of the three hashes; a real one is built for one of them.
 //! - Build numbers never count when versions are compared.
 //! - Slots that MCUboot cannot swap make [`Mcuboot::boot`] panic. The real one starts slot 0 and ignores requests.
 //!
