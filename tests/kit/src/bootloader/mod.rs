@@ -9,7 +9,9 @@
 //! Differences:
 //!
 //! - One image pair, in sectors of one length.
-//! - A sector is copied by one write, so the number of operations is smaller than MCUboot's.
+//! - The contents that the real one leaves when it is cut *within* a swap are known for swap using move and offset, in seven
+//!   places; there the model has come by the same after the same number of operations. For scratch, overwrite-only and direct-xip
+//!   only whole boots are held to the real one.
 //! - No signatures, dependencies, security counters or downgrade prevention: [`Mcuboot::refusing`] stands for them. No
 //!   encrypted or compressed images, no bootstrap.
 //! - Takes images with any of the three hashes; a real one is built for one of them.

@@ -6,6 +6,9 @@ use super::trailer::{Flag, SwapType, magic};
 use super::{Mcuboot, read};
 use crate::flash::{FlashError, SimFlash};
 
+/// What bootutil copies at once: `BUF_SZ` in its `loader.c`. A multiple of every write unit.
+const PIECE_LEN: usize = 1024;
+
 /// A swap at work.
 pub(super) struct Run<'a, const WRITE: usize, const SECTOR: usize> {
     pub(super) boot: &'a Mcuboot,
@@ -56,9 +59,13 @@ impl<const WRITE: usize, const SECTOR: usize> Run<'_, WRITE, SECTOR> {
         self.copy(from..from + SECTOR as u32, to)
     }
 
+    /// In pieces, as `boot_copy_region` does.
     pub(super) fn copy(&self, from: Range<u32>, to: u32) -> Result<(), FlashError> {
         let bytes = read(self.flash, &from)?;
-        self.flash.write_now(to, &bytes)
+        for (offset, piece) in (to..).step_by(PIECE_LEN).zip(bytes.chunks(PIECE_LEN)) {
+            self.flash.write_now(offset, piece)?;
+        }
+        Ok(())
     }
 
     /// Copies only what is not erased, so that the cells of a trailer among it can be written later: an erased unit

@@ -2,6 +2,8 @@
 
 mod golden;
 
+use std::ops::Range;
+
 use golden::Folder;
 use mender_testkit::bootloader::{Flag, MAGIC, Magic, Mcuboot, Mode, SwapType, Trailer, decide, decide_offset};
 use mender_testkit::flash::{CutAt, FlashError, PowerCut, SimFlash};
@@ -275,6 +277,53 @@ fn cut_swaps_end_as_bootutils<const WRITE: usize>(name: &'static str) {
         }
     }
     assert!(golden >= 3 && cuts > 20 * golden, "{name}: {golden}, {cuts}");
+}
+
+/// Where bootutil was cut within a swap: how many operations it had done, and after how many of the model's the flash holds the
+/// same.
+fn contents_within_a_swap<const WRITE: usize>(name: &'static str) -> Vec<(usize, Option<usize>)> {
+    let folder = Folder::open(name);
+    let boot = folder.bootloader();
+    let start = folder.flash("p01-swap-cut-3").expect("stored");
+    let mut seen = Vec::new();
+    for operation in 1.. {
+        let flash = SimFlash::<WRITE, 4096>::from_bytes(&start);
+        flash.cut_power(PowerCut {
+            operation,
+            at: CutAt::Before,
+        });
+        if boot.boot(&flash).is_ok() {
+            break;
+        }
+        let bytes = flash.to_bytes();
+        let layout = boot.layout();
+        let slot = |slot: &Range<u32>| golden::sha256(&bytes[slot.start as usize..slot.end as usize]);
+        seen.push((slot(&layout.slot0), slot(&layout.slot1)));
+    }
+    let cuts = folder.steps.iter().filter_map(|step| {
+        let cut = step["state"]
+            .as_str()?
+            .strip_suffix(".after")?
+            .rsplit_once("swap-cut-")?
+            .1;
+        let position = seen.iter().position(|(slot0, slot1)| {
+            (&step["sha256_slot0"], &step["sha256_slot1"]) == (&slot0[..].into(), &slot1[..].into())
+        });
+        Some((cut.parse().unwrap(), position))
+    });
+    cuts.collect()
+}
+
+#[test]
+fn contents_within_swaps_are_bootutils() {
+    let same = |numbers: &[usize]| {
+        numbers
+            .iter()
+            .map(|number| (*number, Some(*number)))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(contents_within_a_swap::<8>("negative-move-a8"), same(&[3, 12, 25, 40]));
+    assert_eq!(contents_within_a_swap::<16>("negative-offset-a16"), same(&[3, 14, 30]));
 }
 
 #[test]
