@@ -76,7 +76,10 @@ fn run_in<M: mcuboot::Mode>(mode: M, layout: &Layout, command: &Command) -> Resu
     }
 
     // Direct-xip: the module takes the slot that runs for the primary one, and that is not always slot 0.
-    let flipped = layout.mode == Mode::DirectXip && report::runs_secondary(layout, &state);
+    let flipped = match layout.running {
+        Some(slot) => slot == 1,
+        None => layout.mode == Mode::DirectXip && report::runs_secondary(layout, &state),
+    };
     let ordered = |[first, second]: [Vec<u8>; 2]| if flipped { [second, first] } else { [first, second] };
     let [primary, secondary] = ordered(before.clone());
     let mut worker = module(mode, layout, primary, secondary)?;
@@ -101,8 +104,15 @@ fn run_in<M: mcuboot::Mode>(mode: M, layout: &Layout, command: &Command) -> Resu
             | NextBoot::EraseAndSecondary
             | NextBoot::Nothing => {
                 // Which image runs is told by the other one too; without an intact one the answer below is a guess.
-                if let Content::Damaged { fault, .. } = state.secondary.at_start {
-                    return Err(format!("cannot go back: the image in slot 1 is damaged: {fault}"));
+                let (number, other) = if flipped {
+                    (0, state.primary)
+                } else {
+                    (1, state.secondary)
+                };
+                if let Content::Damaged { fault, .. } = other.at_start {
+                    return Err(format!(
+                        "cannot go back: the image in slot {number} is damaged: {fault}"
+                    ));
                 }
                 let [primary, secondary] = ordered(before);
                 let why = block_on(module(mode, layout, primary, secondary)?.check_swapped());

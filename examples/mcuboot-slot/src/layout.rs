@@ -70,6 +70,9 @@ pub struct Flags {
     /// Direct-xip: the bootloader compares build numbers too (MCUBOOT_VERSION_CMP_USE_BUILD_NUMBER)
     #[arg(long)]
     compare_builds: bool,
+    /// Direct-xip: the slot that runs, 0 or 1; by default the one that the trailers and versions speak for
+    #[arg(long, value_name = "SLOT", value_parser = clap::value_parser!(u8).range(0..=1))]
+    running: Option<u8>,
     /// Address of the dump's first byte, if the slots are given by address; 0 by default
     #[arg(long, value_name = "ADDRESS", value_parser = number)]
     base: Option<u32>,
@@ -87,6 +90,8 @@ pub struct Layout {
     pub max_align: u32,
     pub max_img_sectors: u32,
     pub compare_builds: bool,
+    /// Direct-xip: the slot that runs, if it was said.
+    pub running: Option<u8>,
 }
 
 impl Flags {
@@ -164,6 +169,9 @@ impl Flags {
         {
             return Err("the scratch area overlaps a slot".into());
         }
+        if self.running.is_some() && mode != Mode::DirectXip {
+            return Err("--running is for direct-xip: in all other modes slot 0 runs".into());
+        }
         Ok(Layout {
             mode,
             slot0,
@@ -173,6 +181,7 @@ impl Flags {
             write_len,
             max_align: self.max_align.or(stated("max_align")?).unwrap_or(write_len.max(8)),
             max_img_sectors: self.max_sectors.or(stated("max_sectors")?).unwrap_or(128),
+            running: self.running,
             compare_builds: match &file["compare_builds"] {
                 Value::Bool(stated) => *stated || self.compare_builds,
                 Value::Null => self.compare_builds,

@@ -1,5 +1,7 @@
 //! `install`, `request` and `confirm`.
 
+use std::fs;
+
 use mender_testkit::bootloader::MAGIC;
 use mender_testkit::image::{ImageBuilder, Version};
 use serde_json::Value;
@@ -107,4 +109,68 @@ fn an_image_never_goes_where_one_runs() {
         assert_eq!(version(written), "3.0.0+0", "{flag:?}: {state:#}");
         assert_eq!(version(1 - written), format!("2.0.0+{}", 2 - written), "{flag:?}");
     }
+}
+
+/// Which slot runs need not follow from the flash: then it is said. Every trailer that `boot_set_confirmed()` was tried with, in
+/// either slot, beside an image that would be taken for the running one.
+#[test]
+fn the_running_slot_can_be_named() {
+    let folder = "xip-revert-a8";
+    let layout = vectors().join(folder).join("layout.json");
+    let slots = [4096..36864, 36864..69632];
+    let calls = fs::read_to_string(vectors().join("calls-xip-a8-max8.tsv")).unwrap();
+    let (mut seen, mut guessed) = (0, 0);
+    for line in calls.lines() {
+        let row: Vec<&str> = line.split('\t').collect();
+        let ["set_confirmed", magic, image_ok, copy_done, _, writes] = row[..] else {
+            continue;
+        };
+        for running in [0, 1] {
+            let mut bytes = golden(folder, "01-v2-written").unwrap();
+            for (slot, range) in slots.iter().enumerate() {
+                let cells = &mut bytes[range.end - 40..range.end];
+                let words = match slot == running {
+                    true => [magic, image_ok, copy_done],
+                    false => ["good", "set", "set"],
+                };
+                let flag = |word| match word {
+                    "set" => 0x01,
+                    "unset" => 0xff,
+                    _ => 0x5a,
+                };
+                cells.fill(0xff);
+                (cells[8], cells[16]) = (flag(words[2]), flag(words[1]));
+                match words[0] {
+                    "good" => cells[24..].copy_from_slice(&MAGIC),
+                    "bad" => cells[24..].fill(0x5a),
+                    _ => {}
+                }
+            }
+            let dump = Dump::new(&format!("running-{running}.bin"), &bytes);
+            let confirm = |flags: &[&str]| {
+                let mut arguments = vec!["--layout", layout.to_str().unwrap()];
+                arguments.extend(flags);
+                arguments.extend(["confirm", dump.0.to_str().unwrap()]);
+                run(&arguments).status.success()
+            };
+            let case = format!("{line}, slot {running}");
+            let done = confirm(&["--running", &running.to_string()]);
+            let after = dump.bytes();
+            let cell = slots[running].end - 24;
+            assert_eq!(done, magic == "good" && after[cell] == 0x01, "{case}");
+            // What bootutil completes beside that, only images have that cannot be running.
+            let mut wanted = bytes.clone();
+            if magic == "good" && writes.contains("end-24:01") {
+                wanted[cell] = 0x01;
+            }
+            assert!(after == wanted, "{case}");
+
+            fs::write(&dump.0, &bytes).unwrap();
+            let alone = confirm(&[]);
+            guessed += usize::from((alone, dump.bytes()) == (done, after));
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 54);
+    assert!(guessed < seen, "the flag makes a difference");
 }

@@ -269,3 +269,14 @@ fn wrong_usage_has_its_own_status() {
         assert!(help.contains(part), "{part}");
     }
 }
+
+#[test]
+fn the_running_slot_is_for_direct_xip() {
+    let layout = vectors().join("move-a8/layout.json");
+    let dump = Dump::of("move-a8", "00-v1-only");
+    let dump = dump.0.to_str().unwrap();
+    let layout = layout.to_str().unwrap();
+    let error = fails(1, &["--layout", layout, "--running", "1", "confirm", dump]);
+    assert!(error.contains("--running is for direct-xip"), "{error}");
+    fails(2, &["--layout", layout, "--running", "2", "confirm", dump]);
+}
