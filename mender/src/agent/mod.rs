@@ -26,7 +26,7 @@
 //! | `deployment/` | the machine's actions as requests, records and calls | download, session |
 //! | `inventory.rs`, `updates.rs` | when to report, when to ask | session |
 //! | `boot.rs` | what storage says at the start | deployment |
-//! | `schedule.rs` | the agent: whose turn it is, and until when to sleep | all above |
+//! | `schedule/` | the agent: whose turn it is, and until when to sleep | all above |
 //!
 //! Each part owns its state; none is borrowed by two. One exchange with the server is made at a time. While an artifact comes,
 //! others get their turn between two blocks, in each pause, and while a restart is awaited: the inventory goes on, requests of

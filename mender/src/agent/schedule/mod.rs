@@ -3,11 +3,12 @@
 //! The schedule is [`Agent::decide`], read from top to bottom: what comes first has the first turn. Nothing is begun while
 //! something else is half done; a deployment says itself when it is [open](super::deployment::Deployment::is_open).
 
+mod asked;
+
 use super::answer::Lost;
 use super::boot::{self, Boot};
 use super::config::Config;
 use super::deployment::{Deployment, Module, Next, Told, Trouble};
-use super::event::Event;
 use super::inventory::Inventory;
 use super::io::{Ctx, Do, Done, Io, Now, Requests};
 use super::journal::Journal;
@@ -18,7 +19,6 @@ use super::session::{CallError, Reply, Session, TRIES};
 use super::time::Millis;
 use super::updates::{Outcome, Updates};
 use crate::api::auth::AuthRefused;
-use crate::api::inventory::InventoryWriter;
 use crate::api::key::POINT_LEN;
 use crate::artifact::Header;
 use crate::deployment::record::DeploymentNumber;
@@ -26,15 +26,12 @@ use crate::deployment::{Machine, State, Verdict};
 use crate::fmt::{info, warning};
 use crate::net::http::HttpError;
 use crate::net::{Peer, Url};
-use crate::provides::{ARTIFACT_NAME, Provides};
+use crate::provides::Provides;
 use crate::text::Shown;
 use crate::update_module::Descriptor;
 
 /// How often a record that could not be read or written is tried again at once.
 pub(super) const STORAGE_FAULTS: u8 = 2;
-
-/// What the client calls itself in the inventory.
-const CLIENT_NAME: &str = "mender-rs";
 
 /// What an agent is told once.
 #[derive(Clone, Copy, Debug)]
@@ -269,99 +266,6 @@ impl<'a> Agent<'a> {
         // A server that stalls for the inventory does not keep a deployment waiting for long.
         let is_guest = owner == Owner::Inventory && self.deployment.is_some();
         self.session.begin(call, if is_guest { 1 } else { TRIES });
-    }
-
-    /// What was decided, with what it needs of memory.
-    fn io<'m>(&'m mut self, memory: &'m mut Memory<'_>) -> Io<'m> {
-        match self.asked.1 {
-            Do::NetworkUp => Io::NetworkUp,
-            Do::NetworkDown => Io::NetworkDown,
-            Do::Connect(peer) => {
-                let elsewhere = peer == Peer::ArtifactHost || self.session.is_redirected();
-                // It was parsed before.
-                let url = memory.url().filter(|_| elsewhere).unwrap_or(self.setup.url);
-                let own = self.setup.url;
-                let is_own = url.port == own.port && url.host.eq_ignore_ascii_case(own.host);
-                Io::Connect(peer, url.endpoint(if is_own { Peer::Server } else { peer }))
-            }
-            Do::Send(peer, piece) => Io::Send(peer, memory.window.get(..piece.len).unwrap_or(&[]), piece.is_last),
-            Do::Receive(peer) => Io::Receive(peer, memory.window),
-            Do::ReceiveBlock => Io::Receive(Peer::ArtifactHost, memory.block),
-            Do::Sign => Io::Sign(facts(&self.setup, &self.deployment).digest(memory.window)),
-            Do::Inventory(method) => {
-                let config = self.setup.config;
-                let (installed, spare) = memory.split();
-                let room = spare.len().min(usize::from(self.setup.report_len));
-                let spare = spare.get_mut(..room).unwrap_or(&mut []);
-                // There is room for an empty one.
-                let Ok(mut writer) = InventoryWriter::new(spare) else {
-                    return Io::Sleep(None);
-                };
-                if method == crate::api::inventory::Method::Put {
-                    let name = installed
-                        .artifact_name()
-                        .is_none()
-                        .then_some((ARTIFACT_NAME, config.artifact_name));
-                    let fixed = [
-                        ("device_type", config.device_type),
-                        ("mender_client", CLIENT_NAME),
-                        ("mender_client_version", env!("CARGO_PKG_VERSION")),
-                    ];
-                    for (key, value) in name.into_iter().chain(installed).chain(fixed) {
-                        let text = crate::api::inventory::Value::Text(value);
-                        if let Err(error) = writer.push(key, text) {
-                            warning!("the inventory is not complete: {error}");
-                        }
-                    }
-                }
-                Io::Inventory(writer, method)
-            }
-            Do::Read(key) => Io::Read(key, memory.block),
-            Do::Write(key, len) => Io::Write(key, memory.block.get(..usize::from(len)).unwrap_or(&[])),
-            Do::Call(module, state) => Io::Call(module, state),
-            Do::Download => Io::Download,
-            Do::HandOver(len) => {
-                self.news = Some(News::Progress);
-                Io::HandOver(len)
-            }
-            Do::Complete => Io::Complete,
-            Do::Broken => Io::Broken,
-            Do::Restart => Io::Restart,
-            Do::Sleep(left) => Io::Sleep(left.map(Millis::as_duration)),
-            Do::Tell => self.tell(memory),
-            Do::Stop => Io::Stop,
-        }
-    }
-
-    fn tell<'m>(&'m mut self, memory: &'m mut Memory<'_>) -> Io<'m> {
-        let id = self.deployment.as_ref().map_or("", |deployment| deployment.id.as_str());
-        let Some(news) = self.news.take() else {
-            return Io::Sleep(None);
-        };
-        Io::Tell(match news {
-            News::Authorized => Event::Authorized,
-            News::Unauthorized(refused) => Event::Unauthorized(refused),
-            News::NoUpdate => Event::NoUpdate,
-            News::Offered => Event::Offered {
-                id,
-                artifact_name: self.session.answer.artifact_name(memory.spare()),
-            },
-            News::Resumed(state) => Event::Resumed { id, state },
-            News::Deployment(told) => told.event(),
-            News::Progress => {
-                let download = self
-                    .deployment
-                    .as_ref()
-                    .and_then(|deployment| deployment.download.as_ref());
-                let (received, total) = download.map_or((0, None), |download| download.progress());
-                Event::Progress {
-                    received: u64::from(received),
-                    total: total.map(u64::from),
-                }
-            }
-            News::Finished(verdict) => Event::Finished(verdict),
-            News::InventorySent { attributes } => Event::InventorySent { attributes },
-        })
     }
 
     /// How what was asked for went.
