@@ -151,7 +151,8 @@ impl<'b> Entry<'b> {
             time: match time {
                 0 => {
                     let (secs, millis) = divide(millis, 1000);
-                    LogTime::Uptime(Duration::new(secs, millis * 1_000_000))
+                    // The remainder again: so the compiler knows it, and links no check.
+                    LogTime::Uptime(Duration::new(secs, millis % 1000 * 1_000_000))
                 }
                 1 => LogTime::Unix { millis },
                 2..=u8::MAX => return None,

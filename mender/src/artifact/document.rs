@@ -7,11 +7,11 @@
 
 use super::error::Error;
 use super::fault::{Contradiction, Document, Feature, Key, ValueFault};
-use super::json::{self, Decoder, Refusal, Span, Token, Tokenizer};
+use super::json::{self, Decoder, Span, Token, Tokenizer};
 use super::limits::{Limit, Limits};
 use super::records::{HEADER_LEN, Records, Tag};
 use crate::json::{JsonFault, MAX_DEPTH};
-use crate::text::number;
+use crate::text::{number, utf8_prefix};
 
 /// Where in a document: inside of which object or list.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -195,6 +195,7 @@ struct Reader<'t> {
     document: Document,
     text: &'t mut [u8],
     tokens: Tokenizer,
+    max_depth: u8,
     /// Length of the records so far.
     stored: usize,
     /// Why the document was refused, once it was.
@@ -213,7 +214,11 @@ impl Reader<'_> {
 
     #[inline(never)]
     fn json(&mut self, fault: JsonFault, at: usize) -> Refused {
-        self.fail(json_error(self.document, fault, at))
+        self.fail(Error::Json {
+            document: self.document,
+            fault,
+            at: u32::try_from(at).unwrap_or(u32::MAX),
+        })
     }
 
     #[inline(never)]
@@ -226,8 +231,46 @@ impl Reader<'_> {
     }
 
     fn token(&mut self) -> Result<Token, Refused> {
-        let token = self.tokens.next(self.text);
-        token.map_err(|fault| self.json(fault, self.tokens.at))
+        match self.tokens.next(self.text) {
+            Ok(token) if self.tokens.depth() <= self.max_depth => Ok(token),
+            Ok(_) => {
+                let allowed = u32::from(self.max_depth);
+                Err(self.fail(Error::Limit {
+                    limit: Limit::JsonDepth,
+                    allowed,
+                    needed: allowed + 1,
+                }))
+            }
+            Err(fault) => Err(self.json(fault, self.tokens.at)),
+        }
+    }
+
+    /// Checks that the text is strict JSON: one object, UTF-8, not too deep, every key once in its object. Begins anew then.
+    ///
+    /// Takes time in proportion to the text's length times the number of keys.
+    fn check(&mut self) -> Result<(), Refused> {
+        let valid = utf8_prefix(self.text).len();
+        if valid < self.text.len() {
+            return Err(self.json(JsonFault::Utf8, valid));
+        }
+        loop {
+            let token = self.token()?;
+            let here = self.tokens;
+            if token == Token::End {
+                self.tokens = Tokenizer::new();
+                return Ok(());
+            }
+            if token == Token::Key {
+                // None of the later keys of the same object may be the same.
+                while self.tokens.depth() >= here.depth() {
+                    let is_key = self.token()? == Token::Key && self.tokens.depth() == here.depth();
+                    if is_key && json::same(self.text, here.span, self.tokens.span) {
+                        return Err(self.json(JsonFault::RepeatedKey, self.tokens.span.start));
+                    }
+                }
+                self.tokens = here;
+            }
+        }
     }
 
     /// Stores the last string as a record and returns where its text begins.
@@ -256,47 +299,25 @@ impl Reader<'_> {
     }
 }
 
-fn json_error(document: Document, fault: JsonFault, at: usize) -> Error {
-    Error::Json {
-        document,
-        fault,
-        at: u32::try_from(at).unwrap_or(u32::MAX),
-    }
-}
-
-/// Checks that a document is strict JSON: all that is asked of meta-data, which stays as it is.
-pub(super) fn check(document: Document, text: &[u8], limits: &Limits) -> Result<(), Error> {
-    json::check(text, limits.json_depth).map_err(|refusal| match refusal {
-        Refusal::Fault { fault, at } => json_error(document, fault, at),
-        Refusal::TooDeep => {
-            let allowed = u32::from(limits.json_depth.min(MAX_DEPTH));
-            Error::Limit {
-                limit: Limit::JsonDepth,
-                allowed,
-                needed: allowed + 1,
-            }
-        }
-    })
-}
-
-/// Checks a document, type-info against header-info's records too, and replaces it by its records; returns their length.
+/// Checks a document, type-info against header-info's records too, and replaces it by its records; returns their length. Of meta-data
+/// all that is asked is that it is strict JSON; it stays as it is, and has no records.
 pub(super) fn read(
     document: Document,
     text: &mut [u8],
     header_info: Records<'_>,
     limits: &Limits,
 ) -> Result<usize, Error> {
-    check(document, text, limits)?;
     let rules: &'static [Rule] = match document {
         Document::Version => &VERSION,
         Document::HeaderInfo => &HEADER_INFO,
         Document::TypeInfo => &TYPE_INFO,
-        Document::MetaData => return Ok(0),
+        Document::MetaData => &[],
     };
     let mut reader = Reader {
         document,
         text,
         tokens: Tokenizer::new(),
+        max_depth: limits.json_depth.min(MAX_DEPTH),
         stored: 0,
         error: Error::Truncated { offset: 0 },
     };
@@ -318,6 +339,10 @@ impl Reader<'_> {
         // Bit by bit the rules whose value has come.
         let mut seen = 0_u32;
         let mut device_types = 0_u32;
+        self.check()?;
+        if rules.is_empty() {
+            return Ok(());
+        }
         self.token()?;
         loop {
             let token = self.token()?;
@@ -475,3 +500,7 @@ fn find(rules: &'static [Rule], place: Place, text: &[u8], key: Option<Span>) ->
         .enumerate()
         .find(|(_, rule)| rule.place == place && is(rule))
 }
+
+#[cfg(test)]
+#[path = "document_tests.rs"]
+mod tests;

@@ -479,7 +479,7 @@ impl<'w> Entries<'w> {
             }
             Text::MetaData => {
                 if len > 0 {
-                    document::check(Document::MetaData, data, limits).map_err(|error| self.fail(error))?;
+                    document::read(Document::MetaData, data, Records(&[]), limits).map_err(|error| self.fail(error))?;
                 }
                 self.kept.end += len;
                 self.stage = Stage::HeaderEnd;
