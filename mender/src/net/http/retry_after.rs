@@ -61,25 +61,13 @@ pub(super) fn seconds(date: &[u8]) -> Option<u64> {
     const FORM: &[u8; 29] = b"xxx, 00 xxx 0000 00:00:00 GMT";
     // Counted from March, the leap day is the last of its year.
     const MONTHS: &[u8; 36] = b"MarAprMayJunJulAugSepOctNovDecJanFeb";
-    let mut numbers = [0_u32; 5];
-    let (mut number, mut in_number) = (0, false);
-    if date.len() != FORM.len() {
+    let is_formed = |(form, byte): (&u8, &u8)| matches!(form, b'0' | b'x') || form == byte;
+    if date.len() != FORM.len() || !FORM.iter().zip(date).all(is_formed) {
         return None;
     }
-    for (form, byte) in FORM.iter().zip(date) {
-        match form {
-            b'0' => {
-                let place = numbers.get_mut(number)?;
-                *place = *place * 10 + char::from(*byte).to_digit(10)?;
-            }
-            b'x' => {}
-            _ if form == byte => {}
-            _ => return None,
-        }
-        if in_number && *form != b'0' {
-            number += 1;
-        }
-        in_number = *form == b'0';
+    let mut numbers = [0; 5];
+    for (place, (start, len)) in numbers.iter_mut().zip([(5, 2), (12, 4), (17, 2), (20, 2), (23, 2)]) {
+        *place = number(date.get(start..start + len)?, 10)?;
     }
     let [day, year, hours, minutes, seconds] = numbers;
     if day > 31 || hours > 23 || minutes > 59 || seconds > 60 {
