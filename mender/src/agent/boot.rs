@@ -92,6 +92,11 @@ impl Boot {
         })
     }
 
+    /// Storage fails: there is a pause now.
+    pub(super) fn waits(&self) -> bool {
+        self.next_try != Deadline::NOW
+    }
+
     /// Ends a pause.
     pub(super) fn hurry(&mut self) {
         self.next_try = Deadline::NOW;
@@ -123,6 +128,7 @@ impl Boot {
                 Err(RecordError::Malformed)
             }
         };
+        self.next_try = Deadline::NOW;
         let record = len.map(|len| len.and_then(|len| memory.block.get(..len)));
         match self.step {
             Step::Installed => {

@@ -49,6 +49,9 @@ pub enum Event<'a> {
     AwaitingRestart,
     /// The deployment is over.
     Finished(Verdict),
+    /// A record cannot be read at the start. Nothing is known of what runs then, so nothing is done and nothing is told to the server
+    /// before it can be; it is tried again with backoff.
+    StorageFails,
     /// An inventory report was accepted.
     InventorySent {
         /// Number of attributes.

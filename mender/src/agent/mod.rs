@@ -38,6 +38,8 @@ pub(crate) mod config;
 pub(crate) mod deployment;
 pub(crate) mod download;
 pub(crate) mod event;
+#[cfg(test)]
+mod fleet;
 mod inventory;
 pub(crate) mod io;
 mod journal;

@@ -276,6 +276,7 @@ impl World {
             | Event::Status { .. }
             | Event::AwaitingRestart
             | Event::Finished(_)
+            | Event::StorageFails
             | Event::InventorySent { .. } => {}
         }
     }

@@ -104,6 +104,7 @@ impl Agent<'_> {
             }
             News::Finished(verdict) => Event::Finished(verdict),
             News::InventorySent { attributes } => Event::InventorySent { attributes },
+            News::StorageFails => Event::StorageFails,
         })
     }
 }

@@ -78,6 +78,7 @@ enum News {
     Progress,
     Finished(Verdict),
     InventorySent { attributes: usize },
+    StorageFails,
 }
 
 /// See the [module](self).
@@ -353,6 +354,9 @@ impl<'a> Agent<'a> {
                     let resumed = self
                         .boot
                         .read(result, &ctx, memory, self.setup.modules, &mut self.journal);
+                    if self.boot.waits() {
+                        self.news = Some(News::StorageFails);
+                    }
                     self.number = self.boot.number;
                     self.installed_by = self.boot.installed_by;
                     if let Some(deployment) = resumed {

@@ -218,6 +218,7 @@ fn storage_that_cannot_be_read_is_tried_again_with_backoff_and_nothing_is_told()
         let reads = bench.faults().reads.iter().filter(|read| **read == key).count();
         assert!((100..600).contains(&reads), "{key:?}: {reads} reads in a day");
         assert_eq!(bench.requests("/").len(), 0, "{key:?}");
+        assert!(bench.has_event("StorageFails"), "{key:?}");
         // It stops when it is asked to, and goes on when storage does.
         bench.handle.stop();
         assert_eq!(bench.run(MINUTE, |_| false), Ended::Stopped);
