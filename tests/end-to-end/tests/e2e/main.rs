@@ -7,6 +7,7 @@
 //! | `handle` | every pause: who has a turn in it, and what ends it |
 //! | `overlap` | network and flash at the same time |
 //! | `outages` | what never comes, comes late or comes as nonsense: how long that may hold the client |
+//! | `conformance` | the tables of the behaviour of clients, row by row |
 //! | `flows` | the state machine: mender-mcu's flows, and power cuts within the module |
 //! | `update`, `power_cuts` | whole updates of a board with MCUboot and the bundled module |
 //! | `traffic` | how often the client asks, whatever goes wrong where |
@@ -21,6 +22,7 @@ mod support;
 
 mod auth;
 mod budget;
+mod conformance;
 mod download;
 mod flows;
 mod handle;

@@ -4,8 +4,10 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use mender::storage::{FlashRange, FlashStorage};
+use mender::storage::{FlashRange, FlashStorage, Storage};
+use mender::update_module::ModuleSet;
 use mender_testkit::artifact::ArtifactWriter;
+use mender_testkit::device::ResetLine;
 use mender_testkit::flash::SimFlash;
 use mender_testkit::network::lock;
 use mender_testkit::server::Mode;
@@ -113,6 +115,42 @@ impl Bench {
         self.script().calls.clone()
     }
 
+    /// The client's storage of one boot.
+    fn storage(&self) -> impl Storage + use<> {
+        Counting {
+            storage: FlashStorage::new(
+                Faulty {
+                    flash: self.flash.partition(0..2 * SECTOR as u32),
+                    faults: Arc::clone(&self.faults),
+                },
+                const { FlashRange::new(0..2 * SECTOR as u32) },
+            )
+            .expect("the range is in the flash"),
+            written: Arc::clone(&self.written),
+            failing: self.failing,
+            faults: Arc::clone(&self.faults),
+        }
+    }
+
+    /// As [`run`](Bench::run), with modules of the test's own.
+    pub fn run_with<M: ModuleSet>(
+        &mut self,
+        limit: Duration,
+        modules: impl Fn(&SharedScript, &ResetLine) -> M,
+        reached: impl Fn(&Site) -> bool,
+    ) -> Ended {
+        let end = self.clock.elapsed() + limit;
+        loop {
+            self.script().boot();
+            let storage = self.storage();
+            let modules = modules(&self.script, &self.reset);
+            let flash = self.flash.clone();
+            if let Some(ended) = self.site.boot(storage, modules, end, || flash.power_is_on(), &reached) {
+                return ended;
+            }
+        }
+    }
+
     /// Switches the device on and lets it run, restarts included, until `reached` or for so long.
     pub fn run(&mut self, limit: Duration, reached: impl Fn(&Site) -> bool) -> Ended {
         let end = self.clock.elapsed() + limit;
@@ -120,19 +158,7 @@ impl Bench {
             if !std::mem::take(&mut self.goes_on) {
                 self.script().boot();
             }
-            let storage = Counting {
-                storage: FlashStorage::new(
-                    Faulty {
-                        flash: self.flash.partition(0..2 * SECTOR as u32),
-                        faults: Arc::clone(&self.faults),
-                    },
-                    const { FlashRange::new(0..2 * SECTOR as u32) },
-                )
-                .expect("the range is in the flash"),
-                written: Arc::clone(&self.written),
-                failing: self.failing,
-                faults: Arc::clone(&self.faults),
-            };
+            let storage = self.storage();
             let flash = self.flash.clone();
             if self.script().bare {
                 let app = (Scripted::<false, false>::new(&self.script, &self.reset),);

@@ -3,6 +3,7 @@
 
 mod bench;
 mod board;
+mod lacking;
 mod script;
 mod storage;
 
@@ -26,6 +27,7 @@ use mender_testkit::time::{Run, VirtualClock};
 
 pub use bench::{Bench, app, firmware, small_file};
 pub use board::{Board, SLOT1, artifact};
+pub use lacking::run_lacking;
 pub use script::{Crash, Flash};
 pub use storage::{Failing, Op, Written};
 
