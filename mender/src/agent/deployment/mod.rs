@@ -147,8 +147,8 @@ pub(super) struct Deployment {
     /// The name in memory is marked as inconsistent, but not in storage: what is stored of the deployment stays as it is, so that
     /// the next start marks it.
     mark_is_due: bool,
-    /// The client is about to stop.
-    stopping: bool,
+    /// The client is about to stop: what has to be written before was asked for.
+    pub(super) stopping: bool,
     /// The server knows that it succeeded.
     pub(super) ended_well: bool,
     /// The deployment that committed what runs.
@@ -237,10 +237,10 @@ impl Deployment {
         }
     }
 
-    /// The client may stop: in a pause, and while an artifact comes.
-    pub(super) fn can_stop(&self) -> bool {
+    /// The client may stop: in a pause, and while an artifact comes, as soon as there is a block for what has to be written before.
+    pub(super) fn can_stop(&self, memory: &Memory<'_>) -> bool {
         match (self.stage, &self.download) {
-            (Stage::Download, Some(download)) => download.can_stop(),
+            (Stage::Download, Some(download)) => download.can_stop() && !memory.block.is_empty(),
             _ => self.is_pausing(),
         }
     }
@@ -262,23 +262,30 @@ impl Deployment {
         self.stage == Stage::Download && !self.is_pausing()
     }
 
-    /// The client is to stop. At the commit gate that must not look like software that resets the device there: the state
-    /// before it is stored, so that the new software is looked at and reports again. Something to write, if need be.
+    /// The client is to stop. At the commit gate that must not look like software that resets the device there: the state before it is
+    /// stored, so that the new software is looked at and reports again. A download counts as one that has restarted the device: no longer,
+    /// and those before it neither. Something to write, if need be.
     pub(super) fn prepare_stop(&mut self, memory: &mut Memory<'_>) -> Option<Do> {
-        let at_gate = matches!(self.machine.action(), Action::CommitGate);
-        if !at_gate || core::mem::replace(&mut self.stopping, true) {
+        let (state, transitions) = if matches!(self.machine.action(), Action::CommitGate) {
+            (StoredState::VerifyReboot, self.machine.transitions())
+        } else if self.stage == Stage::Download {
+            (StoredState::Download, 0)
+        } else {
+            return None;
+        };
+        if core::mem::replace(&mut self.stopping, true) {
             return None;
         }
-        let len = self.state_record(StoredState::VerifyReboot, memory)?;
+        let len = self.state_record(state, transitions, memory)?;
         Some(Do::Write(RecordKey::State, len as u16))
     }
 
     /// A state record, into the block.
-    fn state_record(&self, state: StoredState, memory: &mut Memory<'_>) -> Option<usize> {
+    fn state_record(&self, state: StoredState, transitions: u8, memory: &mut Memory<'_>) -> Option<usize> {
         let record = StateRecord {
             number: self.number,
             state,
-            transitions: self.machine.transitions(),
+            transitions,
         };
         let record = record.encode();
         memory.block.get_mut(..record.len())?.copy_from_slice(&record);
@@ -421,7 +428,7 @@ impl Deployment {
                 self.trouble(ctx, memory, journal, Event::Failed, &Remark::Restarts);
             }
             Action::StoreState(state) => {
-                let len = self.state_record(state, memory);
+                let len = self.state_record(state, self.machine.transitions(), memory);
                 self.write(ctx, memory, journal, RecordKey::State, len);
             }
             Action::Call(state) => match self.module {

@@ -186,7 +186,7 @@ impl<'a> Agent<'a> {
                 self.inventory.software_changed();
             }
             // What other tasks ask for is heard wherever nothing is half done.
-            if self.requests.stop && self.deployment.as_ref().is_none_or(Deployment::can_stop) {
+            if self.requests.stop && self.deployment.as_ref().is_none_or(|it| it.can_stop(memory)) {
                 if self.session.is_online() {
                     return (Asker::Schedule, Do::NetworkDown);
                 }
@@ -279,6 +279,9 @@ impl<'a> Agent<'a> {
         match done {
             Done::Read(Err(_)) | Done::Written(Err(_)) if self.faults < STORAGE_FAULTS => {
                 self.faults += 1;
+                if let Some(deployment) = &mut self.deployment {
+                    deployment.stopping = false;
+                }
                 return;
             }
             _ => self.faults = 0,

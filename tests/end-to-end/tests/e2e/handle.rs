@@ -451,3 +451,22 @@ fn a_stop_between_two_blocks_takes_effect_at_once() {
         bench.assert_clean();
     }
 }
+
+/// A device that sleeps between two pieces of a download, say, is none that a download restarts each time.
+#[test]
+fn stops_in_a_download_are_not_counted_as_restarts() {
+    let (mut bench, deployment) = trickling();
+    for time in 0..40 {
+        let ended = bench.run(DAY, once(within, |site| site.handle.stop(), |_| false));
+        assert_eq!(ended, Ended::Stopped, "{time}: {:?}", bench.device.events());
+        bench.network.set_pace(Duration::ZERO);
+        bench.clear_records();
+    }
+    assert_eq!(bench.run(HOUR, Site::over), Ended::Reached);
+    assert_eq!(
+        bench.status(&deployment),
+        Some(Status::Success),
+        "{:?}",
+        bench.log(&deployment)
+    );
+}
