@@ -3,17 +3,12 @@
 //! which other tests hold which rule.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use mender::api::auth::Tier;
-use mender::client::Config;
 use mender_testkit::artifact::ArtifactWriter;
 use mender_testkit::network::lock;
 use mender_testkit::server::{DeploymentId, Mode, RequestRecord, Status};
 
-use crate::support::{
-    AUTH, Bench, Crash, DEVICE_TYPE, Ended, HOUR, INVENTORY, NEXT_V2, Site, once, run_lacking, small_file, status_path,
-};
+use crate::support::{AUTH, Bench, Crash, DEVICE_TYPE, Ended, HOUR, Site, once, run_lacking, small_file, status_path};
 
 const OLD: &str = "release-1";
 const NEW: &str = "release-2";
@@ -451,144 +446,4 @@ fn the_gate_is_passed_before_the_commit() {
             "{kind}"
         );
     }
-}
-
-/// Right after the start, without a pause before it.
-#[test]
-fn the_first_poll_and_inventory_come_at_once() {
-    let mut bench = Bench::new(Mode::Enterprise);
-    bench.auto_accept();
-    let began = bench.clock.elapsed();
-    let done = |site: &Site| !site.requests(NEXT_V2).is_empty() && !site.requests(INVENTORY).is_empty();
-    assert_eq!(bench.run(HOUR, done), Ended::Reached);
-    assert!(bench.clock.elapsed() - began < Duration::from_secs(5));
-}
-
-/// A list of values is "any of", and so are names and groups; several keys are "all of". (Weakness 21 of mender-mcu.)
-#[test]
-fn depends_are_any_of_their_values_and_all_of_their_keys() {
-    let base = |name: &str| {
-        ArtifactWriter::new(name, DEVICE_TYPE)
-            .payload_type("app")
-            .file("file", name.as_bytes())
-    };
-    let next = || base("release-3");
-    let cases = [
-        (true, next().depends_name("release-1").depends_name("release-2")),
-        (false, next().depends_name("release-1").depends_name("release-0")),
-        (true, next().depends_group("alpha").depends_group("beta")),
-        (false, next().depends_group("alpha").depends_group("gamma")),
-        (true, next().depends_any("sensor", &["6", "7"])),
-        (true, next().depends_any("sensor", &["7", "8"])),
-        (false, next().depends_any("sensor", &["6", "8"])),
-        (
-            true,
-            next()
-                .depends_any("sensor", &["6", "7"])
-                .depends_any("radio", &["1", "2"]),
-        ),
-        (
-            false,
-            next()
-                .depends_any("sensor", &["6", "7"])
-                .depends_any("radio", &["2", "3"]),
-        ),
-        (
-            false,
-            next()
-                .depends_any("sensor", &["6", "7"])
-                .depends_any("display", &["1", "2"]),
-        ),
-        (
-            true,
-            base("release-3").device_type("another-board").device_type("a-third"),
-        ),
-    ];
-    for (number, (fits, artifact)) in cases.into_iter().enumerate() {
-        // This server does not choose by what an artifact depends on: the device does.
-        let mut bench = Bench::accepted(Mode::Oss);
-        bench.deploy(
-            base("release-2")
-                .group("beta")
-                .provides("sensor", "7")
-                .provides("radio", "1")
-                .write(),
-        );
-        bench.run_to_end();
-        bench.script().calls.clear();
-        let deployment = bench.deploy(artifact.write());
-        bench.run_to_end();
-        let (status, calls) = if fits {
-            (Status::Success, "download install commit cleanup")
-        } else {
-            (Status::Failure, "")
-        };
-        assert_eq!(bench.status(&deployment), Some(status), "case {number}");
-        assert_eq!(
-            bench.calls(),
-            words(calls),
-            "case {number}: nothing is written of what does not fit"
-        );
-        assert_eq!(
-            name(&mut bench),
-            if fits { "release-3" } else { "release-2" },
-            "case {number}"
-        );
-    }
-}
-
-/// Provides come and go with the commit, not before, and not at all if it fails. (Weakness 17 of mender-mcu.)
-#[test]
-fn what_a_failed_deployment_clears_stays() {
-    for (kind, failing) in [
-        ("app-back", "install"),
-        ("app-back", "commit"),
-        ("firmware", "verify_reboot"),
-        ("firmware", "commit"),
-    ] {
-        let mut bench = Bench::accepted(Mode::Oss);
-        bench.deploy(
-            ArtifactWriter::new(NEW, DEVICE_TYPE)
-                .payload_type(kind)
-                .group("beta")
-                .provides("sensor.a", "1")
-                .file("file", b"2")
-                .write(),
-        );
-        bench.run_to_end();
-        bench.script().failing.insert(failing);
-        let deployment = bench.deploy(
-            ArtifactWriter::new("release-3", DEVICE_TYPE)
-                .payload_type(kind)
-                .group("gamma")
-                .clears("*")
-                .provides("sensor.b", "2")
-                .file("file", b"3")
-                .write(),
-        );
-        bench.run_to_end();
-        assert_eq!(bench.status(&deployment), Some(Status::Failure), "{kind} {failing}");
-        assert_eq!(name(&mut bench), NEW, "{kind} {failing}");
-        for (key, value) in [
-            ("artifact_group", Some("beta")),
-            ("sensor.a", Some("1")),
-            ("sensor.b", None),
-        ] {
-            assert_eq!(bench.inventory(key).as_deref(), value, "{kind} {failing}: {key}");
-        }
-    }
-}
-
-/// mender-mcu's, as far as both have the setting.
-#[test]
-fn the_defaults_are_those_of_mender_mcu() {
-    let config = Config::new("https://mender.test", DEVICE_TYPE);
-    let seconds = |interval: Duration| interval.as_secs();
-    assert_eq!(seconds(config.update_poll_interval), 604_800);
-    assert_eq!(config.inventory_interval.map(seconds), Some(604_800));
-    assert_eq!((seconds(config.retry_first), seconds(config.retry_cap)), (60, 540));
-    assert_eq!(seconds(config.network_timeout), 60);
-    assert_eq!(config.transition_limit, 28);
-    assert_eq!(config.artifact_name, "unknown");
-    assert_eq!(config.tier, Tier::Micro);
 }

@@ -8,6 +8,7 @@
 //! | `overlap` | network and flash at the same time |
 //! | `outages` | what never comes, comes late or comes as nonsense: how long that may hold the client |
 //! | `conformance` | the tables of the behaviour of clients, row by row |
+//! | `rules` | single rules of theirs |
 //! | `flows` | the state machine: mender-mcu's flows, and power cuts within the module |
 //! | `update`, `power_cuts` | whole updates of a board with MCUboot and the bundled module |
 //! | `traffic` | how often the client asks, whatever goes wrong where |
@@ -35,6 +36,7 @@ mod polling;
 mod power_cuts;
 mod redirects;
 mod reports;
+mod rules;
 mod sizes;
 mod storage;
 mod sweeps;
