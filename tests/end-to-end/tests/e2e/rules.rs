@@ -58,7 +58,11 @@ fn depends_are_any_of_their_values_and_all_of_their_keys() {
         ),
         (
             true,
-            base("release-3").device_type("another-board").device_type("a-third"),
+            ArtifactWriter::new("release-3", "another-board")
+                .device_type(DEVICE_TYPE)
+                .device_type("a-third")
+                .payload_type("app")
+                .file("file", b"3"),
         ),
     ];
     for (number, (fits, artifact)) in cases.into_iter().enumerate() {
