@@ -39,6 +39,11 @@ impl Print {
             }
             rest = behind;
         }
+        // Whether the inventory is sent whole: it has no attributes here, and nothing else follows from it.
+        if let Some((before, behind)) = rest.split_once("Inventory { method: ") {
+            write_part(before, now, &mut self.print);
+            rest = behind.trim_start_matches(char::is_alphabetic);
+        }
         write_part(rest, now, &mut self.print);
         &self.print
     }
