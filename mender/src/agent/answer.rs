@@ -205,6 +205,10 @@ impl Answer {
 
     fn push_error(&mut self, data: &[u8]) {
         for &byte in data {
+            // After an error nothing more may be pushed.
+            if self.spoiled {
+                return;
+            }
             match self.reader.push(byte) {
                 Ok(piece) => self.has_error |= piece.is_some_and(|piece| piece.field == Field::Error),
                 Err(_) => self.spoiled = true,
@@ -229,6 +233,9 @@ impl Answer {
 
     fn push_deployment(&mut self, data: &[u8], memory: &mut Memory<'_>) {
         for &byte in data {
+            if self.spoiled {
+                return;
+            }
             let piece = match self.reader.push(byte) {
                 Ok(Some(piece)) => piece,
                 Ok(None) => continue,
