@@ -12,6 +12,8 @@ const VERSION: u32 = 1;
 pub(super) const ITEM_HEAD_LEN: u32 = 7;
 /// In an item's first byte: the record was removed.
 pub(super) const REMOVED: u8 = 0x80;
+/// The highest number of a half.
+pub(super) const MAX_NUMBER: u32 = 0xff_ffff;
 /// Longest word, and longest piece that is read or written at once.
 pub(super) const MAX_WINDOW_LEN: usize = 32;
 

@@ -92,7 +92,8 @@ use super::{ReadError, RecordKey, Storage, WriteError};
 ///
 /// A range without a half in use that is not new (foreign content, records of another storage, of another version of this one, both heads
 /// destroyed) is never written over, so that no device key is lost for an error of reading: reads and writes report
-/// `Corrupt` until [`erase_all`](Storage::erase_all) is called.
+/// `Corrupt` until [`erase_all`](Storage::erase_all) is called. Writes do so too where the half in use has the highest number of all,
+/// as after it comes none; no chip lives so long.
 ///
 /// # Room
 ///

@@ -11,7 +11,7 @@
 use embedded_storage_async::nor_flash::NorFlash;
 
 use super::FlashStorage;
-use super::format::{Layout, REMOVED, Trace, Window, half_head, item_head, seal};
+use super::format::{Layout, MAX_NUMBER, REMOVED, Trace, Window, half_head, item_head, seal};
 use super::scan::{Item, Scan};
 
 /// Why something was not done.
@@ -451,6 +451,13 @@ impl<F: NorFlash> FlashStorage<F> {
             Phase::Cleared => return Step::Done,
             Phase::Switch => {
                 task.appending = false;
+                if task.half.number >= MAX_NUMBER {
+                    // No chip lives that long: a head by chance.
+                    if !task.is_clear() {
+                        return Step::Failed(Fault::Corrupt);
+                    }
+                    task.half.number = 0;
+                }
                 task.new = Half {
                     number: task.half.number + 1,
                     end: Layout::<F>::HEAD,
