@@ -27,6 +27,7 @@
 //! | `inventory.rs`, `updates.rs` | when to report, when to ask | session |
 //! | `boot.rs` | what storage says at the start | deployment |
 //! | `schedule/` | the agent: whose turn it is, and until when to sleep | all above |
+//! | `fuzz.rs` | doors for the fuzzer, with the feature `__fuzz` | all above |
 //!
 //! Each part owns its state; none is borrowed by two. One exchange with the server is made at a time. While an artifact comes,
 //! others get their turn between two blocks, in each pause, and while a restart is awaited: the inventory goes on, requests of
@@ -40,6 +41,8 @@ pub(crate) mod download;
 pub(crate) mod event;
 #[cfg(test)]
 mod fleet;
+#[cfg(feature = "__fuzz")]
+pub mod fuzz;
 mod inventory;
 pub(crate) mod io;
 mod journal;
