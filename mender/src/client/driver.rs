@@ -192,17 +192,26 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
                         None => Err(Lost::Io),
                         Some(mut connection) => {
                             let sent = within!(self, Stop::of(peer), async {
-                                connection.write_all(bytes).await?;
+                                // Not `write_all`, which panics where a connection that was closed takes nothing.
+                                let mut rest = bytes;
+                                while !rest.is_empty() {
+                                    let len = connection.write(rest).await?;
+                                    if len == 0 {
+                                        return Ok(false);
+                                    }
+                                    rest = rest.get(len..).unwrap_or(&[]);
+                                }
                                 if is_last {
                                     connection.flush().await?;
                                 }
-                                Ok::<(), <C::Connection<'c> as embedded_io_async::ErrorType>::Error>(())
+                                Ok::<bool, <C::Connection<'c> as embedded_io_async::ErrorType>::Error>(true)
                             });
                             match sent {
-                                Ok(Ok(())) => {
+                                Ok(Ok(true)) => {
                                     *self.place(peer) = Some(connection);
                                     Ok(())
                                 }
+                                Ok(Ok(false)) => Err(Lost::Io),
                                 Ok(Err(error)) => {
                                     warning!("cannot send: {error:?}");
                                     Err(Lost::Io)

@@ -42,7 +42,7 @@ pub struct Traffic {
 /// How a connection ends in the middle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Break {
-    /// The other end closes it.
+    /// The other end closes it: a write takes nothing.
     Close,
     /// It is reset.
     Reset,
@@ -393,7 +393,9 @@ impl Write for SimConnection {
         shared.traffic.sent_bytes += bytes.len() as u64;
         shared.traffic.writes += 1;
         match self.broken {
-            Some(Break::Close | Break::Reset) => return Err(ErrorKind::BrokenPipe),
+            // As some stacks say it.
+            Some(Break::Close) => return Ok(0),
+            Some(Break::Reset) => return Err(ErrorKind::BrokenPipe),
             Some(Break::Stall) => {}
             None => self.unsent.extend_from_slice(bytes),
         }
