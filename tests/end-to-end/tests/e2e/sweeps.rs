@@ -72,9 +72,12 @@ impl Sum {
     /// All faults are over: the deployment has to end, in the truth. `None`: not the deployment's verdict, but the truth all the same.
     fn judge(&self, bench: &mut Bench, deployment: &DeploymentId, what: impl Debug) {
         bench.clear_faults();
+        bench.polls.drop_at.set(None);
+        bench.polls.stop_at.set(None);
         let is_final = |site: &Site| site.status(deployment).is_some_and(Status::is_final);
-        bench.run(DAY, is_final);
-        bench.run(2 * HOUR, |_| false);
+        // A stop that was asked for before may still be heard.
+        while bench.run(DAY, is_final) == Ended::Stopped {}
+        while bench.run(2 * HOUR, |_| false) == Ended::Stopped {}
         let runs_new = bench.script().runs_new;
         let name = bench.inventory("artifact_name");
         let status = bench.status(deployment);
