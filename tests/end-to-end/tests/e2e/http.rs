@@ -1,6 +1,8 @@
 //! HTTP as servers and proxies speak it on bad days: long heads, bytes that nobody has asked for, bodies that nobody needs,
 //! answers that contradict themselves.
 
+use std::time::Duration;
+
 use mender_testkit::network::lock;
 use mender_testkit::server::{DeploymentId, Effect, Ending, Fault, Filling, Mode, Status};
 
@@ -56,7 +58,7 @@ fn assert_refused_at_once(effects: &[Effect], reason: &str) {
             bench.inject(fault(Fault::new(effect.clone())));
         }
     };
-    let soon = std::time::Duration::from_secs(30);
+    let soon = Duration::from_secs(30);
     // The login.
     let mut bench = Bench::new(Mode::Oss);
     bench.auto_accept();
@@ -215,4 +217,78 @@ fn a_body_that_nobody_needs_does_not_matter() {
             assert_eq!(counts(&effects), expected, "{effects:?}");
         }
     }
+}
+
+/// A module that takes 80 s for each piece, a link that has expired by then, and the answer to the poll for a new one on its way when the
+/// module gives up: the exchange is dropped in the middle.
+fn a_dropped_renewal(piece: usize, cut: usize) -> (Bench, DeploymentId) {
+    let bench = Bench::accepted(Mode::Oss);
+    let deployment = bench.deploy(app());
+    lock(&bench.server).settings_mut().link_lifetime = Duration::from_secs(30);
+    bench.script().slow = Some((bench.clock.clone(), Duration::from_secs(80)));
+    bench.script().fails_at_piece = Some(piece);
+    let broken = Effect::CutBody {
+        len: cut,
+        ending: Ending::Reset,
+    };
+    bench.inject(Fault::new(broken).on_downloads());
+    let late = Fault::new(Effect::Delay(Duration::from_secs(55)));
+    bench.inject(late.on_path(NEXT_V1).after(1));
+    bench.device.clear_events();
+    (bench, deployment)
+}
+
+/// The module gives up at each piece, the host at many bytes; that the poll was dropped is so in some of them.
+fn each_dropped_renewal(prepare: impl Fn(&Bench, &DeploymentId), check: impl Fn(&Bench, &DeploymentId, String)) {
+    let mut renewals = 0;
+    for piece in 1..=7 {
+        for cut in [4000, 5000, 5600, 6144, 6656, 7168] {
+            let (mut bench, deployment) = a_dropped_renewal(piece, cut);
+            prepare(&bench, &deployment);
+            // Two answers come one after the other.
+            let slowly = |site: &Site| {
+                if site.downloads().len() == 2 {
+                    site.network.set_packet_len(20);
+                }
+                Site::over(site)
+            };
+            assert_eq!(bench.run(DAY, slowly), Ended::Reached);
+            renewals += usize::from(bench.requests(NEXT_V1).len() > 1);
+            let what = format!("piece {piece}, cut {cut}");
+            assert_eq!(bench.status(&deployment), Some(Status::Failure), "{what}");
+            check(&bench, &deployment, what);
+        }
+    }
+    assert!(renewals > 3, "{renewals}");
+}
+
+#[test]
+fn an_exchange_that_was_dropped_leaves_nothing_on_its_connection() {
+    let prepare = |bench: &Bench, deployment: &DeploymentId| {
+        let busy = Fault::new(Effect::Status(500));
+        bench.inject(busy.on_path(&status_path(deployment)).after(1));
+    };
+    each_dropped_renewal(prepare, |_, _, _| {});
+}
+
+/// The answer to the dropped poll is one that would end the deployment, if it were taken for that to the report.
+#[test]
+fn the_answer_to_a_dropped_poll_is_not_taken_for_that_to_a_report() {
+    let prepare = |bench: &Bench, deployment: &DeploymentId| {
+        let busy = Fault::new(Effect::Status(500));
+        bench.inject(busy.on_path(&status_path(deployment)).after(1));
+        bench.inject(Fault::new(Effect::Status(404)).on_path(NEXT_V1).after(1));
+    };
+    each_dropped_renewal(prepare, |_, _, _| {});
+}
+
+#[test]
+fn a_report_after_a_dropped_poll_is_made_once() {
+    each_dropped_renewal(
+        |_, _| {},
+        |bench, deployment, what| {
+            let reports = bench.requests(&status_path(deployment)).len();
+            assert_eq!(reports, 2, "{what}: downloading, failure");
+        },
+    );
 }

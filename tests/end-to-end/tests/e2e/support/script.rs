@@ -34,6 +34,8 @@ pub struct Script {
     pub files: Vec<(String, Vec<u8>)>,
     /// How long the module takes for a piece of a file.
     pub slow: Option<(mender_testkit::time::VirtualClock, std::time::Duration)>,
+    /// The download fails after this piece of a file.
+    pub fails_at_piece: Option<usize>,
     /// The flash that the module writes files to.
     pub flash: Option<Flash>,
     /// The new software runs.
@@ -177,10 +179,15 @@ impl<const REBOOT: bool, const ROLLBACK: bool> UpdateModule for Scripted<REBOOT,
         self.script().calls.push("download".to_owned());
         self.crash("download", Crash::Before).await;
         self.script().files.clear();
+        let mut pieces = 0;
         while let Some(mut file) = payload.next_file().await? {
             let mut content = Vec::new();
             while let Some(chunk) = file.next_chunk().await? {
                 content.extend_from_slice(chunk);
+                pieces += 1;
+                if self.script().fails_at_piece == Some(pieces) {
+                    return Err(Failure::new("scripted to fail in a piece"));
+                }
                 let slow = self.script().slow.clone();
                 if let Some((clock, pause)) = slow {
                     clock.wait(pause).await;
