@@ -294,9 +294,10 @@ fn disturb(random: &mut Random, bench: &mut Bench, deployment: &DeploymentId) ->
     what
 }
 
-/// A fault that is the deployment's end by right: the server, or a gateway in its name, said that it has the verdict, or wants none.
+/// A fault that is the deployment's end by right: the server, or a gateway in its name, said that it has the verdict, wants none, or
+/// refused it many times.
 fn is_ended(what: &[String]) -> bool {
-    let ends = ["404", "409", "status: 200"];
+    let ends = ["400", "404", "409", "status: 200"];
     what.iter()
         .any(|fault| fault.starts_with("status: ") && ends.iter().any(|end| fault.contains(end)))
 }
