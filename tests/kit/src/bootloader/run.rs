@@ -6,8 +6,11 @@ use super::trailer::{Flag, SwapType, magic};
 use super::{Mcuboot, read};
 use crate::flash::{FlashError, SimFlash};
 
-/// What bootutil copies at once: `BUF_SZ` in its `loader.c`. A multiple of every write unit.
-const PIECE_LEN: usize = 1024;
+/// What bootutil copies at once: `BUF_SZ` in its `loader.c`. A multiple of every write unit. Of sectors above 4 KiB a quarter: a
+/// sector of 128 KiB would have 128 places for a power cut that differ in nothing but a number.
+const fn piece_len(sector: usize) -> usize {
+    if sector > 4096 { sector / 4 } else { 1024 }
+}
 
 /// A swap at work.
 pub(super) struct Run<'a, const WRITE: usize, const SECTOR: usize> {
@@ -62,7 +65,7 @@ impl<const WRITE: usize, const SECTOR: usize> Run<'_, WRITE, SECTOR> {
     /// In pieces, as `boot_copy_region` does.
     pub(super) fn copy(&self, from: Range<u32>, to: u32) -> Result<(), FlashError> {
         let bytes = read(self.flash, &from)?;
-        for (offset, piece) in (to..).step_by(PIECE_LEN).zip(bytes.chunks(PIECE_LEN)) {
+        for (offset, piece) in (to..).step_by(piece_len(SECTOR)).zip(bytes.chunks(piece_len(SECTOR))) {
             self.flash.write_now(offset, piece)?;
         }
         Ok(())
