@@ -2,7 +2,8 @@
 //! connection broken at each byte; and many faults together, by chance. However it goes, the deployment ends, and what the server was
 //! told is so.
 //!
-//! `cargo test` takes a sample. `.ci/sweeps` takes all, and prints the figures: it sets `MENDER_SWEEPS=all`.
+//! `cargo test` takes a sample. `.ci/sweeps` takes all, and prints the figures: it sets `MENDER_SWEEPS=all`. A number there takes each
+//! place of so many.
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -53,12 +54,11 @@ fn is_all() -> bool {
 
 /// The numbers from 1 on, or in a sample some of them, others for each flow.
 fn places(flow: usize, sample: usize) -> impl Iterator<Item = usize> {
-    let (first, step) = if is_all() {
-        (1, 1)
-    } else {
-        (1 + flow * sample / FLOWS.len(), sample)
+    let step = match std::env::var("MENDER_SWEEPS") {
+        Ok(step) => step.parse().unwrap_or(1),
+        Err(_) => sample,
     };
-    (first..).step_by(step)
+    (1 + flow * step / FLOWS.len()..).step_by(step)
 }
 
 /// How runs ended.
