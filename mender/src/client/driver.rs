@@ -168,7 +168,9 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
                 Io::NetworkDown => {
                     self.server = None;
                     self.artifact_host = None;
-                    let _ = within!(self, Stop::Awaited, self.device.network_down());
+                    if within!(self, Stop::Awaited, self.device.network_down()).is_err() {
+                        warning!("the network does not go down");
+                    }
                     Done::NetworkDown
                 }
                 Io::Connect(peer, endpoint) => {

@@ -4,7 +4,7 @@ use mender::artifact::{Error, Event, Header, Limits, Parser};
 use mender::provides::{Provides, ProvidesBuf};
 use mender_testkit::server::{Server, Settings, Time};
 
-use crate::chance::Chance;
+use crate::chance;
 
 /// What the server's errors say of parts that the device does not look at: see `mender/src/artifact/mod.rs`.
 const NOT_LOOKED_AT: [&str; 2] = [
@@ -26,7 +26,7 @@ struct Outcome {
 
 /// The bytes are the artifact.
 pub fn artifact(bytes: &[u8]) {
-    let mut chance = Chance::of(bytes);
+    let mut chance = chance::of(bytes);
     let whole = parse(bytes, || usize::MAX, Limits::GENEROUS, Limits::GENEROUS.work_len());
     let longest = [2, 100, 700][chance.below(3)];
     let cut = parse(

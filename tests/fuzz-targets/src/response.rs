@@ -4,7 +4,7 @@ use std::iter::repeat;
 
 use mender::__fuzz::{Asked, Lent, Outcome, answer};
 
-use crate::chance::Chance;
+use crate::chance;
 
 /// The first byte says what was asked, the others are the response.
 pub fn response(bytes: &[u8]) {
@@ -12,7 +12,7 @@ pub fn response(bytes: &[u8]) {
         return;
     };
     let asked = [Asked::Token, Asked::Deployment, Asked::Status][usize::from(first % 3)];
-    let mut chance = Chance::of(bytes);
+    let mut chance = chance::of(bytes);
     let longest = [2, 9, 256][chance.below(3)];
     let whole = read(asked, stream, repeat(256));
     compare(&whole, &read(asked, stream, repeat(1)));

@@ -276,16 +276,16 @@ impl<'a> Agent<'a> {
         let (asker, what) = self.asked;
         self.asked = (Asker::Schedule, Do::Tell);
         // What failed may work at once; the same is asked for again.
-        match done {
-            Done::Read(Err(_)) | Done::Written(Err(_)) if self.faults < STORAGE_FAULTS => {
-                self.faults += 1;
-                if let Some(deployment) = &mut self.deployment {
-                    deployment.stopping = false;
-                }
-                return;
+        if let Done::Read(Err(_)) | Done::Written(Err(_)) = done
+            && self.faults < STORAGE_FAULTS
+        {
+            self.faults += 1;
+            if let Some(deployment) = &mut self.deployment {
+                deployment.stopping = false;
             }
-            _ => self.faults = 0,
+            return;
         }
+        self.faults = 0;
         let of_artifact = matches!(
             what,
             Do::Connect(Peer::ArtifactHost)

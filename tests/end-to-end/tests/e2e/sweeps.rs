@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mender_testkit::artifact::ArtifactWriter;
+use mender_testkit::device::SeededRng;
 use mender_testkit::network::Break;
 use mender_testkit::server::{DeploymentId, Effect, Ending, Fault, Mode, Response, Status};
 
@@ -206,26 +207,8 @@ fn a_connection_may_break_at_any_byte() {
     sum.print("broken at a byte");
 }
 
-/// Numbers by chance, the same for a seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        // splitmix64
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut number = self.0;
-        number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((number ^ (number >> 31)) % end as u64) as usize
-    }
-
-    fn of<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len())]
-    }
-}
-
 /// Adds one to three faults to a run.
-fn disturb(random: &mut Random, bench: &mut Bench, deployment: &DeploymentId) -> Vec<String> {
+fn disturb(random: &mut SeededRng, bench: &mut Bench, deployment: &DeploymentId) -> Vec<String> {
     let mut what = Vec::new();
     for _ in 0..1 + random.below(3) {
         match random.below(7) {
@@ -242,7 +225,7 @@ fn disturb(random: &mut Random, bench: &mut Bench, deployment: &DeploymentId) ->
             2 => {
                 let (byte, how) = (
                     random.below(20_000),
-                    random.of(&[Break::Close, Break::Reset, Break::Stall]),
+                    random.one_of(&[Break::Close, Break::Reset, Break::Stall]),
                 );
                 bench.network.break_after(byte as u64, how);
                 what.push(format!("{how:?} at byte {byte}"));
@@ -254,7 +237,7 @@ fn disturb(random: &mut Random, bench: &mut Bench, deployment: &DeploymentId) ->
             }
             4 => {
                 let (op, failing) = (
-                    random.of(&[Op::Read, Op::Write, Op::Erase]),
+                    random.one_of(&[Op::Read, Op::Write, Op::Erase]),
                     Failing::Some(random.below(60), 1 + random.below(20)),
                 );
                 let mut faults = bench.faults();
@@ -264,16 +247,16 @@ fn disturb(random: &mut Random, bench: &mut Bench, deployment: &DeploymentId) ->
             }
             _ => {
                 let effect = match random.below(6) {
-                    0 => Effect::Status(random.of(&[400, 401, 403, 404, 408, 409, 429, 500, 502, 503])),
-                    1 => Effect::BareStatus(random.of(&[401, 403, 404, 409, 502])),
+                    0 => Effect::Status(random.one_of(&[400, 401, 403, 404, 408, 409, 429, 500, 502, 503])),
+                    1 => Effect::BareStatus(random.one_of(&[401, 403, 404, 409, 502])),
                     2 => Effect::TooManyRequests {
-                        retry_after_secs: random.of(&[1, 60, 1700, 4000, 100_000]),
+                        retry_after_secs: random.one_of(&[1, 60, 1700, 4000, 100_000]),
                     },
-                    3 => Effect::Delay(random.of(&[MINUTE / 2, 2 * MINUTE, HOUR])),
+                    3 => Effect::Delay(random.one_of(&[MINUTE / 2, 2 * MINUTE, HOUR])),
                     4 => Effect::Answer(Response::bytes(200, "text/html", "<html>captive portal</html>")),
                     _ => Effect::CutBody {
                         len: random.below(4000),
-                        ending: random.of(&[Ending::Close, Ending::Reset]),
+                        ending: random.one_of(&[Ending::Close, Ending::Reset]),
                     },
                 };
                 let fault = Fault::new(effect.clone());
@@ -294,18 +277,24 @@ fn disturb(random: &mut Random, bench: &mut Bench, deployment: &DeploymentId) ->
     what
 }
 
-/// A fault that is the deployment's end by right: the server, or a gateway in its name, said that it has the verdict, wants none, or
-/// refused it many times.
+/// A fault that is the deployment's end by right: the server said that it wants no verdict or refused it many times, or a gateway said
+/// that it was taken. A bare 404 or 409 is none.
 fn is_ended(what: &[String]) -> bool {
-    let ends = ["400", "404", "409", "status: 200"];
+    let ends = [
+        ": Status(400)",
+        ": BareStatus(400)",
+        ": Status(404)",
+        ": Status(409)",
+        ": Answer(",
+    ];
     what.iter()
         .any(|fault| fault.starts_with("status: ") && ends.iter().any(|end| fault.contains(end)))
 }
 
 /// One case: `MENDER_SEED=N` runs it alone.
 fn by_chance(seed: u64, sum: &Sum) {
-    let mut random = Random(seed);
-    let flow = random.of(&FLOWS);
+    let mut random = SeededRng::new(seed);
+    let flow = random.one_of(&FLOWS);
     let (mut bench, deployment) = bench(flow);
     let what = disturb(&mut random, &mut bench, &deployment);
     let replay = format!("MENDER_SEED={seed}: {flow:?}, {what:?}");
