@@ -1,5 +1,6 @@
 //! A link as slow as a board's: without it a download is over before it can be seen.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use embedded_io_async::{ErrorType, Read, Write};
@@ -26,6 +27,10 @@ impl<C: Connector> Connector for Slow<C> {
             bytes_per_second: self.bytes_per_second,
             ready: Instant::now(),
         })
+    }
+
+    fn work(&self) -> impl Future<Output = Infallible> {
+        self.connector.work()
     }
 }
 

@@ -173,7 +173,8 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
                     }
                     Done::NetworkDown
                 }
-                Io::Connect(peer, endpoint) => {
+                Io::Connect(peer, mut endpoint) => {
+                    endpoint.unix_time = self.clock.unix_time();
                     // The old one is closed before a new one is opened: there may be only one socket for it.
                     *self.place(peer) = None;
                     let connected = match within!(self, Stop::of(peer), self.connector.connect(endpoint)) {

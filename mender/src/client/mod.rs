@@ -21,6 +21,7 @@ mod signer;
 use core::fmt;
 use core::ops::ControlFlow;
 
+use embassy_futures::select::{Either, select};
 use rand_core::CryptoRng;
 
 pub use crate::agent::config::{Config, ConfigError};
@@ -151,66 +152,74 @@ where
     ///
     /// As [`run`](Client::run).
     pub async fn run_with(&mut self, handle: &Handle) -> Result<(), RunError<S::Error>> {
-        let Lent {
-            token,
-            link,
-            window,
-            block,
-            other_block,
-            artifact,
-        } = &mut self.lent;
-        let keys = Keys::load(&self.device, &mut self.storage, &mut self.rng, block).await?;
-        // The configuration was checked.
-        let Ok(url) = Url::parse(self.config.server_url) else {
-            return Ok(());
-        };
-        let mut agent = Agent::new(Setup {
-            config: &self.config,
-            url,
-            identity: self.device.identity(),
-            point: &keys.point,
-            modules: M::DESCRIPTORS,
-            seed: self.rng.next_u32(),
-            report_len: u16::try_from(artifact.len() / 2).unwrap_or(u16::MAX),
-        });
-        let mut memory = Memory {
-            token,
-            link,
-            link_len: 0,
-            window,
-            front: artifact,
-            installed_len: 0,
-            spare: &mut [],
-            block,
-        };
-        let mut driver = Driver {
-            config: &self.config,
-            device: &self.device,
-            connector: &self.connector,
-            storage: &mut self.storage,
-            clock: &self.clock,
-            handle,
-            keys: &keys,
-            server: None,
-            artifact_host: None,
-        };
-        info!("mender client for {} starts", self.config.device_type);
-        loop {
-            match driver.run(&mut agent, &mut memory, Beside::Nothing).await {
-                Turn::Stop => return Ok(()),
-                Turn::Call(module, state) => {
-                    let result = self.modules.call(module, state).await;
-                    agent.done(driver.now(), &mut memory, Done::Called(result));
-                }
-                Turn::Download => {
-                    let download = driver.download(&mut agent, &mut memory, other_block, &mut self.modules);
-                    if let ControlFlow::Break(()) = download.await {
-                        return Ok(());
+        // Two futures that are polled one after the other: what the connections need, and everything else.
+        let connector = &self.connector;
+        let client = async {
+            let Lent {
+                token,
+                link,
+                window,
+                block,
+                other_block,
+                artifact,
+            } = &mut self.lent;
+            let keys = Keys::load(&self.device, &mut self.storage, &mut self.rng, block).await?;
+            // The configuration was checked.
+            let Ok(url) = Url::parse(self.config.server_url) else {
+                return Ok(());
+            };
+            let mut agent = Agent::new(Setup {
+                config: &self.config,
+                url,
+                identity: self.device.identity(),
+                point: &keys.point,
+                modules: M::DESCRIPTORS,
+                seed: self.rng.next_u32(),
+                report_len: u16::try_from(artifact.len() / 2).unwrap_or(u16::MAX),
+            });
+            let mut memory = Memory {
+                token,
+                link,
+                link_len: 0,
+                window,
+                front: artifact,
+                installed_len: 0,
+                spare: &mut [],
+                block,
+            };
+            let mut driver = Driver {
+                config: &self.config,
+                device: &self.device,
+                connector,
+                storage: &mut self.storage,
+                clock: &self.clock,
+                handle,
+                keys: &keys,
+                server: None,
+                artifact_host: None,
+            };
+            info!("mender client for {} starts", self.config.device_type);
+            loop {
+                match driver.run(&mut agent, &mut memory, Beside::Nothing).await {
+                    Turn::Stop => return Ok(()),
+                    Turn::Call(module, state) => {
+                        let result = self.modules.call(module, state).await;
+                        agent.done(driver.now(), &mut memory, Done::Called(result));
                     }
+                    Turn::Download => {
+                        let download = driver.download(&mut agent, &mut memory, other_block, &mut self.modules);
+                        if let ControlFlow::Break(()) = download.await {
+                            return Ok(());
+                        }
+                    }
+                    // Only while an artifact comes.
+                    Turn::Block => {}
                 }
-                // Only while an artifact comes.
-                Turn::Block => {}
             }
+        };
+        match select(client, connector.work()).await {
+            Either::First(result) => result,
+            Either::Second(never) => match never {},
         }
     }
 }

@@ -9,8 +9,10 @@
 pub mod http;
 pub(crate) mod url;
 
+use core::convert::Infallible;
 use core::fmt::Debug;
-use core::future::Future;
+use core::future::{Future, pending};
+use core::time::Duration;
 
 use embedded_io_async::{Read, Write};
 
@@ -52,6 +54,9 @@ pub struct Endpoint<'a> {
     pub security: Security,
     /// Whose host this is.
     pub peer: Peer,
+    /// Time since 1970-01-01T00:00:00Z by [`Clock::unix_time`](crate::client::Clock::unix_time), if it is known: for the validity of
+    /// certificates.
+    pub unix_time: Option<Duration>,
 }
 
 /// Opens byte streams: the user's network stack, TLS stack or modem.
@@ -77,4 +82,12 @@ pub trait Connector {
     /// Any error is retried later, with backoff.
     fn connect<'c>(&'c self, endpoint: Endpoint<'_>)
     -> impl Future<Output = Result<Self::Connection<'c>, Self::Error>>;
+
+    /// Work that the connections need beside what is awaited of them. The client polls this future as long as it runs, so that
+    /// its user has one future to run; who uses a connector without the client has to do the same. It never ends.
+    ///
+    /// A connector that passes on to another one passes this on, too. Most have nothing to do.
+    fn work(&self) -> impl Future<Output = Infallible> {
+        pending()
+    }
 }

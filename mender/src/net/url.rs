@@ -113,6 +113,7 @@ impl<'a> Url<'a> {
             port: self.port,
             security: self.security,
             peer,
+            unix_time: None,
         }
     }
 }

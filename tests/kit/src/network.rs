@@ -183,7 +183,9 @@ impl SimNetwork {
     fn door(&self, endpoint: Endpoint<'_>) -> Option<ServerEndpoint> {
         let server = lock(&self.server);
         let settings = server.settings();
-        let is = |url: &String| Url::parse(url).is_ok_and(|url| url.endpoint(endpoint.peer) == endpoint);
+        let address = |endpoint: &Endpoint<'_>| (endpoint.host.to_owned(), endpoint.port, endpoint.security);
+        let wanted = address(&endpoint);
+        let is = |url: &String| Url::parse(url).is_ok_and(|url| address(&url.endpoint(endpoint.peer)) == wanted);
         let is_one = |url: &String, more: &[String]| is(url) || more.iter().any(is);
         match endpoint.peer {
             Peer::Server => is_one(&settings.api_url, &settings.more_api_urls).then_some(ServerEndpoint::Api),
