@@ -13,6 +13,7 @@
 //! | [`artifact`] | the artifact stream parser | pure; `provides`, `text` |
 //! | [`deployment`] | the update state machine | pure; `provides`, `update_module`, `text` |
 //! | [`provides`] | the key-value pairs that describe a device's software | pure; `text` |
+//! | `signature` | verifying signatures with public keys | pure; nothing |
 //! | [`text`], [`codes`], `json`, `shift` | short texts without `core::fmt`; what codes mean; JSON byte by byte; bytes that move | nothing |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -29,6 +30,8 @@ mod json;
 pub mod net;
 pub mod provides;
 mod shift;
+#[cfg(feature = "signature")]
+pub mod signature;
 pub mod storage;
 pub mod text;
 pub mod update_module;

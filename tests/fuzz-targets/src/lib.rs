@@ -14,6 +14,7 @@ mod records;
 mod requests;
 mod response;
 pub mod seeds;
+mod signatures;
 mod tar;
 mod tokens;
 mod url;
@@ -50,7 +51,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target {
         name: "artifact",
         run: artifact::artifact,
@@ -94,6 +95,11 @@ pub const TARGETS: [Target; 9] = [
     Target {
         name: "requests",
         run: requests::requests,
+        mutate: mutate::plain,
+    },
+    Target {
+        name: "signatures",
+        run: signatures::signatures,
         mutate: mutate::plain,
     },
 ];

@@ -35,6 +35,7 @@ pub fn made(target: &str) -> Vec<Vec<u8>> {
         }
         "flash" => (0..4).flat_map(flash).collect(),
         "mcuboot" => (0..5).flat_map(slots).collect(),
+        "signatures" => signatures(),
         _ => Vec::new(),
     }
 }
@@ -112,5 +113,18 @@ fn slots(mode: u8) -> Vec<Vec<u8>> {
             inputs.push(input);
         }
     }
+    inputs
+}
+
+/// A good signature of each kind, with each key and hash, and certificates.
+fn signatures() -> Vec<Vec<u8>> {
+    let mut inputs = Vec::new();
+    for kind in 0..8 {
+        for (hash, salt_len) in [(0, 32), (1, 48), (2, 64)] {
+            inputs.push([&[kind, hash, salt_len, 7], &b"message"[..]].concat());
+        }
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../signatures/tests/certificates");
+    inputs.extend(files(&folder).into_iter().filter(|file| file.first() == Some(&0x30)));
     inputs
 }

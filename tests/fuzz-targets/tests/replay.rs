@@ -81,6 +81,11 @@ fn requests_to_the_server() {
 }
 
 #[test]
+fn signatures_and_certificates() {
+    replay("signatures");
+}
+
+#[test]
 fn no_target_is_forgotten() {
     let names = mender_fuzz_targets::TARGETS.map(|target| target.name);
     let kept = fs::read_dir(seeds::regressions()).unwrap();

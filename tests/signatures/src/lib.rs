@@ -1,0 +1,1 @@
+//! The verification of signatures against the vectors of Project Wycheproof. Everything is in `tests/`.
