@@ -56,8 +56,8 @@ impl BoardDevice {
 }
 
 impl Device for BoardDevice {
-    fn identity(&self) -> &[(&str, &str)] {
-        &[("mac", MAC)]
+    fn identity(&self) -> impl AsRef<[(&str, &str)]> {
+        [("mac", MAC)]
     }
 
     async fn restart(&self) {

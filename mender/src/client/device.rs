@@ -8,7 +8,7 @@ use super::signer::{NoSigner, Signer};
 use crate::agent::event::Event;
 use crate::api::inventory::{InventoryError, InventoryWriter, Value};
 
-/// Time, as far as the client needs it. `embassy_time` behind this trait is five lines.
+/// Time, as far as the client needs it. [`adapters`](crate::adapters) has some.
 pub trait Clock {
     /// Time since the device started; never goes back.
     fn uptime(&self) -> Duration;
@@ -26,6 +26,21 @@ pub trait Clock {
     }
 }
 
+/// A clock that others use too.
+impl<K: Clock> Clock for &K {
+    fn uptime(&self) -> Duration {
+        K::uptime(self)
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> {
+        K::sleep(self, duration)
+    }
+
+    fn unix_time(&self) -> Option<Duration> {
+        K::unix_time(self)
+    }
+}
+
 /// The network is not up (yet); tried again after [`Config::network_retry`](super::Config::network_retry), and then more seldom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -37,7 +52,27 @@ pub struct NetworkDown;
 pub trait Device {
     /// The attributes that identify the device to the server, e.g. `[("mac", "02:00:5e:10:00:01")]`. At least one; the
     /// same for the device's whole life, or it is another device.
-    fn identity(&self) -> &[(&str, &str)];
+    ///
+    /// An array or a slice, of texts that last as long as the device does: constants, or what it has read at boot.
+    ///
+    /// ```
+    /// # use mender::client::{Device, MacText};
+    /// struct Board {
+    ///     mac: MacText,
+    /// }
+    ///
+    /// impl Device for Board {
+    ///     fn identity(&self) -> impl AsRef<[(&str, &str)]> {
+    ///         [("mac", self.mac.as_str())]
+    ///     }
+    /// #   async fn restart(&self) {}
+    /// }
+    ///
+    /// let read_at_boot = [0x02, 0x00, 0x5e, 0x10, 0x00, 0x01];
+    /// let board = Board { mac: MacText::new(read_at_boot) };
+    /// assert_eq!(board.identity().as_ref(), [("mac", "02:00:5e:10:00:01")]);
+    /// ```
+    fn identity(&self) -> impl AsRef<[(&str, &str)]>;
 
     /// Restarts the device. Called only when a module's own restart did not happen within
     /// [`Config::restart_timeout`](super::Config::restart_timeout). If the device still runs as long after that again, the
@@ -80,6 +115,41 @@ pub trait Device {
 
     /// Something happened. For displays, logs and tests; must return soon.
     fn observe(&self, _event: Event<'_>) {}
+}
+
+/// A device that others use too.
+impl<D: Device> Device for &D {
+    fn identity(&self) -> impl AsRef<[(&str, &str)]> {
+        D::identity(self)
+    }
+
+    fn restart(&self) -> impl Future<Output = ()> {
+        D::restart(self)
+    }
+
+    fn network_up(&self) -> impl Future<Output = Result<(), NetworkDown>> {
+        D::network_up(self)
+    }
+
+    fn network_down(&self) -> impl Future<Output = ()> {
+        D::network_down(self)
+    }
+
+    fn signer(&self) -> Option<impl Signer> {
+        D::signer(self)
+    }
+
+    fn static_inventory(&self, report: &mut Inventory<'_, '_>) {
+        D::static_inventory(self, report);
+    }
+
+    fn dynamic_inventory(&self, report: &mut Inventory<'_, '_>) {
+        D::dynamic_inventory(self, report);
+    }
+
+    fn observe(&self, event: Event<'_>) {
+        D::observe(self, event);
+    }
 }
 
 /// An inventory report being written. What does not fit is left out, and the reason logged.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `device.rs`, `signer.rs`, `handle.rs`, `resources.rs` | what the user brings and gets: device and clock, its key, requests from other tasks, memory |
 //! | `keys.rs` | the device's key |
+//! | `mac.rs` | a hardware address as text, for the device's identity |
 //! | `driver.rs` | does what the agent asks for: the only place that awaits network, storage and time |
 //! | `artifact.rs`, `blocks.rs` | the download: the driver fills one block while a module writes the other |
 //!
@@ -15,6 +16,7 @@ mod device;
 mod driver;
 mod handle;
 mod keys;
+mod mac;
 mod resources;
 mod signer;
 
@@ -29,6 +31,7 @@ pub use crate::agent::event::Event;
 pub use device::{Clock, Device, Inventory, NetworkDown};
 pub use handle::Handle;
 pub use keys::RunError;
+pub use mac::MacText;
 pub use resources::Resources;
 pub use signer::Signer;
 
@@ -97,7 +100,7 @@ where
         resources: &'r mut Resources<TOKEN, LINK, BLOCK, ARTIFACT>,
     ) -> Result<Self, ConfigError> {
         config.check()?;
-        if device.identity().is_empty() {
+        if device.identity().as_ref().is_empty() {
             return Err(ConfigError::NoIdentity);
         }
         Ok(Client {
@@ -168,10 +171,11 @@ where
             let Ok(url) = Url::parse(self.config.server_url) else {
                 return Ok(());
             };
+            let identity = self.device.identity();
             let mut agent = Agent::new(Setup {
                 config: &self.config,
                 url,
-                identity: self.device.identity(),
+                identity: identity.as_ref(),
                 point: &keys.point,
                 modules: M::DESCRIPTORS,
                 seed: self.rng.next_u32(),

@@ -29,8 +29,8 @@ use crate::api::key::{DigestSignature, KeyError, POINT_LEN};
 /// }
 ///
 /// impl Device for Board {
-///     fn identity(&self) -> &[(&str, &str)] {
-///         &[("serial", "4711")]
+///     fn identity(&self) -> impl AsRef<[(&str, &str)]> {
+///         [("serial", "4711")]
 ///     }
 ///
 ///     async fn restart(&self) {}

@@ -91,3 +91,23 @@ pub trait Connector {
         pending()
     }
 }
+
+/// A connector that others use too.
+impl<C: Connector> Connector for &C {
+    type Connection<'c>
+        = C::Connection<'c>
+    where
+        Self: 'c;
+    type Error = C::Error;
+
+    fn connect<'c>(
+        &'c self,
+        endpoint: Endpoint<'_>,
+    ) -> impl Future<Output = Result<Self::Connection<'c>, Self::Error>> {
+        C::connect(self, endpoint)
+    }
+
+    fn work(&self) -> impl Future<Output = Infallible> {
+        C::work(self)
+    }
+}

@@ -46,8 +46,8 @@ impl Board {
 }
 
 impl Device for &Board {
-    fn identity(&self) -> &[(&str, &str)] {
-        &[("mac", "02:00:5e:10:00:01")]
+    fn identity(&self) -> impl AsRef<[(&str, &str)]> {
+        [("mac", "02:00:5e:10:00:01")]
     }
 
     async fn restart(&self) {

@@ -138,7 +138,7 @@ impl SimDevice {
 }
 
 impl Device for SimDevice {
-    fn identity(&self) -> &[(&str, &str)] {
+    fn identity(&self) -> impl AsRef<[(&str, &str)]> {
         &self.identity
     }
 

@@ -239,8 +239,8 @@ pub(super) struct Witness<'s, 't, const WRITE: usize, const SECTOR: usize>(pub(s
 pub(super) const MAC: &str = "02:00:5e:10:00:01";
 
 impl<const WRITE: usize, const SECTOR: usize> Device for Witness<'_, '_, WRITE, SECTOR> {
-    fn identity(&self) -> &[(&str, &str)] {
-        &[("mac", MAC)]
+    fn identity(&self) -> impl AsRef<[(&str, &str)]> {
+        [("mac", MAC)]
     }
 
     async fn restart(&self) {
