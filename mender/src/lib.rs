@@ -1,9 +1,11 @@
 //! The Mender over-the-air update client for microcontrollers: `no_std`, no heap, async, no global state.
 //!
-//! The rooms of this crate, and what each may depend on. Dependencies point one way, downwards in this list:
+//! The rooms of this crate, and what each may depend on. Dependencies point one way, downwards in this list; nothing depends on
+//! [`adapters`]:
 //!
 //! | module | job | may depend on |
 //! |---|---|---|
+//! | [`adapters`] | stacks that users have, as what the client asks for; a feature each | the traits of `client`, `net`, `storage` |
 //! | [`client`] | what the user sees, and the driver, which awaits what it does | all below |
 //! | `agent` | what the client decides: schedule, session, deployment, download, inventory | pure; all below |
 //! | [`net`] | [`Connector`](net::Connector), URLs, HTTP | embedded-io, `text`; pure but for the trait |
@@ -19,6 +21,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod adapters;
 mod agent;
 pub mod api;
 pub mod artifact;
