@@ -8,6 +8,7 @@
 //! | [`adapters`] | stacks that users have, as what the client asks for; a feature each | the traits of `client`, `net`, `storage` |
 //! | [`client`] | what the user sees, and the driver, which awaits what it does | all below |
 //! | `agent` | what the client decides: schedule, session, deployment, download, inventory | pure; all below |
+//! | `tls` | TLS over a plain connector | `net`, `signature`, `api` |
 //! | [`net`] | [`Connector`](net::Connector), URLs, HTTP | embedded-io, `text`; pure but for the trait |
 //! | [`storage`] | what is kept across reboots: trait, record layouts, flash backend | embedded-storage |
 //! | [`mod@update_module`] | [`UpdateModule`], [`Payload`](update_module::Payload), the tuple of modules | `text` |
@@ -16,7 +17,7 @@
 //! | [`deployment`] | the update state machine | pure; `provides`, `update_module`, `text` |
 //! | [`provides`] | the key-value pairs that describe a device's software | pure; `text` |
 //! | `signature` | verifying signatures with public keys | pure; nothing |
-//! | [`text`], [`codes`], `json`, `shift` | short texts without `core::fmt`; what codes mean; JSON byte by byte; bytes that move | nothing |
+//! | [`text`], [`codes`], `json`, `shift`, `date` | short texts without `core::fmt`; what codes mean; JSON byte by byte; bytes that move; days and dates | nothing |
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -27,6 +28,7 @@ pub mod api;
 pub mod artifact;
 pub mod client;
 pub mod codes;
+mod date;
 pub mod deployment;
 mod fmt;
 mod json;
@@ -37,6 +39,8 @@ mod shift;
 pub mod signature;
 pub mod storage;
 pub mod text;
+#[cfg(feature = "tls-p256")]
+pub mod tls;
 pub mod update_module;
 mod window;
 

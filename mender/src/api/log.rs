@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use super::status::{ReportAnswer, write_path};
 use super::{Class, EncodeError, Message, full, json, whole_text};
+use crate::date;
 use crate::text::divide;
 use crate::window::Window;
 
@@ -109,7 +110,7 @@ impl LogTime {
         // A day is 1024 * 125 * 675 milliseconds.
         let (days, _) = divide(divide(millis >> 10, 125).0, 675);
         let of_day = (millis - days * DAY) as u32;
-        let (year, month, day) = date_of(days as u32);
+        let (year, month, day) = date::of_days(days as u32);
         for (number, digits, after) in [
             (year, 1000, b'-'),
             (month, 10, b'-'),
@@ -128,28 +129,6 @@ impl LogTime {
             out.byte(after);
         }
     }
-}
-
-/// Year, month and day of a number of days since 1970-01-01, in the Gregorian calendar.
-fn date_of(days: u32) -> (u32, u32, u32) {
-    const DAYS_IN_400_YEARS: u32 = 146_097;
-    // Counted from 0000-03-01: the leap day is then the last of its year, and of every cycle.
-    let days = days + 719_468;
-    let cycle = days / DAYS_IN_400_YEARS;
-    let day_of_cycle = days % DAYS_IN_400_YEARS;
-    let year_of_cycle =
-        (day_of_cycle - day_of_cycle / 1460 + day_of_cycle / 36_524 - day_of_cycle / (DAYS_IN_400_YEARS - 1)) / 365;
-    let day_of_year = day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
-    // Months from March on have 153 days in five.
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
-    let year = 400 * cycle + year_of_cycle + u32::from(month <= 2);
-    (year, month, day)
 }
 
 /// A log that is being written, without its buffer.

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use crate::date::days;
 use crate::text::number;
 
 /// No server can silence a device for longer: a wrong number, or a proxy's wrong clock, must not cost a fleet its updates.
@@ -55,7 +56,7 @@ impl Wait {
     }
 }
 
-/// Seconds from the year 0 to a date in the form that HTTP prescribes (RFC 9110, 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
+/// Seconds from 0000-03-01 to a date in the form that HTTP prescribes (RFC 9110, 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
 /// The two obsolete forms are not understood.
 pub(super) fn seconds(date: &[u8]) -> Option<u64> {
     const FORM: &[u8; 29] = b"xxx, 00 xxx 0000 00:00:00 GMT";
@@ -70,13 +71,12 @@ pub(super) fn seconds(date: &[u8]) -> Option<u64> {
         *place = number(date.get(start..start + len)?, 10)?;
     }
     let [day, year, hours, minutes, seconds] = numbers;
-    if day > 31 || hours > 23 || minutes > 59 || seconds > 60 {
+    if !(1..=31).contains(&day) || hours > 23 || minutes > 59 || seconds > 60 {
         return None;
     }
     let month = MONTHS.chunks(3).position(|name| Some(name) == date.get(8..11))? as u32;
     let year = if month < 10 { year } else { year.checked_sub(1)? };
-    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
-    Some(u64::from(days) * 86_400 + u64::from((hours * 60 + minutes) * 60 + seconds))
+    Some(u64::from(days(year, month, day)) * 86_400 + u64::from((hours * 60 + minutes) * 60 + seconds))
 }
 
 #[cfg(test)]
