@@ -3,10 +3,29 @@
 use std::sync::Arc;
 
 use mender_testkit::server::{Ending, Endpoint, Parsed, Request, Response, Violation, WireError};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 use crate::Shared;
+
+/// A stream of bytes over TCP.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin {
+    /// What is below it.
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Stream for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Stream for TlsStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
 
 /// Most bytes of one request, which bounds the size of an uploaded artifact.
 const REQUEST_MAX: usize = 512 * 1024 * 1024;
@@ -15,9 +34,7 @@ const SMALL: usize = 1024 * 1024;
 const READ_LEN: usize = 64 * 1024;
 
 /// Serves a connection until one side ends it.
-pub(crate) async fn serve(mut stream: TcpStream, endpoint: Endpoint, shared: Arc<Shared>) {
-    // Small answers must not wait for each other. If the option cannot be set, all is only slower.
-    let _ = stream.set_nodelay(true);
+pub(crate) async fn serve<S: Stream>(mut stream: S, endpoint: Endpoint, shared: Arc<Shared>) {
     let mut buffer = Vec::new();
     loop {
         let parsed = match read_request(&mut stream, &mut buffer, endpoint).await {
@@ -39,7 +56,8 @@ pub(crate) async fn serve(mut stream: TcpStream, endpoint: Endpoint, shared: Arc
         };
         tokio::time::sleep(response.delay).await;
         let encoded = response.encode(parsed.keep_alive);
-        if stream.write_all(&encoded.bytes).await.is_err() {
+        // TLS keeps what is not flushed.
+        if stream.write_all(&encoded.bytes).await.is_err() || stream.flush().await.is_err() {
             return;
         }
         match encoded.ending {
@@ -49,7 +67,7 @@ pub(crate) async fn serve(mut stream: TcpStream, endpoint: Endpoint, shared: Arc
                 return;
             }
             Ending::Reset => {
-                let _ = stream.set_zero_linger();
+                let _ = stream.tcp().set_zero_linger();
                 return;
             }
         }
@@ -57,8 +75,8 @@ pub(crate) async fn serve(mut stream: TcpStream, endpoint: Endpoint, shared: Arc
 }
 
 /// Reads until `buffer` starts with a whole request; `None` when the client has closed the connection.
-async fn read_request(
-    stream: &mut TcpStream,
+async fn read_request<S: Stream>(
+    stream: &mut S,
     buffer: &mut Vec<u8>,
     endpoint: Endpoint,
 ) -> Result<Option<Parsed>, WireError> {
@@ -75,7 +93,9 @@ async fn read_request(
                 needed = head.total_len.unwrap_or(0);
                 if head.expects_continue && !continued {
                     continued = true;
-                    if stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_err() {
+                    if stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_err()
+                        || stream.flush().await.is_err()
+                    {
                         return Ok(None);
                     }
                 }
@@ -122,7 +142,7 @@ fn head(buffer: &[u8]) -> Option<Head> {
 }
 
 /// Answers bytes that are no request.
-async fn refuse(stream: &mut TcpStream, error: &WireError, shared: &Shared) {
+async fn refuse<S: Stream>(stream: &mut S, error: &WireError, shared: &Shared) {
     let violation = Violation {
         time: (shared.clock)(),
         request: "bytes that are no request".to_owned(),

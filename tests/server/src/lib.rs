@@ -1,5 +1,5 @@
 //! The simulated Mender server of `mender-testkit` on real sockets, **for tests, demos and development only**. It keeps
-//! everything in memory, speaks no TLS and is not for production.
+//! everything in memory and is not for production. With [`Options::tls`] both addresses speak TLS.
 //!
 //! [`spawn`] binds two addresses: one for the API, one for the artifact store, as real installations have two hosts. A
 //! client that mixes them up is found out. The server runs in a thread of its own until it is stopped or dropped.
@@ -20,6 +20,12 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 mod connection;
+mod tls;
+
+pub use tls::{Identity, TlsFilesError};
+
+/// What is called when a client and the server do not agree on TLS: who, and why.
+pub type HandshakeObserver = Box<dyn Fn(SocketAddr, &io::Error) + Send + Sync>;
 
 /// What is called after each request: the record of it. Must be quick; the server waits for it.
 pub type Observer = Box<dyn Fn(&RequestRecord) + Send + Sync>;
@@ -33,6 +39,10 @@ pub struct Options {
     /// The host that stands in links, without a port. `None` takes the bound addresses, which is right unless the server
     /// listens on all addresses or clients reach it under another name.
     pub public_host: Option<String>,
+    /// The certificate for both addresses, which then speak TLS 1.2 and 1.3; links are `https` then. `None`: plain.
+    pub tls: Option<Identity>,
+    /// Called when a handshake fails, for example because the client does not trust the certificate.
+    pub handshake_observer: Option<HandshakeObserver>,
     /// Where the time comes from.
     pub clock: fn() -> Time,
     /// Called after each request.
@@ -46,6 +56,8 @@ impl Default for Options {
             api: (Ipv4Addr::LOCALHOST, 0).into(),
             storage: (Ipv4Addr::LOCALHOST, 0).into(),
             public_host: None,
+            tls: None,
+            handshake_observer: None,
             clock: Time::now,
             observer: None,
         }
@@ -58,6 +70,7 @@ impl fmt::Debug for Options {
             .field("api", &self.api)
             .field("storage", &self.storage)
             .field("public_host", &self.public_host)
+            .field("tls", &self.tls)
             .finish_non_exhaustive()
     }
 }
@@ -67,6 +80,7 @@ struct Shared {
     server: Arc<Mutex<Server>>,
     clock: fn() -> Time,
     observer: Option<Observer>,
+    handshake_observer: Option<HandshakeObserver>,
     api_connections: AtomicUsize,
     storage_connections: AtomicUsize,
 }
@@ -111,13 +125,15 @@ pub fn spawn(server: Arc<Mutex<Server>>, options: Options) -> io::Result<Running
         server,
         clock: options.clock,
         observer: options.observer,
+        handshake_observer: options.handshake_observer,
         api_connections: AtomicUsize::new(0),
         storage_connections: AtomicUsize::new(0),
     });
     {
+        let scheme = if options.tls.is_some() { "https" } else { "http" };
         let url = |bound: SocketAddr| match &options.public_host {
-            Some(host) => format!("http://{host}:{}", bound.port()),
-            None => format!("http://{bound}"),
+            Some(host) => format!("{scheme}://{host}:{}", bound.port()),
+            None => format!("{scheme}://{bound}"),
         };
         let mut server = shared.lock();
         let settings = server.settings_mut();
@@ -130,11 +146,12 @@ pub fn spawn(server: Arc<Mutex<Server>>, options: Options) -> io::Result<Running
         .build()?;
     let (stop, stopped) = oneshot::channel();
     let of_thread = Arc::clone(&shared);
+    let tls = options.tls;
     let run = move || {
         runtime.block_on(async {
             let accept_all = async {
-                let api = accept(api_listener, Endpoint::Api, Arc::clone(&of_thread));
-                let storage = accept(storage_listener, Endpoint::Storage, Arc::clone(&of_thread));
+                let api = accept(api_listener, tls.clone(), Endpoint::Api, Arc::clone(&of_thread));
+                let storage = accept(storage_listener, tls, Endpoint::Storage, Arc::clone(&of_thread));
                 tokio::join!(api, storage)
             };
             tokio::select! {
@@ -156,13 +173,37 @@ pub fn spawn(server: Arc<Mutex<Server>>, options: Options) -> io::Result<Running
     })
 }
 
-async fn accept(listener: StdListener, endpoint: Endpoint, shared: Arc<Shared>) -> io::Result<()> {
+async fn accept(
+    listener: StdListener,
+    tls: Option<Identity>,
+    endpoint: Endpoint,
+    shared: Arc<Shared>,
+) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 shared.connections(endpoint).fetch_add(1, Ordering::Relaxed);
-                tokio::spawn(connection::serve(stream, endpoint, Arc::clone(&shared)));
+                // Small answers must not wait for each other. If the option cannot be set, all is only slower.
+                let _ = stream.set_nodelay(true);
+                let shared = Arc::clone(&shared);
+                match tls.clone() {
+                    None => {
+                        tokio::spawn(connection::serve(stream, endpoint, shared));
+                    }
+                    Some(identity) => {
+                        tokio::spawn(async move {
+                            match identity.accept(stream).await {
+                                Ok(stream) => connection::serve(stream, endpoint, shared).await,
+                                Err(error) => {
+                                    if let Some(observer) = &shared.handshake_observer {
+                                        observer(peer, &error);
+                                    }
+                                }
+                            }
+                        });
+                    }
+                }
             }
             // The peer gave up before it was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use mender_test_server::{Options, spawn};
+use mender_test_server::{Identity, Options, spawn};
 use mender_testkit::server::{Endpoint, Mode, RequestRecord, Server, Settings, Time};
 
 const SESSION: &str = r#"EXAMPLE SESSION (all with curl; the server keeps everything in memory)
@@ -43,9 +43,19 @@ const SESSION: &str = r#"EXAMPLE SESSION (all with curl; the server keeps everyt
        curl -s -H "Authorization: Bearer $T" \
            http://127.0.0.1:8080/api/management/v1/deployments/deployments
 
-  mender-cli works as well: mender-cli login --server http://127.0.0.1:8080 ..."#;
+  mender-cli works as well: mender-cli login --server http://127.0.0.1:8080 ...
 
-/// A Mender server for tests, demos and development. NOT for production: no TLS, no database, one user.
+  TLS with a certificate of your own authority, for a server that devices reach as mender.local:
+       openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 \
+           -keyout root.key -out root.pem -subj '/CN=My Root'
+       openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+           -keyout server.key -out server.csr -subj '/CN=mender.local'
+       openssl x509 -req -in server.csr -CA root.pem -CAkey root.key -days 90 -out server.pem \
+           -extfile <(echo 'subjectAltName=DNS:mender.local,IP:127.0.0.1')
+       mender-test-server --tls-cert server.pem --tls-key server.key --public-host mender.local
+  Devices trust root.pem (openssl x509 -in root.pem -outform DER -out root.der for `mender::tls`)."#;
+
+/// A Mender server for tests, demos and development. NOT for production: no database, one user.
 #[derive(Debug, Parser)]
 #[command(version, after_long_help = SESSION)]
 struct Arguments {
@@ -60,6 +70,14 @@ struct Arguments {
     /// The host that stands in links, if devices do not reach the server under the addresses above.
     #[arg(long, value_name = "HOST")]
     public_host: Option<String>,
+
+    /// Speak TLS with this certificate (PEM; the chain after it, if there is one). Needs --tls-key.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// The certificate's key (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
 
     /// Which edition to play.
     #[arg(long, value_enum, default_value_t = Edition::Oss)]
@@ -134,10 +152,17 @@ fn run(arguments: Arguments) -> Result<(), String> {
     if let Some(directory) = &arguments.artifacts {
         load(&mut server, directory)?;
     }
+    let tls = match (&arguments.tls_cert, &arguments.tls_key) {
+        (Some(certificate), Some(key)) => Some(Identity::read(certificate, key).map_err(|error| error.to_string())?),
+        // One alone is refused before.
+        (None, _) | (_, None) => None,
+    };
     let options = Options {
         api: arguments.listen,
         storage: arguments.artifact_listen,
         public_host: arguments.public_host,
+        tls,
+        handshake_observer: Some(Box::new(|peer, error| eprintln!("no TLS with {peer}: {error}"))),
         observer: Some(Box::new(log)),
         ..Options::default()
     };

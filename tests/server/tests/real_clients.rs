@@ -8,9 +8,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use mender_test_server::{Options, RunningServer, spawn};
+use mender_test_server::{Identity, Options, RunningServer, spawn};
 use mender_testkit::artifact::ArtifactWriter;
-use mender_testkit::server::{DeploymentId, DeviceId, Mode, Server, Settings, Status, Time};
+use mender_testkit::server::{DeploymentId, DeviceId, Endpoint, Mode, Server, Settings, Status, Time};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::{Value, json};
 
 /// What one step may take. Generous: the machine may be busy with other tests.
@@ -226,8 +227,15 @@ struct Daemon {
 
 impl Daemon {
     fn start(home: &Path, server: &RunningServer) -> Self {
+        Self::trusting(home, server, None)
+    }
+
+    /// One that trusts the certificate in this file beside the system's.
+    fn trusting(home: &Path, server: &RunningServer, root: Option<&Path>) -> Self {
+        let url = server.server().settings().api_url.clone();
         let configuration = json!({
-            "ServerURL": format!("http://{}", server.api_address()),
+            "ServerURL": url,
+            "ServerCertificate": root,
             "UpdatePollIntervalSeconds": 1,
             "InventoryPollIntervalSeconds": 1,
             "RetryPollIntervalSeconds": 1,
@@ -331,6 +339,72 @@ fn the_linux_client_polls_the_commercial_editions_by_version_2() {
             .all(|request| request.path().starts_with("/api/devices/v2/"))
     );
     assert_eq!(server.violations(), []);
+}
+
+/// An authority of the test, and a server that it vouches for.
+fn authority() -> (String, Identity) {
+    let key = || KeyPair::generate().unwrap();
+    let mut root = CertificateParams::new([]).unwrap();
+    root.distinguished_name.push(DnType::CommonName, "Root of this test");
+    root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = CertifiedIssuer::self_signed(root, key()).unwrap();
+    let server = key();
+    let certificate = CertificateParams::new(["127.0.0.1".to_owned()])
+        .and_then(|params| params.signed_by(&server, &root))
+        .unwrap();
+    let identity = Identity::new(vec![certificate.der().clone()], server.into()).unwrap();
+    (root.pem(), identity)
+}
+
+#[test]
+fn the_linux_client_updates_over_tls_from_a_server_that_it_trusts() {
+    if !is_ready("mender-client", missing_for_the_client()) {
+        return;
+    }
+    let home = directory("mender-client-tls");
+    let (root, identity) = authority();
+    let (other_root, _) = authority();
+    let (right, wrong) = (home.join("root.pem"), home.join("other.pem"));
+    std::fs::write(&right, root).unwrap();
+    std::fs::write(&wrong, other_root).unwrap();
+    let options = Options {
+        tls: Some(identity),
+        ..Options::default()
+    };
+    let settings = Settings {
+        auto_accept: true,
+        ..Settings::default()
+    };
+    let running = spawn(Arc::new(Mutex::new(Server::new(settings))), options).unwrap();
+
+    // With another authority of the same name it goes away before it says anything.
+    let distrustful = home.join("distrustful");
+    std::fs::create_dir_all(&distrustful).unwrap();
+    let daemon = Daemon::trusting(&distrustful, &running, Some(&wrong));
+    wait_for("a refusal", &|| daemon.last_words(), || {
+        daemon.last_words().contains("not a valid certificate").then_some(())
+    });
+    drop(daemon);
+    assert_eq!(running.server().requests().len(), 0);
+
+    let daemon = Daemon::trusting(&home, &running, Some(&right));
+    let hint = || daemon.last_words();
+    let device = wait_for("a login", &hint, || {
+        let server = running.server();
+        let device = server.devices().next()?;
+        Some(device.id().clone())
+    });
+    let target = home.join("target");
+    let deployment = deploy(&running, single_file("release-2", b"over TLS\n", &target), &device);
+    let status = wait_for("the end of the update", &hint, || {
+        let server = running.server();
+        let status = server.device_deployment(&deployment, &device)?.status;
+        status.is_final().then_some(status)
+    });
+    assert_eq!(status, Status::Success, "{}", hint());
+    assert_eq!(std::fs::read(target.join("app")).unwrap(), b"over TLS\n");
+    assert!(running.connection_count(Endpoint::Storage) > 0);
+    assert_eq!(running.server().violations(), []);
 }
 
 #[test]
