@@ -8,7 +8,7 @@ use embedded_tls::TlsError as Tls;
 use embedded_tls::alert::AlertDescription;
 
 use super::certificate::Names;
-use super::records::Seen;
+use super::records::{Seen, Verdict};
 use crate::api::log::LogTime;
 
 /// Why the server's certificate was refused.
@@ -44,7 +44,7 @@ pub enum Refusal {
     },
     /// A certificate is used for what it is not for: one of a client, or of a host that signs another.
     WrongUse,
-    /// A signature or the form of a certificate is wrong.
+    /// A signature or the form of a certificate is wrong, perhaps because a root has the name but not the key that signed it.
     Malformed,
     /// It needs an algorithm or extension that this client does not know, or was built without.
     Unsupported,
@@ -81,9 +81,12 @@ impl fmt::Display for Refusal {
                 Date(*from),
                 Date(*now)
             ),
+            Refusal::WrongHost { names } if names.is_empty() => f.write_str("its certificate is for no name at all"),
             Refusal::WrongHost { names } => write!(f, "its certificate is for other names: {names}"),
             Refusal::WrongUse => f.write_str("a certificate is used for what it is not for"),
-            Refusal::Malformed => f.write_str("a certificate is malformed, or its signature is wrong"),
+            Refusal::Malformed => f.write_str(
+                "a certificate is malformed, or its signature is wrong, perhaps because a root has the right name but another key",
+            ),
             Refusal::Unsupported => f.write_str(
                 "a certificate needs an algorithm or extension that this client does not have (features `rsa`, `p384`)",
             ),
@@ -122,6 +125,8 @@ pub enum TlsError {
     NothingInCommon,
     /// A message of the server is longer than `RX`.
     RecordTooLarge,
+    /// The server sends its certificates in several records.
+    Split,
     /// The server ended the handshake for another reason: the number of its alert (RFC 8446, section 6).
     Alert(u8),
     /// What came is no handshake of TLS 1.3 (RFC 8446).
@@ -149,6 +154,10 @@ impl fmt::Display for TlsError {
             TlsError::RecordTooLarge => {
                 f.write_str("a message of the server is longer than the buffer: make `TlsMemory<RX>` larger, up to 16640")
             }
+            TlsError::Split => f.write_str(
+                "the server cuts its certificates into several records, which this client does not put together: make \
+                 `TlsMemory<RX>` larger, up to 16640, so that it asks for no short ones, or the chain shorter",
+            ),
             TlsError::Alert(number) => write!(f, "the server ended the handshake with alert {number}"),
             TlsError::Malformed => f.write_str("what the server sent is no handshake of TLS 1.3"),
             TlsError::Io(kind) => write!(f, "the connection failed within the handshake: {kind:?}"),
@@ -167,9 +176,12 @@ impl core::error::Error for TlsError {}
 impl TlsError {
     /// Of a handshake that failed otherwise than by the certificate.
     pub(super) fn of(error: Tls, seen: &Seen) -> TlsError {
-        if seen.is_retry() {
+        match seen.verdict() {
+            Verdict::Fine => {}
             // This client offers one key share, for all that it has.
-            return TlsError::NothingInCommon;
+            Verdict::Retry => return TlsError::NothingInCommon,
+            Verdict::Old => return TlsError::Version,
+            Verdict::Wrong => return TlsError::Malformed,
         }
         match error {
             Tls::HandshakeAborted(_, AlertDescription::ProtocolVersion) => TlsError::Version,
@@ -178,7 +190,8 @@ impl TlsError {
             }
             Tls::HandshakeAborted(_, alert) => TlsError::Alert(alert as u8),
             Tls::InsufficientSpace => TlsError::RecordTooLarge,
-            Tls::Io(_) if seen.is_refused() => TlsError::Malformed,
+            // Not the verifier's, which are told apart: the message ended before it was complete.
+            Tls::InvalidCertificate | Tls::InvalidCertificateEntry => TlsError::Split,
             Tls::Io(kind) => TlsError::Io(kind),
             Tls::IoError => TlsError::Io(ErrorKind::ConnectionReset),
             // The crate's other errors all are about what came.
@@ -251,7 +264,7 @@ impl StreamError {
     /// Of a read, write or flush. `wants_certificate`: the server asked for one in the handshake, and got none.
     pub(super) fn of(error: Tls, seen: &Seen, wants_certificate: bool) -> StreamError {
         match error {
-            Tls::Io(_) if seen.is_refused() => StreamError::Malformed,
+            Tls::Io(_) if seen.verdict() != Verdict::Fine => StreamError::Malformed,
             Tls::Io(kind) => StreamError::Io(kind),
             Tls::IoError => StreamError::Truncated,
             Tls::InsufficientSpace => StreamError::RecordTooLarge,

@@ -22,12 +22,11 @@ const PLAIN: usize = 1 << 14;
 /// than plaintext.
 const SEALED: core::ops::RangeInclusive<usize> = 17..=PLAIN + 256;
 
-/// `Random` of a ServerHello that asks for another ClientHello (RFC 8446, section 4.1.3), after 6 bytes of the message.
+/// `Random` of a ServerHello that asks for another ClientHello (RFC 8446, section 4.1.3).
 const RETRY: [u8; 32] = [
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11,
     0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
 ];
-const RANDOM_AT: usize = 6;
 
 /// The header's byte that tells the cipher whether the handshake is over: the second one of a version that nobody looks at.
 const MARK_AT: usize = 2;
@@ -37,22 +36,26 @@ const MARK_AT: usize = 2;
 pub(super) struct Seen {
     /// The handshake is over.
     pub(super) is_open: Cell<bool>,
-    /// How many bytes of [`RETRY`] were found in their place.
-    retry: Cell<usize>,
-    /// A record was refused.
-    refused: Cell<bool>,
+    verdict: Cell<Verdict>,
 }
 
 impl Seen {
-    /// The server wants another key share.
-    pub(super) fn is_retry(&self) -> bool {
-        self.retry.get() == RETRY.len()
+    pub(super) fn verdict(&self) -> Verdict {
+        self.verdict.get()
     }
+}
 
-    /// A record came that was not let through.
-    pub(super) fn is_refused(&self) -> bool {
-        self.refused.get()
-    }
+/// What is said of the records so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Verdict {
+    #[default]
+    Fine,
+    /// The server wants another key share.
+    Retry,
+    /// The server chose a suite of TLS 1.2 or older.
+    Old,
+    /// A record came that may not come.
+    Wrong,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,6 +77,10 @@ pub(super) struct Records<'s, S> {
     left: usize,
     /// Bytes of the content that have come.
     at: usize,
+    /// Bytes of [`RETRY`] that have come in their place.
+    retry: usize,
+    /// Bytes of a record that are still to be sent.
+    unsent: usize,
 }
 
 impl<'s, S> Records<'s, S> {
@@ -86,6 +93,8 @@ impl<'s, S> Records<'s, S> {
             have: 0,
             left: 0,
             at: 0,
+            retry: 0,
+            unsent: 0,
         }
     }
 
@@ -107,14 +116,36 @@ impl<'s, S> Records<'s, S> {
         Some(())
     }
 
-    /// Content of the first record goes by.
-    fn watch(&self, content: &[u8]) {
+    /// Content of the first record goes by: a ServerHello (RFC 8446, section 4.1.3), of which embedded-tls does not read what
+    /// stands before the extensions. Where it stands is fixed, as the session's id is the client's, which is empty.
+    fn watch(&mut self, content: &[u8]) -> Verdict {
         for (at, byte) in (self.at..).zip(content) {
-            let found = self.seen.retry.get();
-            if at == RANDOM_AT + found && RETRY.get(found) == Some(byte) {
-                self.seen.retry.set(found + 1);
+            let verdict = match at {
+                6..38 if RETRY.get(self.retry) == Some(byte) && at == 6 + self.retry => {
+                    self.retry += 1;
+                    if self.retry == RETRY.len() {
+                        Verdict::Retry
+                    } else {
+                        Verdict::Fine
+                    }
+                }
+                // The suite. Those of TLS 1.3 begin with 0x13; this client offers the first.
+                39 if *byte != 0x13 => Verdict::Old,
+                40 if *byte != 0x01 => Verdict::Wrong,
+                // The length of the session's id, and the compression.
+                38 | 41 if *byte != 0 => Verdict::Wrong,
+                _ => Verdict::Fine,
+            };
+            if verdict != Verdict::Fine {
+                return verdict;
             }
         }
+        Verdict::Fine
+    }
+
+    fn refuse(&self, verdict: Verdict) -> RecordError {
+        self.seen.verdict.set(verdict);
+        RecordError(ErrorKind::InvalidData)
     }
 }
 
@@ -163,7 +194,10 @@ impl<S: Read> Read for Records<'_, S> {
             .min(len);
         if is_content {
             if self.phase == Phase::AfterHello {
-                self.watch(buffer.get(..len).unwrap_or(&[]));
+                match self.watch(buffer.get(..len).unwrap_or(&[])) {
+                    Verdict::Fine => {}
+                    verdict => return Err(self.refuse(verdict)),
+                }
             }
             self.left = self.left.saturating_sub(len);
             self.at += len;
@@ -180,8 +214,7 @@ impl<S: Read> Read for Records<'_, S> {
         }
         self.have += len;
         if self.have >= self.header.len() && self.begin().is_none() {
-            self.seen.refused.set(true);
-            return Err(RecordError(ErrorKind::InvalidData));
+            return Err(self.refuse(Verdict::Wrong));
         }
         Ok(len)
     }
@@ -189,12 +222,26 @@ impl<S: Read> Read for Records<'_, S> {
 
 impl<S: Write> Write for Records<'_, S> {
     async fn write(&mut self, bytes: &[u8]) -> Result<usize, RecordError> {
-        match self.inner.write(bytes).await {
-            // embedded-tls would panic.
-            Ok(0) if !bytes.is_empty() => Err(RecordError(ErrorKind::WriteZero)),
-            Ok(len) => Ok(len.min(bytes.len())),
-            Err(error) => Err(RecordError(error.kind())),
+        if self.unsent == 0 {
+            // embedded-tls writes record by record. It never means to send a ChangeCipherSpec: that is how its alerts come out
+            // before there are keys.
+            if bytes.first() == Some(&CHANGE_CIPHER_SPEC) {
+                return Err(self.refuse(Verdict::Wrong));
+            }
+            self.unsent = bytes.len();
         }
+        let len = self
+            .inner
+            .write(bytes)
+            .await
+            .map_err(|error| RecordError(error.kind()))?;
+        if len == 0 && !bytes.is_empty() {
+            // embedded-tls would panic.
+            return Err(RecordError(ErrorKind::WriteZero));
+        }
+        let len = len.min(bytes.len());
+        self.unsent = self.unsent.saturating_sub(len);
+        Ok(len)
     }
 
     async fn flush(&mut self) -> Result<(), RecordError> {

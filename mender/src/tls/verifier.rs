@@ -165,11 +165,10 @@ impl<'a> Verifier<'a> {
             | Error::MaximumSignatureChecksExceeded
             | Error::MaximumNameConstraintComparisonsExceeded => Refusal::TooLong,
             Error::UnsupportedSignatureAlgorithmContext(_)
-            | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
             | Error::UnsupportedCertVersion
             | Error::UnsupportedCriticalExtension
             | Error::UnsupportedNameType => Refusal::Unsupported,
-            // All the rest is about form and signatures; new errors of webpki, too, are no reason to trust.
+            // All the rest is about form and signatures, such as a key of another kind than the signature; new errors of webpki, too, are no reason to trust.
             _ => Refusal::Malformed,
         }
     }
