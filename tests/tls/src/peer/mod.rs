@@ -38,6 +38,21 @@ const READY: usize = 64 * 1024;
 /// Longest content of a record.
 pub const LONGEST: usize = 16384;
 
+/// What a server has told so far, to whoever wants to know whether a client is right.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// Chains until the first Finished, as the messages have them.
+    pub certificates: Vec<Vec<u8>>,
+    /// The hash of the transcript before a CertificateVerify until then, and the message.
+    pub proofs: Vec<([u8; 32], Vec<u8>)>,
+    /// Whether it sent Finished.
+    pub is_finished: bool,
+    /// Application data.
+    pub data: Vec<u8>,
+    /// Whether it said that this is the end.
+    pub is_closed: bool,
+}
+
 /// A server.
 pub struct Peer {
     identity: Identity,
@@ -52,6 +67,9 @@ pub struct Peer {
     ended: bool,
     /// No more bytes than these leave.
     left: Option<usize>,
+    flipped: Option<(usize, u8)>,
+    taken: usize,
+    told: Told,
     log: Log,
     /// Bytes of handshake messages of the client that are not complete.
     messages: Vec<u8>,
@@ -76,6 +94,9 @@ impl Peer {
             out: VecDeque::new(),
             ended: false,
             left: script.cut_off,
+            flipped: script.flipped,
+            taken: 0,
+            told: Told::default(),
             log: Log::default(),
             messages: Vec::new(),
             hellos: 0,
@@ -104,7 +125,19 @@ impl Peer {
         if let Some(left) = &mut self.left {
             *left -= most;
         }
-        self.out.drain(..most).collect()
+        let mut bytes: Vec<u8> = self.out.drain(..most).collect();
+        if let Some((at, bits)) = self.flipped
+            && let Some(byte) = at.checked_sub(self.taken).and_then(|at| bytes.get_mut(at))
+        {
+            *byte ^= bits;
+        }
+        self.taken += bytes.len();
+        bytes
+    }
+
+    /// Bytes that have been taken so far.
+    pub fn taken(&self) -> usize {
+        self.taken
     }
 
     /// Whether no more bytes will come: all that there are have been taken.
@@ -132,6 +165,11 @@ impl Peer {
         data.flat_map(|seen| seen.content.clone()).collect()
     }
 
+    /// What the server has told so far.
+    pub fn told(&self) -> &Told {
+        &self.told
+    }
+
     /// What the client did that no client may.
     pub fn fault(&self) -> Option<&Fault> {
         self.log.fault()
@@ -140,6 +178,41 @@ impl Peer {
     /// The content of a record that the client has not sent completely; see [`Log::tail`](seen::Log::tail).
     pub fn tail(&self) -> Option<Vec<u8>> {
         self.log.has_tail().then(|| self.log.tail())
+    }
+
+    /// Whether all that the client sent is right, if it wrote these bytes and no others: it may have been stopped anywhere, but no byte is
+    /// there that a client would not have sent that went on.
+    ///
+    /// # Errors
+    ///
+    /// What is not right.
+    pub fn is_sound(&self, written: &[u8]) -> Result<(), String> {
+        if let Some(fault) = self.fault() {
+            return Err(format!("{fault:?}"));
+        }
+        let data = self.application_data();
+        let Some(rest) = written.strip_prefix(&data[..]) else {
+            return Err(format!("data that nobody wrote: {data:02x?}"));
+        };
+        let finished = [
+            &[20, 0, 0, 32],
+            &self.log.finished(&sha256(&self.transcript)).unwrap_or_default()[..],
+        ]
+        .concat();
+        let is_right = match self.log.unfinished() {
+            None | Some((Level::Plain, ..)) => true,
+            Some((Level::Handshake, content, kind)) => {
+                finished.starts_with(&content) && matches!(kind, None | Some(22)) || is_close(&content, kind)
+            }
+            Some((Level::Application, content, kind)) => {
+                rest.starts_with(&content) && matches!(kind, None | Some(23)) || is_close(&content, kind)
+            }
+        };
+        if is_right {
+            Ok(())
+        } else {
+            Err(format!("half a record that is wrong: {:02x?}", self.tail()))
+        }
     }
 
     /// The last hello of the client.
@@ -206,6 +279,22 @@ impl Peer {
         let mut content = Vec::new();
         for message in &parcel.messages {
             let bytes = self.encode(message);
+            match message.kind() {
+                Kind::Certificate if !self.told.is_finished => self.told.certificates.push(bytes.clone()),
+                Kind::CertificateVerify if !self.told.is_finished => {
+                    self.told.proofs.push((sha256(&self.transcript), bytes.clone()));
+                }
+                Kind::Finished => self.told.is_finished = true,
+                Kind::ServerHello
+                | Kind::HelloRetryRequest
+                | Kind::EncryptedExtensions
+                | Kind::CertificateRequest
+                | Kind::Certificate
+                | Kind::CertificateVerify
+                | Kind::NewSessionTicket
+                | Kind::KeyUpdate
+                | Kind::Other => {}
+            }
             // Section 4.4.1: what comes behind the handshake is no part of it.
             let is_later = matches!(message.kind(), Kind::NewSessionTicket | Kind::KeyUpdate);
             if !message.is_hidden && !is_later {
@@ -300,6 +389,13 @@ impl Peer {
 
     /// Writes the records of a parcel.
     fn write(&mut self, parcel: &Parcel, content: &[u8]) {
+        if parcel.protection == Protection::Application {
+            match (parcel.kind, content) {
+                (23, data) => self.told.data.extend(data),
+                (21, [_, 0, ..]) => self.told.is_closed = true,
+                _ => {}
+            }
+        }
         let mut wire = Vec::new();
         for piece in parcel.pieces(content) {
             match parcel.protection {
@@ -379,6 +475,11 @@ impl Peer {
         }
         self.transcript.extend(message);
     }
+}
+
+/// Whether this is the start of close_notify.
+fn is_close(content: &[u8], kind: Option<u8>) -> bool {
+    [1, 0].starts_with(content) && matches!(kind, None | Some(21))
 }
 
 /// A byte of an endless stream, by its distance from the end.

@@ -9,6 +9,18 @@ pub struct Script {
     pub steps: Vec<Step>,
     /// The connection ends behind so many bytes.
     pub cut_off: Option<usize>,
+    /// Bits that are inverted on the way, in the byte behind so many others.
+    pub flipped: Option<(usize, u8)>,
+}
+
+impl From<Vec<Step>> for Script {
+    fn from(steps: Vec<Step>) -> Script {
+        Script {
+            steps,
+            cut_off: None,
+            flipped: None,
+        }
+    }
 }
 
 /// A step of a server.
@@ -183,22 +195,19 @@ impl Script {
     /// Its handshake alone.
     pub fn handshake() -> Script {
         let protected = |body| Step::Send(Parcel::messages(Protection::Handshake, [body]));
-        Script {
-            steps: vec![
-                Step::Await(Await::ClientHello),
-                Step::Send(Parcel::messages(
-                    Protection::Plain,
-                    [Body::ServerHello(Hello::default())],
-                )),
-                Step::Send(Parcel::new(20, Protection::Plain, &[1])),
-                protected(Body::EncryptedExtensions(Vec::new())),
-                protected(Body::Certificate(Vec::new(), None, Vec::new())),
-                protected(Body::CertificateVerify(Proof::default())),
-                protected(Body::Finished(None)),
-                Step::Await(Await::ClientFinished),
-            ],
-            cut_off: None,
-        }
+        Script::from(vec![
+            Step::Await(Await::ClientHello),
+            Step::Send(Parcel::messages(
+                Protection::Plain,
+                [Body::ServerHello(Hello::default())],
+            )),
+            Step::Send(Parcel::new(20, Protection::Plain, &[1])),
+            protected(Body::EncryptedExtensions(Vec::new())),
+            protected(Body::Certificate(Vec::new(), None, Vec::new())),
+            protected(Body::CertificateVerify(Proof::default())),
+            protected(Body::Finished(None)),
+            Step::Await(Await::ClientFinished),
+        ])
     }
 
     /// These steps behind a right handshake.
@@ -326,6 +335,12 @@ impl Script {
     pub fn after(mut self, kind: Kind, step: Step) -> Script {
         let place = self.place(kind);
         self.steps.insert(place + 1, step);
+        self
+    }
+
+    /// Inverts bits on the way.
+    pub fn flipped(mut self, at: usize, bits: u8) -> Script {
+        self.flipped = Some((at, bits));
         self
     }
 

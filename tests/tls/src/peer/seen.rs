@@ -208,4 +208,14 @@ impl Log {
         let stream = stream.unwrap_or_else(|| vec![0; body.len()]);
         body.iter().zip(stream).map(|(byte, with)| byte ^ with).collect()
     }
+
+    /// The same without content type and tag, what protects it, and the content type if it has come.
+    pub fn unfinished(&self) -> Option<(Level, Vec<u8>, Option<u8>)> {
+        let [_, _, _, high, low] = *self.buffer.first_chunk::<5>()?;
+        let len = usize::from(u16::from_be_bytes([high, low])).saturating_sub(17);
+        let mut content = self.tail();
+        let kind = content.get(len).copied();
+        content.truncate(len);
+        Some((self.level(), content, kind))
+    }
 }
