@@ -16,6 +16,7 @@ mod response;
 pub mod seeds;
 mod signatures;
 mod tar;
+mod tls;
 mod tokens;
 mod url;
 
@@ -51,7 +52,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target {
         name: "artifact",
         run: artifact::artifact,
@@ -100,6 +101,11 @@ pub const TARGETS: [Target; 10] = [
     Target {
         name: "signatures",
         run: signatures::signatures,
+        mutate: mutate::plain,
+    },
+    Target {
+        name: "tls",
+        run: tls::tls,
         mutate: mutate::plain,
     },
 ];

@@ -36,6 +36,7 @@ pub fn made(target: &str) -> Vec<Vec<u8>> {
         "flash" => (0..4).flat_map(flash).collect(),
         "mcuboot" => (0..5).flat_map(slots).collect(),
         "signatures" => signatures(),
+        "tls" => vec![[&[0], crate::tls::right()].concat()],
         _ => Vec::new(),
     }
 }

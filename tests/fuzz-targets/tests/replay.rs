@@ -86,6 +86,11 @@ fn signatures_and_certificates() {
 }
 
 #[test]
+fn tls_servers() {
+    replay("tls");
+}
+
+#[test]
 fn no_target_is_forgotten() {
     let names = mender_fuzz_targets::TARGETS.map(|target| target.name);
     let kept = fs::read_dir(seeds::regressions()).unwrap();
