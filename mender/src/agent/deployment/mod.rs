@@ -508,7 +508,7 @@ impl Deployment {
         memory: &mut Memory<'_>,
         journal: &mut Journal,
         event: Event,
-        remark: &Remark,
+        remark: &Remark<'_>,
     ) {
         self.log(ctx, memory, journal, Level::Error, Then::Event(event), remark);
     }
@@ -522,7 +522,7 @@ impl Deployment {
         journal: &mut Journal,
         level: Level,
         then: Then,
-        remark: &Remark,
+        remark: &Remark<'_>,
     ) {
         match level {
             Level::Error => error!("{}", Shown(remark)),

@@ -224,7 +224,7 @@ impl Deployment {
     ) {
         match (result, self.machine.action()) {
             (Err(failure), Action::Call(state)) => {
-                self.trouble(ctx, memory, journal, Event::Failed, &Remark::Callback(state, failure));
+                self.trouble(ctx, memory, journal, Event::Failed, &Remark::Callback(state, &failure));
             }
             (Ok(()) | Err(_), _) => self.end(Event::Done),
         }
@@ -253,7 +253,7 @@ impl Deployment {
                 self.trouble(ctx, memory, journal, Event::Failed, &Remark::Fetch(error));
             }
             (Some(_) | None, Err(trouble)) => {
-                self.trouble(ctx, memory, journal, Event::Failed, &Remark::Trouble(trouble));
+                self.trouble(ctx, memory, journal, Event::Failed, &Remark::Trouble(&trouble));
             }
         }
     }

@@ -9,8 +9,8 @@ use crate::text::{Describe, Text};
 use crate::update_module::{CallbackState, Failure};
 
 /// Something to be told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Remark {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remark<'r> {
     /// The server has aborted the deployment; it said so when this was reported.
     Aborted(DeploymentStatus),
     /// This could not be reported.
@@ -32,11 +32,11 @@ pub(super) enum Remark {
     /// There is no module any more for the deployment.
     NoModule(CallbackState),
     /// A module's callback failed.
-    Callback(CallbackState, Failure),
+    Callback(CallbackState, &'r Failure),
     /// The artifact could not be got.
     Fetch(FetchError),
     /// The download failed otherwise.
-    Trouble(Trouble),
+    Trouble(&'r Trouble),
 }
 
 const ABORTED: Code = Code::new(70);
@@ -49,7 +49,7 @@ const NOT_READ: Code = Code::new(76);
 const NO_MODULE: Code = Code::new(78);
 const RESTARTS: Code = Code::new(88);
 
-impl Describe for Remark {
+impl Describe for Remark<'_> {
     fn describe(&self, out: &mut Text<'_>) {
         // What it is about, in front of what happened.
         let subject = match self {
