@@ -66,14 +66,14 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
         // The header first: an artifact that does not fit costs no flash write.
         let header = loop {
             match source.step() {
-                Ok(Step::Header) => break Ok(()),
-                Ok(Step::Empty) => {
+                Step::Header => break Ok(()),
+                Step::Empty => {
                     if self.run(agent, &mut rest, Beside::Header(&blocks)).await == Turn::Stop {
                         return ControlFlow::Break(());
                     }
                 }
-                Ok(Step::Payload(_)) => {}
-                Err(trouble) => break Err(trouble),
+                Step::Payload(_) => {}
+                Step::Failed => break Err(source.trouble()),
             }
         };
         let mut called = Module::None;
@@ -102,7 +102,10 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
                 };
                 agent.interrupted(self.now(), &mut rest);
                 // The stream's own trouble explains a module's failure, not the other way round.
-                taken.map_err(|trouble| source.trouble().unwrap_or(trouble))
+                match (taken, source.state) {
+                    (Err(_), State::Refused(error)) => Err(Trouble::Artifact(error)),
+                    (taken, _) => taken,
+                }
             }
         };
         self.artifact_host = None;
@@ -147,6 +150,8 @@ enum Step {
     Payload(PayloadEvent),
     /// Nothing: the next block has to come first.
     Empty,
+    /// Nothing more, for the reason of [`Source::trouble`].
+    Failed,
 }
 
 /// Blocks in, events out.
@@ -183,22 +188,21 @@ impl<'p, 'b, 'w> Source<'p, 'b, 'w> {
         }
     }
 
-    /// Why an event was an error, if the artifact is to blame.
-    fn trouble(&self) -> Option<Trouble> {
+    /// Why nothing more is found.
+    fn trouble(&self) -> Trouble {
         match self.state {
-            State::Reading | State::Ended | State::Broken => None,
-            State::Refused(error) => Some(Trouble::Artifact(error)),
+            State::Reading | State::Ended | State::Broken => Trouble::Unfinished,
+            State::Refused(error) => Trouble::Artifact(error),
         }
     }
 
-    fn step(&mut self) -> Result<Step, Trouble> {
+    fn step(&mut self) -> Step {
         self.data = 0..0;
         loop {
             match self.state {
                 State::Reading => {}
-                State::Ended => return Ok(Step::Payload(PayloadEvent::End)),
-                State::Broken => return Err(Trouble::Unfinished),
-                State::Refused(error) => return Err(Trouble::Artifact(error)),
+                State::Ended => return Step::Payload(PayloadEvent::End),
+                State::Broken | State::Refused(_) => return Step::Failed,
             }
             let input = self.block.get(self.filled.clone()).unwrap_or(&[]);
             let (consumed, found) = match self.parser.feed(input) {
@@ -209,7 +213,7 @@ impl<'p, 'b, 'w> Source<'p, 'b, 'w> {
                 }
             };
             self.filled.start += consumed;
-            return Ok(match found {
+            return match found {
                 Found::NeedInput => {
                     if self.next_block() {
                         continue;
@@ -224,7 +228,7 @@ impl<'p, 'b, 'w> Source<'p, 'b, 'w> {
                     Step::Payload(PayloadEvent::Data)
                 }
                 Found::FileEnd => Step::Payload(PayloadEvent::FileEnd),
-            });
+            };
         }
     }
 
@@ -268,15 +272,19 @@ impl PayloadSource for Source<'_, '_, '_> {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<PayloadEvent, PayloadError>> {
         loop {
             match self.step() {
-                Ok(Step::Payload(event)) => return Poll::Ready(Ok(event)),
+                Step::Payload(event) => return Poll::Ready(Ok(event)),
                 // Comes once, before the module is called.
-                Ok(Step::Header) => {}
-                Ok(Step::Empty) => {
+                Step::Header => {}
+                Step::Empty => {
                     self.blocks.wait(cx);
                     return Poll::Pending;
                 }
-                Err(Trouble::Artifact(_)) => return Poll::Ready(Err(PayloadError::Artifact)),
-                Err(_) => return Poll::Ready(Err(PayloadError::Connection)),
+                Step::Failed => {
+                    return Poll::Ready(Err(match self.state {
+                        State::Refused(_) => PayloadError::Artifact,
+                        State::Reading | State::Ended | State::Broken => PayloadError::Connection,
+                    }));
+                }
             }
         }
     }
