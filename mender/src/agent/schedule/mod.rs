@@ -109,6 +109,7 @@ pub(crate) struct Agent<'a> {
 }
 
 impl<'a> Agent<'a> {
+    #[inline(never)]
     pub(crate) fn new(setup: Setup<'a>) -> Agent<'a> {
         Agent {
             setup,
