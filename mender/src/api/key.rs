@@ -13,10 +13,9 @@ use core::fmt;
 
 #[cfg(feature = "key")]
 use {
-    ::ecdsa::hazmat,
-    p256::ecdsa,
-    p256::elliptic_curve::{sec1::ToSec1Point, zeroize::Zeroizing},
-    p256::{NistP256, SecretKey},
+    super::curve,
+    p256::elliptic_curve::{Field, point::AffineCoordinates, zeroize::Zeroizing},
+    p256::{SecretKey, ecdsa},
     rand_core::CryptoRng,
     sha2::{Digest, Sha256},
 };
@@ -143,9 +142,10 @@ impl DeviceKey {
 
     /// The public key as an uncompressed point: 0x04, x, y.
     pub fn public_point(&self) -> [u8; POINT_LEN] {
-        let point = self.secret.public_key().to_sec1_point(false);
+        let point = curve::point(&Zeroizing::new(*self.secret.to_nonzero_scalar()));
         let mut bytes = [0; POINT_LEN];
-        for (place, &byte) in bytes.iter_mut().zip(point.as_bytes()) {
+        let parts = [4].into_iter().chain(point.x()).chain(point.y());
+        for (place, byte) in bytes.iter_mut().zip(parts) {
             *place = byte;
         }
         bytes
@@ -167,12 +167,17 @@ impl DeviceKey {
     /// # Errors
     ///
     /// [`KeyError::Signing`].
+    #[inline(never)]
     pub fn sign_digest(&self, digest: &[u8; 32]) -> Result<DigestSignature, KeyError> {
-        let scalar = Zeroizing::new(self.secret.to_nonzero_scalar());
-        let (signature, _) = hazmat::sign_prehashed_rfc6979::<NistP256, Sha256>(&scalar, digest, &[]);
-        Ok(DigestSignature {
-            numbers: signature.to_bytes().into(),
-        })
+        let key = Zeroizing::new(*self.secret.to_nonzero_scalar());
+        let mut numbers = [0; 64];
+        for (place, number) in numbers.chunks_exact_mut(32).zip(curve::sign(&key, digest)) {
+            if bool::from(number.is_zero()) {
+                return Err(KeyError::Signing);
+            }
+            place.copy_from_slice(&number.to_bytes());
+        }
+        Ok(DigestSignature { numbers })
     }
 }
 
