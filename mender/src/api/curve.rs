@@ -17,7 +17,7 @@ use sha2::Sha256;
 
 /// The generator times `factor`, which is not zero.
 pub(super) fn point(factor: &Scalar) -> AffinePoint {
-    multiply(&Zeroizing::new(factor.to_repr())).to_affine()
+    multiply(factor, &ProjectivePoint::GENERATOR, add_points).to_affine()
 }
 
 /// The numbers r and s of the signature over a digest. One of them is zero if the nonce is of no use, which none is that is known.
@@ -25,7 +25,8 @@ pub(super) fn sign(key: &Scalar, digest: &[u8; 32]) -> [Scalar; 2] {
     let digest = number(&(*digest).into());
     let nonce = Zeroizing::new(nonce(key, &digest));
     let r = x_of(&nonce);
-    [r, inverse(&nonce) * (digest + r * key)]
+    let product = |a: &Scalar, b: &Scalar| multiply(a, b, add_numbers);
+    [r, product(&inverse(&nonce), &(digest + product(&r, key)))]
 }
 
 /// 32 bytes as a number modulo the order.
@@ -58,13 +59,14 @@ fn x_of(nonce: &Scalar) -> Scalar {
     number(&point(nonce).x())
 }
 
+/// `unit` times `factor`: doubled and added.
 #[inline(never)]
-fn multiply(factor: &FieldBytes) -> ProjectivePoint {
-    let mut sum = ProjectivePoint::IDENTITY;
-    for byte in factor {
+fn multiply<T: Copy + Default + ConditionallySelectable>(factor: &Scalar, unit: &T, add: fn(&T, &T) -> T) -> T {
+    let mut sum = T::default();
+    for byte in Zeroizing::new(factor.to_repr()).iter() {
         for bit in (0..8).rev() {
             sum = add(&sum, &sum);
-            let more = add(&sum, &ProjectivePoint::GENERATOR);
+            let more = add(&sum, unit);
             sum.conditional_assign(&more, Choice::from(byte >> bit & 1));
         }
     }
@@ -72,7 +74,12 @@ fn multiply(factor: &FieldBytes) -> ProjectivePoint {
 }
 
 #[inline(never)]
-fn add(a: &ProjectivePoint, b: &ProjectivePoint) -> ProjectivePoint {
+fn add_points(a: &ProjectivePoint, b: &ProjectivePoint) -> ProjectivePoint {
+    a + b
+}
+
+#[inline(never)]
+fn add_numbers(a: &Scalar, b: &Scalar) -> Scalar {
     a + b
 }
 
