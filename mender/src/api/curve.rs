@@ -15,6 +15,12 @@ use p256::elliptic_curve::{Field, PrimeField};
 use p256::{AffinePoint, FieldBytes, ProjectivePoint, Scalar};
 use sha2::Sha256;
 
+/// The number that these bytes are, if it can be a key or a nonce: neither zero nor beyond the order.
+pub(super) fn secret(bytes: FieldBytes) -> Option<Scalar> {
+    let number: Option<Scalar> = Scalar::from_repr(bytes).into();
+    number.filter(|number| !bool::from(number.is_zero()))
+}
+
 /// The generator times `factor`, which is not zero.
 pub(super) fn point(factor: &Scalar) -> AffinePoint {
     multiply(factor, &ProjectivePoint::GENERATOR, add_points).to_affine()
@@ -41,9 +47,8 @@ fn number(bytes: &FieldBytes) -> Scalar {
 fn nonce(key: &Scalar, digest: &Scalar) -> Scalar {
     let mut nonces = Nonces::new(&Zeroizing::new(key.to_repr()), &digest.to_repr());
     loop {
-        let nonce: Option<Scalar> = Scalar::from_repr(nonces.next()).into();
         // One in 2^32 is too large.
-        if let Some(nonce) = nonce.filter(|nonce| !bool::from(nonce.is_zero())) {
+        if let Some(nonce) = secret(nonces.next()) {
             return nonce;
         }
     }

@@ -14,8 +14,8 @@ use core::fmt;
 #[cfg(feature = "key")]
 use {
     super::curve,
-    p256::elliptic_curve::{Field, point::AffineCoordinates, zeroize::Zeroizing},
-    p256::{SecretKey, ecdsa},
+    p256::elliptic_curve::{Field, point::AffineCoordinates, zeroize::Zeroize},
+    p256::{Scalar, ecdsa},
     rand_core::CryptoRng,
     sha2::{Digest, Sha256},
 };
@@ -82,7 +82,14 @@ impl core::error::Error for KeyError {}
 #[cfg(feature = "key")]
 #[derive(Clone)]
 pub struct DeviceKey {
-    secret: SecretKey,
+    secret: Scalar,
+}
+
+#[cfg(feature = "key")]
+impl Drop for DeviceKey {
+    fn drop(&mut self) {
+        self.secret.zeroize();
+    }
 }
 
 #[cfg(feature = "key")]
@@ -108,7 +115,7 @@ impl DeviceKey {
     /// [`KeyError::Invalid`] if they are no private key, or not 32 bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<DeviceKey, KeyError> {
         let bytes: &[u8; PRIVATE_KEY_LEN] = bytes.try_into().map_err(|_| KeyError::Invalid)?;
-        let secret = SecretKey::from_bytes(bytes.into()).map_err(|_| KeyError::Invalid)?;
+        let secret = curve::secret((*bytes).into()).ok_or(KeyError::Invalid)?;
         Ok(DeviceKey { secret })
     }
 
@@ -142,7 +149,7 @@ impl DeviceKey {
 
     /// The public key as an uncompressed point: 0x04, x, y.
     pub fn public_point(&self) -> [u8; POINT_LEN] {
-        let point = curve::point(&Zeroizing::new(*self.secret.to_nonzero_scalar()));
+        let point = curve::point(&self.secret);
         let mut bytes = [0; POINT_LEN];
         let parts = [4].into_iter().chain(point.x()).chain(point.y());
         for (place, byte) in bytes.iter_mut().zip(parts) {
@@ -169,9 +176,8 @@ impl DeviceKey {
     /// [`KeyError::Signing`].
     #[inline(never)]
     pub fn sign_digest(&self, digest: &[u8; 32]) -> Result<DigestSignature, KeyError> {
-        let key = Zeroizing::new(*self.secret.to_nonzero_scalar());
         let mut numbers = [0; 64];
-        for (place, number) in numbers.chunks_exact_mut(32).zip(curve::sign(&key, digest)) {
+        for (place, number) in numbers.chunks_exact_mut(32).zip(curve::sign(&self.secret, digest)) {
             if bool::from(number.is_zero()) {
                 return Err(KeyError::Signing);
             }
