@@ -153,8 +153,12 @@ pub(super) enum Next {
 /// See the [module](self).
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
+// In this order: what is near the front takes shorter instructions.
+#[repr(C)]
 pub(super) struct Download {
     state: State,
+    retries_left: u8,
+    redirects: u8,
     /// Bytes of the artifact that have come.
     received: u32,
     /// How many there are, if the host said.
@@ -165,13 +169,11 @@ pub(super) struct Download {
     renewed_at: Option<u32>,
     /// Where the last request began.
     began_at: u32,
-    retries_left: u8,
     backoff: Backoff,
-    redirects: u8,
     sent: usize,
-    head: HeadReader,
     framing: Framing,
     pub(super) error: Option<FetchError>,
+    head: HeadReader,
 }
 
 impl Download {

@@ -84,20 +84,10 @@ enum News {
 /// See the [module](self).
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
+// In this order: what is near the front takes shorter instructions.
+#[repr(C)]
 pub(crate) struct Agent<'a> {
-    setup: Setup<'a>,
-    random: u32,
-    session: Session,
     owner: Owner,
-    boot: Boot,
-    deployment: Option<Deployment>,
-    updates: Updates,
-    inventory: Inventory,
-    journal: Journal,
-    /// The last deployment's number.
-    number: DeploymentNumber,
-    /// The deployment that committed what runs.
-    installed_by: DeploymentNumber,
     /// The server has given a token and not taken it back, as far as is known.
     is_known: bool,
     /// How often in a row storage has failed.
@@ -106,6 +96,18 @@ pub(crate) struct Agent<'a> {
     news: Option<News>,
     /// What was asked for last, and by whom.
     asked: (Asker, Do),
+    random: u32,
+    /// The last deployment's number.
+    number: DeploymentNumber,
+    /// The deployment that committed what runs.
+    installed_by: DeploymentNumber,
+    setup: Setup<'a>,
+    updates: Updates,
+    inventory: Inventory,
+    journal: Journal,
+    boot: Boot,
+    session: Session,
+    deployment: Option<Deployment>,
 }
 
 impl<'a> Agent<'a> {

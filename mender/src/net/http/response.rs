@@ -79,25 +79,27 @@ enum Place {
 
 /// Reads one head. See the [module](self).
 #[derive(Clone, Debug)]
+// In this order: what is near the front takes shorter instructions.
+#[repr(C)]
 pub(crate) struct HeadReader {
     place: Place,
-    len: u16,
     /// The header whose line this is, if it is one that matters.
     header: Option<Header>,
-    /// The name, then the value, of the line at hand; longer ones are cut.
-    line: [u8; VALUE_LEN],
-    /// Its length, also of what was cut.
-    line_len: u16,
     minor: u8,
-    status: u16,
-    content_len: Option<u32>,
     chunked: bool,
     keep_alive: Option<bool>,
-    retry_after: Option<Wait>,
-    date: Option<u64>,
-    range_from: Option<u32>,
     encoded: bool,
+    len: u16,
+    /// Its length, also of what was cut.
+    line_len: u16,
+    status: u16,
     location_len: u16,
+    content_len: Option<u32>,
+    retry_after: Option<Wait>,
+    range_from: Option<u32>,
+    date: Option<u64>,
+    /// The name, then the value, of the line at hand; longer ones are cut.
+    line: [u8; VALUE_LEN],
 }
 
 impl HeadReader {
