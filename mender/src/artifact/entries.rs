@@ -74,10 +74,16 @@ pub(super) struct Refused;
 
 /// What is known of an artifact, and where in it the stream is. Positions are bytes from the artifact's beginning.
 #[derive(Debug)]
+// In this order: what is near the front takes shorter instructions.
+#[repr(C)]
 pub(super) struct Entries<'w> {
-    limits: Limits,
-    work: &'w mut [u8],
-    kept: Kept,
+    pub(super) step: Step,
+    pub(super) stage: Stage,
+    pub(super) archive: Archive,
+    signed: bool,
+    pub(super) header_ready: bool,
+    extension: Extension,
+    scripts: u16,
     pub(super) offset: u32,
     /// Where the step began.
     start: u32,
@@ -85,24 +91,20 @@ pub(super) struct Entries<'w> {
     pub(super) end: u32,
     /// Where the archive ends; nobody knows it of the artifact itself.
     archive_end: u32,
-    pub(super) step: Step,
-    pub(super) stage: Stage,
-    pub(super) archive: Archive,
-    /// Why the artifact was refused, once it was.
-    pub(super) error: Error,
+    work: &'w mut [u8],
+    kept: Kept,
     /// Of the header block's bytes.
     block_sum: u32,
-    extension: Extension,
-    /// Of `header.tar`, then of each file.
-    pub(super) hash: Sha256,
+    /// The file that began last: where it is in the list of files.
+    file: Option<usize>,
+    /// Why the artifact was refused, once it was.
+    pub(super) error: Error,
+    limits: Limits,
     /// What the sums of `version` and `header.tar` must be; that of `version` as it was, until the manifest has come.
     sums: Sums,
     manifest_sha256: Sha256Sum,
-    signed: bool,
-    scripts: u16,
-    pub(super) header_ready: bool,
-    /// The file that began last: where it is in the list of files.
-    file: Option<usize>,
+    /// Of `header.tar`, then of each file.
+    pub(super) hash: Sha256,
 }
 
 impl<'w> Entries<'w> {
