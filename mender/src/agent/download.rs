@@ -328,6 +328,7 @@ impl Download {
     }
 
     /// Bytes of the response are at the front of the window, or of the block; none: the connection has ended.
+    #[inline(never)]
     pub(super) fn received(&mut self, len: usize, ctx: &Ctx<'_>, memory: &mut Memory<'_>, server: &Url<'_>) {
         let result = match self.state {
             State::Head => self.push_head(len, ctx, memory, server),
@@ -497,6 +498,7 @@ impl Download {
     }
 
     /// What a poll for a new link came to.
+    #[inline(never)]
     pub(super) fn renewed(
         &mut self,
         reply: Reply,

@@ -307,6 +307,7 @@ impl Session {
     }
 
     /// The next thing to do; a reply ends the call.
+    #[inline(never)]
     pub(super) fn next(&mut self, now: Instant, memory: &mut Memory<'_>, facts: &Facts<'_>) -> Result<Do, Reply> {
         loop {
             match self.state {

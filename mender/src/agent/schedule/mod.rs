@@ -1,6 +1,6 @@
 //! The agent: whose turn it is, and until when to sleep. Pure.
 //!
-//! The schedule is [`Agent::decide`], read from top to bottom: what comes first has the first turn. Nothing is begun while
+//! The schedule is [`Agent::due`], read from top to bottom: what comes first has the first turn. Nothing is begun while
 //! something else is half done; a deployment says itself when it is [open](super::deployment::Deployment::is_open).
 
 mod asked;
@@ -149,120 +149,128 @@ impl<'a> Agent<'a> {
         now.ctx(self.setup.config, self.random)
     }
 
-    /// What is due, in this order.
     fn decide(&mut self, ctx: &Ctx<'_>, memory: &mut Memory<'_>) -> (Asker, Do) {
         loop {
-            // What happened is told before anything else happens.
-            if self.news.is_some() {
-                return (Asker::Schedule, Do::Tell);
+            if let Some(due) = self.due(ctx, memory) {
+                return due;
             }
-            if self.session.take_authorized() {
-                self.news = Some(News::Authorized);
-                continue;
-            }
-            // An exchange is brought to its end.
-            if !self.session.is_idle() {
-                if self.requests.stop {
-                    self.session.last_try();
-                }
-                let facts = facts(&self.setup, &self.deployment);
-                match self.session.next(ctx.now, memory, &facts) {
-                    Ok(it) => return (Asker::Session, it),
-                    Err(reply) => self.replied(reply, ctx, memory),
-                }
-                continue;
-            }
-            match self.boot.next(ctx) {
-                boot::Next::Do(it) => return (Asker::Boot, it),
-                boot::Next::Wait(_) if core::mem::take(&mut self.requests.stop) => return (Asker::Schedule, Do::Stop),
-                boot::Next::Wait(_) if core::mem::take(&mut self.requests.update) => {
-                    self.boot.hurry();
-                    continue;
-                }
-                boot::Next::Wait(left) => return (Asker::Schedule, Do::Sleep(Some(left))),
-                boot::Next::Over => {}
-            }
-            if let Some(deployment) = &mut self.deployment
-                && core::mem::take(&mut deployment.software_changed)
-            {
-                self.installed_by = deployment.installed_by;
-                self.inventory.software_changed();
-            }
-            // What other tasks ask for is heard wherever nothing is half done.
-            if self.requests.stop && self.deployment.as_ref().is_none_or(|it| it.can_stop(memory)) {
-                if self.session.is_online() {
-                    return (Asker::Schedule, Do::NetworkDown);
-                }
-                if let Some(it) = self
-                    .deployment
-                    .as_mut()
-                    .and_then(|deployment| deployment.prepare_stop(memory))
-                {
-                    return (Asker::Schedule, it);
-                }
-                self.requests.stop = false;
-                return (Asker::Schedule, Do::Stop);
-            }
-            if core::mem::take(&mut self.requests.inventory) && self.is_known {
-                self.inventory.asked();
-            }
-            if self.requests.update {
-                match &mut self.deployment {
-                    Some(deployment) => self.requests.update = !deployment.hurry(),
-                    None => {
-                        self.requests.update = false;
-                        self.updates.hurry();
-                    }
-                }
-            }
-            // The inventory between two pieces of a deployment, if there is room for it.
-            let has_turn = self
-                .deployment
-                .as_ref()
-                .is_none_or(|it| it.is_open() && it.is_settled());
-            let is_due = has_turn && self.inventory.is_due(ctx.now);
-            if is_due && memory.spare().len() >= INVENTORY_MIN_LEN {
-                return (Asker::Schedule, Do::Inventory(self.inventory.method()));
-            }
-            // A deployment, and else the next one.
-            let wait = match &mut self.deployment {
-                Some(deployment) => match deployment.next(ctx, memory, &mut self.session, &mut self.journal) {
-                    Next::Do(it) => return (Asker::Deployment, it),
-                    Next::Call(call) => {
-                        self.begin(Owner::Deployment, call);
-                        continue;
-                    }
-                    Next::Tell(told) => {
-                        self.news = Some(News::Deployment(told));
-                        continue;
-                    }
-                    Next::Over(verdict) => {
-                        info!("deployment {}: {}", deployment.id, verdict_name(verdict));
-                        self.news = Some(News::Finished(verdict));
-                        let well = deployment.ended_well;
-                        self.deployment = None;
-                        self.updates.finished(well, ctx);
-                        continue;
-                    }
-                    Next::Wait(left) => left,
-                },
-                None => {
-                    let left = self.updates.left(ctx.now);
-                    if left.is_zero() {
-                        let call = self.updates.route(ctx.now);
-                        self.begin(Owner::Updates, call);
-                        continue;
-                    }
-                    Some(left)
-                }
-            };
-            // Nothing is due: the network may go down, unless an artifact is on its way.
-            if self.session.is_online() && !self.deployment.as_ref().is_some_and(Deployment::is_receiving) {
-                return (Asker::Schedule, Do::NetworkDown);
-            }
-            let inventory = self.inventory.left(ctx.now).filter(|left| has_turn && !left.is_zero());
-            return (Asker::Schedule, Do::Sleep(sooner(wait, inventory)));
         }
+    }
+
+    /// What is due, in this order; `None` if something else is, now.
+    // Not a loop's body: what that could keep from one turn to the next takes more instructions than it saves.
+    #[inline(never)]
+    fn due(&mut self, ctx: &Ctx<'_>, memory: &mut Memory<'_>) -> Option<(Asker, Do)> {
+        // What happened is told before anything else happens.
+        if self.news.is_some() {
+            return Some((Asker::Schedule, Do::Tell));
+        }
+        if self.session.take_authorized() {
+            self.news = Some(News::Authorized);
+            return None;
+        }
+        // An exchange is brought to its end.
+        if !self.session.is_idle() {
+            if self.requests.stop {
+                self.session.last_try();
+            }
+            let facts = facts(&self.setup, &self.deployment);
+            match self.session.next(ctx.now, memory, &facts) {
+                Ok(it) => return Some((Asker::Session, it)),
+                Err(reply) => self.replied(reply, ctx, memory),
+            }
+            return None;
+        }
+        match self.boot.next(ctx) {
+            boot::Next::Do(it) => return Some((Asker::Boot, it)),
+            boot::Next::Wait(_) if core::mem::take(&mut self.requests.stop) => return Some((Asker::Schedule, Do::Stop)),
+            boot::Next::Wait(_) if core::mem::take(&mut self.requests.update) => {
+                self.boot.hurry();
+                return None;
+            }
+            boot::Next::Wait(left) => return Some((Asker::Schedule, Do::Sleep(Some(left)))),
+            boot::Next::Over => {}
+        }
+        if let Some(deployment) = &mut self.deployment
+            && core::mem::take(&mut deployment.software_changed)
+        {
+            self.installed_by = deployment.installed_by;
+            self.inventory.software_changed();
+        }
+        // What other tasks ask for is heard wherever nothing is half done.
+        if self.requests.stop && self.deployment.as_ref().is_none_or(|it| it.can_stop(memory)) {
+            if self.session.is_online() {
+                return Some((Asker::Schedule, Do::NetworkDown));
+            }
+            if let Some(it) = self
+                .deployment
+                .as_mut()
+                .and_then(|deployment| deployment.prepare_stop(memory))
+            {
+                return Some((Asker::Schedule, it));
+            }
+            self.requests.stop = false;
+            return Some((Asker::Schedule, Do::Stop));
+        }
+        if core::mem::take(&mut self.requests.inventory) && self.is_known {
+            self.inventory.asked();
+        }
+        if self.requests.update {
+            match &mut self.deployment {
+                Some(deployment) => self.requests.update = !deployment.hurry(),
+                None => {
+                    self.requests.update = false;
+                    self.updates.hurry();
+                }
+            }
+        }
+        // The inventory between two pieces of a deployment, if there is room for it.
+        let has_turn = self
+            .deployment
+            .as_ref()
+            .is_none_or(|it| it.is_open() && it.is_settled());
+        let is_due = has_turn && self.inventory.is_due(ctx.now);
+        if is_due && memory.spare().len() >= INVENTORY_MIN_LEN {
+            return Some((Asker::Schedule, Do::Inventory(self.inventory.method())));
+        }
+        // A deployment, and else the next one.
+        let wait = match &mut self.deployment {
+            Some(deployment) => match deployment.next(ctx, memory, &mut self.session, &mut self.journal) {
+                Next::Do(it) => return Some((Asker::Deployment, it)),
+                Next::Call(call) => {
+                    self.begin(Owner::Deployment, call);
+                    return None;
+                }
+                Next::Tell(told) => {
+                    self.news = Some(News::Deployment(told));
+                    return None;
+                }
+                Next::Over(verdict) => {
+                    info!("deployment {}: {}", deployment.id, verdict_name(verdict));
+                    self.news = Some(News::Finished(verdict));
+                    let well = deployment.ended_well;
+                    self.deployment = None;
+                    self.updates.finished(well, ctx);
+                    return None;
+                }
+                Next::Wait(left) => left,
+            },
+            None => {
+                let left = self.updates.left(ctx.now);
+                if left.is_zero() {
+                    let call = self.updates.route(ctx.now);
+                    self.begin(Owner::Updates, call);
+                    return None;
+                }
+                Some(left)
+            }
+        };
+        // Nothing is due: the network may go down, unless an artifact is on its way.
+        if self.session.is_online() && !self.deployment.as_ref().is_some_and(Deployment::is_receiving) {
+            return Some((Asker::Schedule, Do::NetworkDown));
+        }
+        let inventory = self.inventory.left(ctx.now).filter(|left| has_turn && !left.is_zero());
+        return Some((Asker::Schedule, Do::Sleep(sooner(wait, inventory))));
     }
 
     fn begin(&mut self, owner: Owner, call: Call) {
@@ -449,6 +457,7 @@ impl<'a> Agent<'a> {
     }
 
     /// An exchange has ended.
+    #[inline(never)]
     fn replied(&mut self, reply: Reply, ctx: &Ctx<'_>, memory: &mut Memory<'_>) {
         if let Reply::Failed(CallError::Refused { refused, .. }) = reply {
             warning!("not authorized: {}", Shown(&refused));
