@@ -148,7 +148,7 @@ impl Answer {
             return match self.head {
                 None if self.head_reader.is_new() => Err(HttpError::Closed),
                 None => Err(HttpError::Truncated),
-                Some(head) if self.is_enough() || head.framing == Framing::ToEnd => Ok(Some(false)),
+                Some(head) if self.is_enough() || matches!(head.framing, Framing::ToEnd) => Ok(Some(false)),
                 Some(_) => Err(HttpError::Truncated),
             };
         }

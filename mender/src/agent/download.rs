@@ -304,7 +304,7 @@ impl Download {
 
     /// What `network_up` brought.
     pub(super) fn network(&mut self, up: bool, ctx: &Ctx<'_>) {
-        if !up && self.state == State::Start {
+        if !up && matches!(self.state, State::Start) {
             self.interrupted(Interruption::NetworkDown, None, ctx);
         }
     }
@@ -384,7 +384,7 @@ impl Download {
             }
         };
         self.answered(head, ctx, memory, server)?;
-        if self.state == State::Body {
+        if matches!(self.state, State::Body) {
             // The first bytes of the body came with the head.
             let early = memory.window.get(at..len).unwrap_or(&[]);
             for (place, byte) in memory.block.iter_mut().zip(early) {
@@ -490,7 +490,7 @@ impl Download {
 
     /// The blocks are at their end, but the artifact is not. `true`: more is to come.
     pub(super) fn incomplete(&mut self, ctx: &Ctx<'_>) -> bool {
-        let resumes = self.framing == Framing::ToEnd;
+        let resumes = matches!(self.framing, Framing::ToEnd);
         if resumes {
             self.interrupted(Interruption::Call(CallError::Http(HttpError::Truncated)), None, ctx);
         }

@@ -214,7 +214,7 @@ impl Session {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.state == State::Idle
+        matches!(self.state, State::Idle)
     }
 
     /// The device has brought the network up and not down again.
@@ -230,7 +230,7 @@ impl Session {
     /// What `network_up` or `network_down` brought.
     pub(super) fn set_online(&mut self, online: bool) {
         self.network = if online { Network::Up } else { Network::Down };
-        if !online && self.state == State::Start {
+        if !online && matches!(self.state, State::Start) {
             self.state = State::Replied(Reply::NetworkDown);
         }
     }
@@ -400,7 +400,7 @@ impl Session {
         self.connected = false;
         // The status is all that was wanted, and it is known.
         if let CallError::Timeout | CallError::Http(_) = error
-            && self.state == State::Receive
+            && matches!(self.state, State::Receive)
             && self.answer.is_enough()
         {
             return self.state = State::Replied(self.reply());

@@ -90,7 +90,7 @@ impl Updates {
                     self.idle(ctx);
                     return Outcome::Nothing;
                 }
-                Err(NextError::RouteMissing) if self.route == Call::PollV2 => {
+                Err(NextError::RouteMissing) if matches!(self.route, Call::PollV2) => {
                     self.route = Call::PollV1;
                     self.kept = Deadline::after(ctx.now, ROUTE_KEPT);
                     return Outcome::AskAgain;

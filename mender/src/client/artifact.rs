@@ -128,7 +128,7 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
         let header = source.parser.header().ok_or(Trouble::Unfinished)?;
         let payload_type = header.payload_type().unwrap_or("");
         let module = Module::find(M::DESCRIPTORS, payload_type);
-        if module == Module::Missing {
+        if matches!(module, Module::Missing) {
             return Err(Trouble::WrongType(Failure::of(payload_type)));
         }
         header

@@ -259,7 +259,7 @@ impl Deployment {
 
     /// An artifact's connection is in use.
     pub(super) fn is_receiving(&self) -> bool {
-        self.stage == Stage::Download && !self.is_pausing()
+        matches!(self.stage, Stage::Download) && !self.is_pausing()
     }
 
     /// The client is to stop. At the commit gate that must not look like software that resets the device there: the state before it is
@@ -268,7 +268,7 @@ impl Deployment {
     pub(super) fn prepare_stop(&mut self, memory: &mut Memory<'_>) -> Option<Do> {
         let (state, transitions) = if matches!(self.machine.action(), Action::CommitGate) {
             (StoredState::VerifyReboot, self.machine.transitions())
-        } else if self.stage == Stage::Download {
+        } else if matches!(self.stage, Stage::Download) {
             (StoredState::Download, 0)
         } else {
             return None;
