@@ -39,7 +39,7 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
                 spare: &mut *work,
                 block: &mut *memory.block,
             };
-            if self.run(agent, &mut rest, Beside::Header(&blocks)).await == Turn::Stop {
+            if let Turn::Stop = self.run(agent, &mut rest, Beside::Header(&blocks)).await {
                 return ControlFlow::Break(());
             }
             memory.link_len = rest.link_len;
@@ -68,7 +68,7 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
             match source.step() {
                 Step::Header => break Ok(()),
                 Step::Empty => {
-                    if self.run(agent, &mut rest, Beside::Header(&blocks)).await == Turn::Stop {
+                    if let Turn::Stop = self.run(agent, &mut rest, Beside::Header(&blocks)).await {
                         return ControlFlow::Break(());
                     }
                 }
