@@ -124,8 +124,10 @@ impl Answer {
         matches!(self.code(), 404 | 405 | 409) && !(self.has_error && self.reader.is_complete() && !self.spoiled)
     }
 
-    pub(super) fn retry_after(&self) -> Option<Millis> {
-        self.head?.retry_after.map(Millis::from_secs)
+    /// How long the server asks to wait; zero if it does not.
+    pub(super) fn retry_after(&self) -> Millis {
+        let asked = self.head.and_then(|head| head.retry_after);
+        Millis::from_secs(asked.unwrap_or(0))
     }
 
     /// What is needed of the body; of an error only the status.

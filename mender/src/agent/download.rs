@@ -16,7 +16,7 @@ use super::answer::{Polled, is_redirect};
 use super::config::Config;
 use super::io::{Ctx, Do, Piece};
 use super::memory::Memory;
-use super::session::{CallError, REDIRECTS, Reply, Session};
+use super::session::{CallEnd, CallError, REDIRECTS, Reply, Session};
 use super::time::{Backoff, Deadline, Instant, Millis};
 use crate::api::next::NextError;
 use crate::codes::Code;
@@ -305,7 +305,7 @@ impl Download {
     /// What `network_up` brought.
     pub(super) fn network(&mut self, up: bool, ctx: &Ctx<'_>) {
         if !up && matches!(self.state, State::Start) {
-            self.interrupted(Interruption::NetworkDown, None, ctx);
+            self.interrupted(Interruption::NetworkDown, Millis::ZERO, ctx);
         }
     }
 
@@ -324,7 +324,7 @@ impl Download {
 
     /// A connect, a request or a response did not come to its end.
     pub(super) fn lost(&mut self, error: CallError, ctx: &Ctx<'_>) {
-        self.interrupted(Interruption::Call(error), None, ctx);
+        self.interrupted(Interruption::Call(error), Millis::ZERO, ctx);
     }
 
     /// Bytes of the response are at the front of the window, or of the block; none: the connection has ended.
@@ -427,7 +427,7 @@ impl Download {
                 return Ok(());
             }
             status @ (408 | 425 | 429 | 500..=599) => {
-                let asked = head.retry_after.map(Millis::from_secs);
+                let asked = Millis::from_secs(head.retry_after.unwrap_or(0));
                 self.interrupted(Interruption::Busy(status), asked, ctx);
                 return Ok(());
             }
@@ -492,7 +492,7 @@ impl Download {
     pub(super) fn incomplete(&mut self, ctx: &Ctx<'_>) -> bool {
         let resumes = matches!(self.framing, Framing::ToEnd);
         if resumes {
-            self.interrupted(Interruption::Call(CallError::Http(HttpError::Truncated)), None, ctx);
+            self.interrupted(Interruption::Call(CallError::Http(HttpError::Truncated)), Millis::ZERO, ctx);
         }
         resumes
     }
@@ -507,15 +507,14 @@ impl Download {
         ctx: &Ctx<'_>,
         memory: &mut Memory<'_>,
     ) {
-        let retry_after = match reply {
-            Reply::NetworkDown => {
-                return self.interrupted(Interruption::NetworkDown, None, ctx);
-            }
-            Reply::Failed(error) => {
-                return self.interrupted(Interruption::Call(error), error.retry_after(), ctx);
-            }
-            Reply::Answer { retry_after, .. } => retry_after,
+        let why = match reply.end {
+            CallEnd::NetworkDown => Some(Interruption::NetworkDown),
+            CallEnd::Failed(error) => Some(Interruption::Call(error)),
+            CallEnd::Answer(_) => None,
         };
+        if let Some(why) = why {
+            return self.interrupted(why, reply.asked, ctx);
+        }
         match polled {
             Ok(Polled::Offer { link_len }) if is_same => {
                 if usize::from(link_len) > memory.link.len() {
@@ -535,11 +534,11 @@ impl Download {
                 | NextError::Refused { .. }
                 | NextError::RetryLater { .. }
                 | NextError::Malformed,
-            ) => self.interrupted(Interruption::Poll, retry_after, ctx),
+            ) => self.interrupted(Interruption::Poll, reply.asked, ctx),
         }
     }
 
-    fn interrupted(&mut self, why: Interruption, asked: Option<Millis>, ctx: &Ctx<'_>) {
+    fn interrupted(&mut self, why: Interruption, asked: Millis, ctx: &Ctx<'_>) {
         if self.received > self.began_at {
             self.began_at = self.received;
             self.retries_left = ctx.config.download_retries;
@@ -547,7 +546,7 @@ impl Download {
         }
         warning!("the download broke after {} bytes: {}", self.received, Shown(&why));
         self.redirects = 0;
-        let asked = asked.map(|asked| asked.min(Millis::BUSY_IN_DEPLOYMENT));
+        let asked = asked.min(Millis::BUSY_IN_DEPLOYMENT);
         let pause = self
             .backoff
             .pause_as_asked(ctx.retry_first(), ctx.retry_cap(), asked, ctx.random);

@@ -7,7 +7,7 @@
 use super::config::Config;
 use super::io::Ctx;
 use super::message::Call;
-use super::session::Reply;
+use super::session::{CallEnd, Reply};
 use super::time::{Backoff, Deadline, Instant, Millis};
 use crate::api::Class;
 use crate::api::inventory::Method;
@@ -99,10 +99,10 @@ impl Inventory {
 
     /// What became of the report; the number of attributes if it was taken.
     pub(super) fn replied(&mut self, call: Call, reply: Reply, ctx: &Ctx<'_>) -> Option<usize> {
-        match reply {
-            Reply::NetworkDown => {}
-            Reply::Failed(error) => warning!("the inventory could not be sent: {}", Shown(&error)),
-            Reply::Answer { status, .. } => match Class::of(status) {
+        match reply.end {
+            CallEnd::NetworkDown => {}
+            CallEnd::Failed(error) => warning!("the inventory could not be sent: {}", Shown(&error)),
+            CallEnd::Answer(status) => match Class::of(status) {
                 Class::Success => {
                     info!("inventory sent: {} attributes", self.attributes);
                     if let Call::Inventory { report, .. } = call {

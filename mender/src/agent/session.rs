@@ -3,7 +3,7 @@
 //! ```text
 //!            begin(call)
 //!                │
-//!          [network up] ── down ──────────────────────────────────► Reply::NetworkDown
+//!          [network up] ── down ──────────────────────────────────► CallEnd::NetworkDown
 //!                │
 //!     no token: [sign], then the login is exchanged first
 //!                │
@@ -11,7 +11,7 @@
 //!                │           │           │
 //!                └───────────┴───────────┴── lost: [pause], again, five times in all at most
 //!                                        │
-//!                                        └─► Reply::Answer, Reply::Failed
+//!                                        └─► CallEnd::Answer, CallEnd::Failed
 //! ```
 //!
 //! The message is written anew for each piece that is sent, and the answer is read as it comes: see
@@ -45,9 +45,17 @@ const ANSWER_TIMEOUTS: u8 = 3;
 
 /// What became of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reply {
-    /// The server answered, whatever it was.
-    Answer { status: u16, retry_after: Option<Millis> },
+pub(super) struct Reply {
+    pub(super) end: CallEnd,
+    /// How long the server asked to wait; zero if it did not.
+    pub(super) asked: Millis,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CallEnd {
+    /// The server answered, whatever it was: the status.
+    Answer(u16),
     /// There is no answer.
     Failed(CallError),
     /// The network could not be brought up.
@@ -55,17 +63,20 @@ pub(super) enum Reply {
 }
 
 impl Reply {
+    const NETWORK_DOWN: Reply = Reply {
+        end: CallEnd::NetworkDown,
+        asked: Millis::ZERO,
+    };
+
     /// How long the same is not tried again: the next pause of a row of failures, or what the server asked for, but no more than
     /// `longest` of that.
     #[inline(never)]
     pub(super) fn pause(self, backoff: &mut Backoff, longest: Millis, ctx: &Ctx<'_>) -> Millis {
-        let (first, asked) = match self {
-            Reply::NetworkDown => (Millis::of(ctx.config.network_retry), None),
-            Reply::Failed(error) => (ctx.retry_first(), error.retry_after()),
-            Reply::Answer { retry_after, .. } => (ctx.retry_first(), retry_after),
+        let first = match self.end {
+            CallEnd::NetworkDown => Millis::of(ctx.config.network_retry),
+            CallEnd::Failed(_) | CallEnd::Answer(_) => ctx.retry_first(),
         };
-        let asked = asked.map(|asked| asked.min(longest));
-        backoff.pause_as_asked(first, ctx.retry_cap(), asked, ctx.random)
+        backoff.pause_as_asked(first, ctx.retry_cap(), self.asked.min(longest), ctx.random)
     }
 }
 
@@ -78,10 +89,7 @@ pub(crate) enum CallError {
     Timeout,
     Http(HttpError),
     /// No token.
-    Refused {
-        refused: AuthRefused,
-        retry_after: Option<Millis>,
-    },
+    Refused(AuthRefused),
     Key(KeyError),
     /// The server sends the device somewhere else, and that is not followed: too often, without an address, from `https` to
     /// `http`, or to one that is too long.
@@ -99,23 +107,13 @@ impl Describe for CallError {
             CallError::Timeout => out.code(TIMEOUT),
             CallError::Redirect => out.code(REDIRECT),
             CallError::Http(error) => error.describe(out),
-            CallError::Refused { refused, .. } => refused.describe(out),
+            CallError::Refused(refused) => refused.describe(out),
             CallError::Key(error) => error.describe(out),
         }
     }
 }
 
 impl CallError {
-    /// How long the server asked to wait.
-    pub(super) fn retry_after(&self) -> Option<Millis> {
-        match self {
-            CallError::Refused { retry_after, .. } => *retry_after,
-            CallError::Connect | CallError::Timeout | CallError::Http(_) | CallError::Key(_) | CallError::Redirect => {
-                None
-            }
-        }
-    }
-
     /// Trying again at once may help.
     fn is_transport(self) -> bool {
         match self {
@@ -124,7 +122,7 @@ impl CallError {
             CallError::Http(
                 HttpError::Contradiction | HttpError::HeadTooLong | HttpError::BodyTooLong | HttpError::Encoded,
             )
-            | CallError::Refused { .. }
+            | CallError::Refused(_)
             | CallError::Key(_)
             | CallError::Redirect => false,
         }
@@ -231,7 +229,7 @@ impl Session {
     pub(super) fn set_online(&mut self, online: bool) {
         self.network = if online { Network::Up } else { Network::Down };
         if !online && matches!(self.state, State::Start) {
-            self.state = State::Replied(Reply::NetworkDown);
+            self.state = State::Replied(Reply::NETWORK_DOWN);
         }
     }
 
@@ -279,7 +277,7 @@ impl Session {
         self.tries_left = self.tries_left.min(1);
         if let State::Pause(_) = self.state {
             // Why it failed was told.
-            self.state = State::Replied(Reply::NetworkDown);
+            self.state = State::Replied(Reply::NETWORK_DOWN);
         }
     }
 
@@ -312,7 +310,7 @@ impl Session {
         loop {
             match self.state {
                 // Not asked then.
-                State::Idle => return Err(Reply::NetworkDown),
+                State::Idle => return Err(Reply::NETWORK_DOWN),
                 State::Replied(reply) => {
                     self.state = State::Idle;
                     return Err(reply);
@@ -425,13 +423,20 @@ impl Session {
     }
 
     fn fail(&mut self, error: CallError) {
-        self.state = State::Replied(Reply::Failed(error));
+        self.refuse(error, Millis::ZERO);
+    }
+
+    fn refuse(&mut self, error: CallError, asked: Millis) {
+        self.state = State::Replied(Reply {
+            end: CallEnd::Failed(error),
+            asked,
+        });
     }
 
     fn reply(&self) -> Reply {
-        Reply::Answer {
-            status: self.answer.status(),
-            retry_after: self.answer.retry_after(),
+        Reply {
+            end: CallEnd::Answer(self.answer.status()),
+            asked: self.answer.retry_after(),
         }
     }
 
@@ -450,10 +455,7 @@ impl Session {
                     self.authorized = true;
                     self.begin_exchange(false);
                 }
-                Err(refused) => self.fail(CallError::Refused {
-                    refused,
-                    retry_after: self.answer.retry_after(),
-                }),
+                Err(refused) => self.refuse(CallError::Refused(refused), self.answer.retry_after()),
             };
         }
         // Only a GET may be repeated elsewhere without a thought.

@@ -139,8 +139,7 @@ impl Backoff {
     /// The same, and no shorter than a server asked for. To that `random` adds up to a quarter, `cap` at most: a server asks the same
     /// of all that it has no time for.
     #[inline(never)]
-    pub(crate) fn pause_as_asked(&mut self, first: Millis, cap: Millis, asked: Option<Millis>, random: u32) -> Millis {
-        let asked = asked.unwrap_or(Millis::ZERO);
+    pub(crate) fn pause_as_asked(&mut self, first: Millis, cap: Millis, asked: Millis, random: u32) -> Millis {
         let later = Millis(asked.0.saturating_add(asked.jitter(random).min(cap.0)));
         self.pause(first, cap, random).max(later)
     }
@@ -182,7 +181,7 @@ mod tests {
         for (asked, most) in [(0, 0), (100, 125), (2500, 3040), (86_400, 86_940)] {
             let asked = Millis::from_secs(asked);
             let pauses =
-                [0, 1 << 31, u32::MAX].map(|random| Backoff::new().pause_as_asked(SECOND, cap, Some(asked), random));
+                [0, 1 << 31, u32::MAX].map(|random| Backoff::new().pause_as_asked(SECOND, cap, asked, random));
             assert_eq!(pauses[0], asked.max(SECOND));
             assert!(pauses.is_sorted() || asked.is_zero());
             assert!(pauses[2] <= Millis::from_secs(most).max(SECOND), "{pauses:?}");
@@ -190,7 +189,7 @@ mod tests {
         }
         let longest = Millis(u32::MAX);
         assert_eq!(
-            Backoff::new().pause_as_asked(SECOND, cap, Some(longest), u32::MAX),
+            Backoff::new().pause_as_asked(SECOND, cap, longest, u32::MAX),
             longest
         );
     }

@@ -3,7 +3,7 @@
 use super::answer::Polled;
 use super::io::Ctx;
 use super::message::Call;
-use super::session::Reply;
+use super::session::{CallEnd, Reply};
 use super::time::{Backoff, Deadline, Instant, Millis};
 use crate::api::next::NextError;
 use crate::fmt::warning;
@@ -68,11 +68,11 @@ impl Updates {
         if well {
             self.backoff.reset();
         }
-        self.seldom(None, ctx);
+        self.seldom(Millis::ZERO, ctx);
     }
 
     /// The same again will hardly come to something else: more and more seldom, down to what is usual.
-    fn seldom(&mut self, asked: Option<Millis>, ctx: &Ctx<'_>) {
+    fn seldom(&mut self, asked: Millis, ctx: &Ctx<'_>) {
         let interval = Millis::of(ctx.config.update_poll_interval);
         let pause = self
             .backoff
@@ -81,10 +81,10 @@ impl Updates {
     }
 
     pub(super) fn replied(&mut self, reply: Reply, polled: Result<Polled, NextError>, ctx: &Ctx<'_>) -> Outcome {
-        match reply {
-            Reply::NetworkDown => {}
-            Reply::Failed(error) => warning!("cannot check for an update: {}", Shown(&error)),
-            Reply::Answer { retry_after, .. } => match polled {
+        match reply.end {
+            CallEnd::NetworkDown => {}
+            CallEnd::Failed(error) => warning!("cannot check for an update: {}", Shown(&error)),
+            CallEnd::Answer(_) => match polled {
                 Ok(Polled::Offer { link_len }) => return Outcome::Offer { link_len },
                 Ok(Polled::Nothing) => {
                     self.idle(ctx);
@@ -105,7 +105,7 @@ impl Updates {
                         }
                         // The device API says the usual interval, but a gateway may have said so.
                         NextError::Forbidden | NextError::Refused { .. } => {
-                            self.seldom(retry_after, ctx);
+                            self.seldom(reply.asked, ctx);
                             return Outcome::Wait;
                         }
                         NextError::RouteMissing

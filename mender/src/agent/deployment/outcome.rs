@@ -8,7 +8,7 @@ use crate::agent::journal::Journal;
 use crate::agent::memory::Memory;
 use crate::agent::message::Call;
 use crate::agent::records;
-use crate::agent::session::Reply;
+use crate::agent::session::{CallEnd, Reply};
 use crate::agent::time::{Deadline, Millis};
 use crate::api::log::{Level, LogState, LogWriter};
 use crate::api::next::NextError;
@@ -37,13 +37,13 @@ enum Reported {
 impl Reported {
     fn of(call: Call, reply: Reply) -> Reported {
         let name = call.name();
-        let status = match reply {
-            Reply::NetworkDown => return Reported::Later,
-            Reply::Failed(error) => {
+        let status = match reply.end {
+            CallEnd::NetworkDown => return Reported::Later,
+            CallEnd::Failed(error) => {
                 warning!("{name} could not be reported: {}", Shown(&error));
                 return Reported::Later;
             }
-            Reply::Answer { status, .. } => status,
+            CallEnd::Answer(status) => status,
         };
         let answer = match call {
             Call::Log { .. } => log::answer(status),

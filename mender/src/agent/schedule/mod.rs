@@ -15,7 +15,7 @@ use super::journal::Journal;
 use super::memory::Memory;
 use super::message::{Call, Facts};
 use super::records;
-use super::session::{CallError, Reply, Session, TRIES};
+use super::session::{CallEnd, CallError, Reply, Session, TRIES};
 use super::time::Millis;
 use super::updates::{Outcome, Updates};
 use crate::api::auth::AuthRefused;
@@ -459,7 +459,7 @@ impl<'a> Agent<'a> {
     /// An exchange has ended.
     #[inline(never)]
     fn replied(&mut self, reply: Reply, ctx: &Ctx<'_>, memory: &mut Memory<'_>) {
-        if let Reply::Failed(CallError::Refused { refused, .. }) = reply {
+        if let CallEnd::Failed(CallError::Refused(refused)) = reply.end {
             warning!("not authorized: {}", Shown(&refused));
             self.news = Some(News::Unauthorized(refused));
         }
