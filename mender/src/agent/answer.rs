@@ -126,8 +126,7 @@ impl Answer {
 
     /// How long the server asks to wait; zero if it does not.
     pub(super) fn retry_after(&self) -> Millis {
-        let asked = self.head.and_then(|head| head.retry_after);
-        Millis::from_secs(asked.unwrap_or(0))
+        Millis::asked(self.head.and_then(|head| head.retry_after))
     }
 
     /// What is needed of the body; of an error only the status.

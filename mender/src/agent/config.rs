@@ -193,10 +193,9 @@ impl<'a> Config<'a> {
 
 #[inline(never)]
 fn in_range(field: &'static str, value: Duration, least: Millis) -> Result<(), ConfigError> {
-    const MONTH: Millis = Millis::from_secs(30 * 24 * 3600);
     match Millis::of(value) {
         millis if millis < least => Err(ConfigError::TooShort(field)),
-        millis if millis > MONTH => Err(ConfigError::TooLong(field)),
+        millis if millis > Millis::MONTH => Err(ConfigError::TooLong(field)),
         _ => Ok(()),
     }
 }

@@ -147,7 +147,7 @@ pub(super) enum Next {
     /// A new link is needed: the server is to be asked.
     Poll,
     /// Nothing for so long; or until the module gives a block back.
-    Wait(Option<Millis>),
+    Wait(Millis),
 }
 
 /// See the [module](self).
@@ -247,7 +247,7 @@ impl Download {
         loop {
             match self.state {
                 // The first bytes of the body may come with the head.
-                State::Start if memory.block.is_empty() => return Next::Wait(None),
+                State::Start if memory.block.is_empty() => return Next::Wait(Millis::FOREVER),
                 State::Start if memory.link_len == 0 => return Next::Poll,
                 State::Start if session.needs_network() => return Next::Do(Do::NetworkUp),
                 State::Start => {
@@ -260,7 +260,7 @@ impl Download {
                 State::Connect => return Next::Do(Do::Connect(Peer::ArtifactHost)),
                 State::Send => return Next::Do(Do::Send(Peer::ArtifactHost, self.write(memory))),
                 State::Head => return Next::Do(Do::Receive(Peer::ArtifactHost)),
-                State::Body if memory.block.is_empty() => return Next::Wait(None),
+                State::Body if memory.block.is_empty() => return Next::Wait(Millis::FOREVER),
                 State::Body => return Next::Do(Do::ReceiveBlock),
                 State::Filled(len) => {
                     self.state = if self.framing.is_done() {
@@ -271,7 +271,7 @@ impl Download {
                     return Next::Do(Do::HandOver(len));
                 }
                 State::Pause(deadline) if deadline.is_due(now) => self.state = State::Start,
-                State::Pause(deadline) => return Next::Wait(Some(deadline.left(now))),
+                State::Pause(deadline) => return Next::Wait(deadline.left(now)),
                 State::Complete => {
                     self.state = State::Over;
                     return Next::Do(Do::Complete);
@@ -280,7 +280,7 @@ impl Download {
                     self.state = State::Over;
                     return Next::Do(Do::Broken);
                 }
-                State::Over => return Next::Wait(None),
+                State::Over => return Next::Wait(Millis::FOREVER),
             }
         }
     }
@@ -315,7 +315,7 @@ impl Download {
     }
 
     pub(super) fn sent(&mut self, piece: Piece) {
-        self.sent += piece.len;
+        self.sent += usize::from(piece.len);
         if piece.is_last {
             self.head = HeadReader::new();
             self.state = State::Head;
@@ -427,7 +427,7 @@ impl Download {
                 return Ok(());
             }
             status @ (408 | 425 | 429 | 500..=599) => {
-                let asked = Millis::from_secs(head.retry_after.unwrap_or(0));
+                let asked = Millis::asked(head.retry_after);
                 self.interrupted(Interruption::Busy(status), asked, ctx);
                 return Ok(());
             }

@@ -58,12 +58,12 @@ impl Inventory {
     }
 
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.due.is_some_and(|due| due.is_due(now))
+        self.left(now).is_zero()
     }
 
     /// Time until it is due.
-    pub(super) fn left(&self, now: Instant) -> Option<Millis> {
-        Some(self.due?.left(now))
+    pub(super) fn left(&self, now: Instant) -> Millis {
+        self.due.map_or(Millis::FOREVER, |due| due.left(now))
     }
 
     pub(super) fn method(&self) -> Method {

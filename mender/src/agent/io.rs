@@ -102,7 +102,7 @@ pub(crate) enum Do {
     Complete,
     Broken,
     Restart,
-    Sleep(Option<Millis>),
+    Sleep(Millis),
     Tell,
     Stop,
 }
@@ -110,7 +110,7 @@ pub(crate) enum Do {
 /// A piece of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
-    pub(super) len: usize,
+    pub(super) len: u16,
     /// Nothing follows.
     pub(super) is_last: bool,
 }
@@ -120,7 +120,8 @@ impl Piece {
     pub(super) fn of(out: &Window<'_>, from: usize) -> Piece {
         let len = out.kept();
         Piece {
-            len,
+            // A window is far shorter than 64 KiB.
+            len: len as u16,
             is_last: from + len >= out.total(),
         }
     }

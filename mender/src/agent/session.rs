@@ -340,7 +340,7 @@ impl Session {
                 }
                 State::Receive => return Ok(Do::Receive(Peer::Server)),
                 State::Pause(deadline) if deadline.is_due(now) => self.state = State::Start,
-                State::Pause(deadline) => return Ok(Do::Sleep(Some(deadline.left(now)))),
+                State::Pause(deadline) => return Ok(Do::Sleep(deadline.left(now))),
             }
         }
     }
@@ -361,7 +361,7 @@ impl Session {
     }
 
     pub(super) fn sent(&mut self, piece: Piece) {
-        self.sent += piece.len;
+        self.sent += usize::from(piece.len);
         if piece.is_last {
             self.answer.begin(self.message());
             self.state = State::Receive;

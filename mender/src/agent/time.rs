@@ -38,6 +38,12 @@ pub(crate) struct Millis(u32);
 impl Millis {
     pub(crate) const ZERO: Millis = Millis(0);
 
+    /// Until something else happens: longer than anything else.
+    pub(crate) const FOREVER: Millis = Millis(u32::MAX);
+
+    /// The longest time of a `Config`.
+    pub(crate) const MONTH: Millis = Millis::from_secs(30 * 24 * 3600);
+
     /// The longest that a server's `Retry-After` is followed where nothing else waits for it: polls, logins, the inventory.
     pub(crate) const BUSY: Millis = Millis::from_secs(24 * 3600);
 
@@ -50,6 +56,12 @@ impl Millis {
 
     pub(crate) const fn from_secs(secs: u32) -> Millis {
         Millis(secs.saturating_mul(1000))
+    }
+
+    /// What a server asks for; zero if it does not. No longer than what a `Config` may have.
+    #[inline(never)]
+    pub(crate) fn asked(secs: Option<u32>) -> Millis {
+        Millis::from_secs(secs.unwrap_or(0)).min(Millis::MONTH)
     }
 
     /// From a time of a `Config`: at most 30 days.

@@ -95,7 +95,7 @@ pub(super) enum Next {
     Call(Call),
     Tell(Told),
     /// Nothing for so long; or until something else happens.
-    Wait(Option<Millis>),
+    Wait(Millis),
     Over(Verdict),
 }
 
@@ -330,17 +330,17 @@ impl Deployment {
                     }
                 }
                 // Whoever is asked answers before the next question.
-                Stage::Busy => return Next::Wait(None),
+                Stage::Busy => return Next::Wait(Millis::FOREVER),
                 Stage::Pause(deadline) if deadline.is_due(ctx.now) => self.stage = Stage::Begin,
                 Stage::WriteLater(deadline, key, len) if deadline.is_due(ctx.now) => {
                     self.stage = Stage::Write(key, len);
                 }
                 Stage::Pause(deadline) | Stage::WriteLater(deadline, ..) => {
-                    return Next::Wait(Some(deadline.left(ctx.now)));
+                    return Next::Wait(deadline.left(ctx.now));
                 }
                 Stage::Download => {
                     let Some(download) = &mut self.download else {
-                        return Next::Wait(None);
+                        return Next::Wait(Millis::FOREVER);
                     };
                     return match download.next(ctx.now, memory, session) {
                         Fetch::Do(it) => Next::Do(it),
@@ -355,7 +355,7 @@ impl Deployment {
                     self.trouble(ctx, memory, journal, Event::Failed, &Remark::Stuck);
                 }
                 Stage::Restarting(deadline) | Stage::RestartingByForce(deadline) => {
-                    return Next::Wait(Some(deadline.left(ctx.now)));
+                    return Next::Wait(deadline.left(ctx.now));
                 }
                 Stage::Restart => {
                     let wait = Millis::of(ctx.config.restart_timeout);
@@ -397,7 +397,7 @@ impl Deployment {
             Action::Deliver(verdict) => {
                 let left = self.next_try.left(ctx.now);
                 if !left.is_zero() {
-                    return Some(Next::Wait(Some(left)));
+                    return Some(Next::Wait(left));
                 }
                 return Some(self.report(final_status(verdict)));
             }

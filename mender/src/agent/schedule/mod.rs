@@ -16,7 +16,6 @@ use super::memory::Memory;
 use super::message::{Call, Facts};
 use super::records;
 use super::session::{CallEnd, CallError, Reply, Session, TRIES};
-use super::time::Millis;
 use super::updates::{Outcome, Updates};
 use crate::api::auth::AuthRefused;
 use crate::api::key::POINT_LEN;
@@ -188,7 +187,7 @@ impl<'a> Agent<'a> {
                 self.boot.hurry();
                 return None;
             }
-            boot::Next::Wait(left) => return Some((Asker::Schedule, Do::Sleep(Some(left)))),
+            boot::Next::Wait(left) => return Some((Asker::Schedule, Do::Sleep(left))),
             boot::Next::Over => {}
         }
         if let Some(deployment) = &mut self.deployment
@@ -262,15 +261,20 @@ impl<'a> Agent<'a> {
                     self.begin(Owner::Updates, call);
                     return None;
                 }
-                Some(left)
+                left
             }
         };
         // Nothing is due: the network may go down, unless an artifact is on its way.
         if self.session.is_online() && !self.deployment.as_ref().is_some_and(Deployment::is_receiving) {
             return Some((Asker::Schedule, Do::NetworkDown));
         }
-        let inventory = self.inventory.left(ctx.now).filter(|left| has_turn && !left.is_zero());
-        return Some((Asker::Schedule, Do::Sleep(sooner(wait, inventory))));
+        let inventory = self.inventory.left(ctx.now);
+        let left = if has_turn && !inventory.is_zero() {
+            wait.min(inventory)
+        } else {
+            wait
+        };
+        Some((Asker::Schedule, Do::Sleep(left)))
     }
 
     fn begin(&mut self, owner: Owner, call: Call) {
@@ -540,12 +544,5 @@ fn verdict_name(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Success => "success",
         Verdict::Failure => "failure",
-    }
-}
-
-fn sooner(a: Option<Millis>, b: Option<Millis>) -> Option<Millis> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
     }
 }
