@@ -217,7 +217,9 @@ impl Boot {
         let module = Module::find(modules, record.payload_type);
         let stored = match record::stored(record.number, self.installed_by, self.state) {
             // Another firmware runs than the one that began it: perhaps the old one, perhaps not.
-            Stored::State { state, .. } if matches!(module, Module::Missing) && state.is_under_way() => Stored::Unreadable,
+            Stored::State { state, .. } if matches!(module, Module::Missing) && state.is_under_way() => {
+                Stored::Unreadable
+            }
             stored @ (Stored::Downloaded | Stored::State { .. } | Stored::Committed { .. } | Stored::Unreadable) => {
                 stored
             }

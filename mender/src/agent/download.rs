@@ -492,7 +492,11 @@ impl Download {
     pub(super) fn incomplete(&mut self, ctx: &Ctx<'_>) -> bool {
         let resumes = matches!(self.framing, Framing::ToEnd);
         if resumes {
-            self.interrupted(Interruption::Call(CallError::Http(HttpError::Truncated)), Millis::ZERO, ctx);
+            self.interrupted(
+                Interruption::Call(CallError::Http(HttpError::Truncated)),
+                Millis::ZERO,
+                ctx,
+            );
         }
         resumes
     }

@@ -97,7 +97,9 @@ pub fn answer(asked: Asked, stream: &[u8], pieces: impl Iterator<Item = usize>, 
         end,
         code: answer.code(),
         status: answer.status(),
-        retry_after: Some(answer.retry_after()).filter(|wait| !wait.is_zero()).map(|wait| wait.as_duration()),
+        retry_after: Some(answer.retry_after())
+            .filter(|wait| !wait.is_zero())
+            .map(|wait| wait.as_duration()),
         location: answer.location(),
         token: answer.token(room),
         link: answer.polled().map(|polled| match polled {

@@ -117,7 +117,10 @@ impl Facts<'_> {
         let url = memory.url().filter(|_| elsewhere).unwrap_or(self.url);
         // A server's own redirect to another host is followed, but that host must not see the token.
         let trusted = url.authority == self.url.authority && url.security == self.url.security;
-        let token = memory.token.get(..token_len).filter(|_| !matches!(call, Call::Login) && trusted);
+        let token = memory
+            .token
+            .get(..token_len)
+            .filter(|_| !matches!(call, Call::Login) && trusted);
         // The prefix is that of the API; a redirect has a whole path.
         let prefix = if elsewhere {
             ""

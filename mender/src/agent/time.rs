@@ -192,18 +192,14 @@ mod tests {
         let cap = Millis::from_secs(540);
         for (asked, most) in [(0, 0), (100, 125), (2500, 3040), (86_400, 86_940)] {
             let asked = Millis::from_secs(asked);
-            let pauses =
-                [0, 1 << 31, u32::MAX].map(|random| Backoff::new().pause_as_asked(SECOND, cap, asked, random));
+            let pauses = [0, 1 << 31, u32::MAX].map(|random| Backoff::new().pause_as_asked(SECOND, cap, asked, random));
             assert_eq!(pauses[0], asked.max(SECOND));
             assert!(pauses.is_sorted() || asked.is_zero());
             assert!(pauses[2] <= Millis::from_secs(most).max(SECOND), "{pauses:?}");
             assert!(asked.is_zero() || pauses[2] > asked);
         }
         let longest = Millis(u32::MAX);
-        assert_eq!(
-            Backoff::new().pause_as_asked(SECOND, cap, longest, u32::MAX),
-            longest
-        );
+        assert_eq!(Backoff::new().pause_as_asked(SECOND, cap, longest, u32::MAX), longest);
     }
 
     #[test]

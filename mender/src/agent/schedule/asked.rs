@@ -28,7 +28,11 @@ impl Agent<'_> {
                 let is_own = url.port == own.port && url.host.eq_ignore_ascii_case(own.host);
                 Io::Connect(peer, url.endpoint(if is_own { Peer::Server } else { peer }))
             }
-            Do::Send(peer, piece) => Io::Send(peer, memory.window.get(..usize::from(piece.len)).unwrap_or(&[]), piece.is_last),
+            Do::Send(peer, piece) => Io::Send(
+                peer,
+                memory.window.get(..usize::from(piece.len)).unwrap_or(&[]),
+                piece.is_last,
+            ),
             Do::Receive(peer) => Io::Receive(peer, memory.window),
             Do::ReceiveBlock => Io::Receive(Peer::ArtifactHost, memory.block),
             Do::Sign => Io::Sign(facts(&self.setup, &self.deployment).digest(memory.window)),

@@ -1,6 +1,6 @@
 //! The agent: whose turn it is, and until when to sleep. Pure.
 //!
-//! The schedule is [`Agent::due`], read from top to bottom: what comes first has the first turn. Nothing is begun while
+//! The schedule is [`Agent::decide`], read from top to bottom: what comes first has the first turn. Nothing is begun while
 //! something else is half done; a deployment says itself when it is [open](super::deployment::Deployment::is_open).
 
 mod asked;
@@ -138,7 +138,7 @@ impl<'a> Agent<'a> {
     pub(crate) fn next<'m>(&'m mut self, now: Now, requests: Requests, memory: &'m mut Memory<'_>) -> Io<'m> {
         self.requests.add(requests);
         let ctx = self.ctx(now);
-        self.asked = self.decide(&ctx, memory);
+        while !self.decide(&ctx, memory) {}
         self.io(memory)
     }
 
@@ -148,25 +148,17 @@ impl<'a> Agent<'a> {
         now.ctx(self.setup.config, self.random)
     }
 
-    fn decide(&mut self, ctx: &Ctx<'_>, memory: &mut Memory<'_>) -> (Asker, Do) {
-        loop {
-            if let Some(due) = self.due(ctx, memory) {
-                return due;
-            }
-        }
-    }
-
-    /// What is due, in this order; `None` if something else is, now.
+    /// Asks for what is due, in this order; `false` if that is to be seen anew.
     // Not a loop's body: what that could keep from one turn to the next takes more instructions than it saves.
     #[inline(never)]
-    fn due(&mut self, ctx: &Ctx<'_>, memory: &mut Memory<'_>) -> Option<(Asker, Do)> {
+    fn decide(&mut self, ctx: &Ctx<'_>, memory: &mut Memory<'_>) -> bool {
         // What happened is told before anything else happens.
         if self.news.is_some() {
-            return Some((Asker::Schedule, Do::Tell));
+            return self.ask(Asker::Schedule, Do::Tell);
         }
         if self.session.take_authorized() {
             self.news = Some(News::Authorized);
-            return None;
+            return false;
         }
         // An exchange is brought to its end.
         if !self.session.is_idle() {
@@ -175,19 +167,21 @@ impl<'a> Agent<'a> {
             }
             let facts = facts(&self.setup, &self.deployment);
             match self.session.next(ctx.now, memory, &facts) {
-                Ok(it) => return Some((Asker::Session, it)),
+                Ok(it) => return self.ask(Asker::Session, it),
                 Err(reply) => self.replied(reply, ctx, memory),
             }
-            return None;
+            return false;
         }
         match self.boot.next(ctx) {
-            boot::Next::Do(it) => return Some((Asker::Boot, it)),
-            boot::Next::Wait(_) if core::mem::take(&mut self.requests.stop) => return Some((Asker::Schedule, Do::Stop)),
+            boot::Next::Do(it) => return self.ask(Asker::Boot, it),
+            boot::Next::Wait(_) if core::mem::take(&mut self.requests.stop) => {
+                return self.ask(Asker::Schedule, Do::Stop);
+            }
             boot::Next::Wait(_) if core::mem::take(&mut self.requests.update) => {
                 self.boot.hurry();
-                return None;
+                return false;
             }
-            boot::Next::Wait(left) => return Some((Asker::Schedule, Do::Sleep(left))),
+            boot::Next::Wait(left) => return self.ask(Asker::Schedule, Do::Sleep(left)),
             boot::Next::Over => {}
         }
         if let Some(deployment) = &mut self.deployment
@@ -199,17 +193,17 @@ impl<'a> Agent<'a> {
         // What other tasks ask for is heard wherever nothing is half done.
         if self.requests.stop && self.deployment.as_ref().is_none_or(|it| it.can_stop(memory)) {
             if self.session.is_online() {
-                return Some((Asker::Schedule, Do::NetworkDown));
+                return self.ask(Asker::Schedule, Do::NetworkDown);
             }
             if let Some(it) = self
                 .deployment
                 .as_mut()
                 .and_then(|deployment| deployment.prepare_stop(memory))
             {
-                return Some((Asker::Schedule, it));
+                return self.ask(Asker::Schedule, it);
             }
             self.requests.stop = false;
-            return Some((Asker::Schedule, Do::Stop));
+            return self.ask(Asker::Schedule, Do::Stop);
         }
         if core::mem::take(&mut self.requests.inventory) && self.is_known {
             self.inventory.asked();
@@ -230,19 +224,19 @@ impl<'a> Agent<'a> {
             .is_none_or(|it| it.is_open() && it.is_settled());
         let is_due = has_turn && self.inventory.is_due(ctx.now);
         if is_due && memory.spare().len() >= INVENTORY_MIN_LEN {
-            return Some((Asker::Schedule, Do::Inventory(self.inventory.method())));
+            return self.ask(Asker::Schedule, Do::Inventory(self.inventory.method()));
         }
         // A deployment, and else the next one.
         let wait = match &mut self.deployment {
             Some(deployment) => match deployment.next(ctx, memory, &mut self.session, &mut self.journal) {
-                Next::Do(it) => return Some((Asker::Deployment, it)),
+                Next::Do(it) => return self.ask(Asker::Deployment, it),
                 Next::Call(call) => {
                     self.begin(Owner::Deployment, call);
-                    return None;
+                    return false;
                 }
                 Next::Tell(told) => {
                     self.news = Some(News::Deployment(told));
-                    return None;
+                    return false;
                 }
                 Next::Over(verdict) => {
                     info!("deployment {}: {}", deployment.id, verdict_name(verdict));
@@ -250,7 +244,7 @@ impl<'a> Agent<'a> {
                     let well = deployment.ended_well;
                     self.deployment = None;
                     self.updates.finished(well, ctx);
-                    return None;
+                    return false;
                 }
                 Next::Wait(left) => left,
             },
@@ -259,14 +253,14 @@ impl<'a> Agent<'a> {
                 if left.is_zero() {
                     let call = self.updates.route(ctx.now);
                     self.begin(Owner::Updates, call);
-                    return None;
+                    return false;
                 }
                 left
             }
         };
         // Nothing is due: the network may go down, unless an artifact is on its way.
         if self.session.is_online() && !self.deployment.as_ref().is_some_and(Deployment::is_receiving) {
-            return Some((Asker::Schedule, Do::NetworkDown));
+            return self.ask(Asker::Schedule, Do::NetworkDown);
         }
         let inventory = self.inventory.left(ctx.now);
         let left = if has_turn && !inventory.is_zero() {
@@ -274,7 +268,12 @@ impl<'a> Agent<'a> {
         } else {
             wait
         };
-        Some((Asker::Schedule, Do::Sleep(left)))
+        self.ask(Asker::Schedule, Do::Sleep(left))
+    }
+
+    fn ask(&mut self, asker: Asker, it: Do) -> bool {
+        self.asked = (asker, it);
+        true
     }
 
     fn begin(&mut self, owner: Owner, call: Call) {
