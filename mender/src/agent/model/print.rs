@@ -29,20 +29,32 @@ impl Print {
         write!(self.text, "{agent:?}").expect("a text has room");
         self.print.clear();
         let mut rest = self.text.as_str();
-        // The configuration does not change.
-        if let Some((_, behind)) = rest.split_once("}, random: ") {
+        if let Some((before, behind)) = rest.split_once(", random: ") {
+            write_part(before, now, &mut self.print);
             rest = number(behind).1;
         }
-        if let Some((session, behind)) = rest.split_once(", owner: ") {
-            for part in live(session) {
-                write_part(part, now, &mut self.print);
-            }
+        // The configuration does not change.
+        if let Some((before, (_, behind))) = rest
+            .split_once(", setup: ")
+            .and_then(|(before, setup)| Some((before, setup.split_once("}, updates: ")?)))
+        {
+            write_part(before, now, &mut self.print);
             rest = behind;
         }
         // Whether the inventory is sent whole: it has no attributes here, and nothing else follows from it.
         if let Some((before, behind)) = rest.split_once("Inventory { method: ") {
             write_part(before, now, &mut self.print);
             rest = behind.trim_start_matches(char::is_alphabetic);
+        }
+        if let Some((before, (session, behind))) = rest
+            .split_once(", session: ")
+            .and_then(|(before, session)| Some((before, session.split_once("}, deployment: ")?)))
+        {
+            write_part(before, now, &mut self.print);
+            for part in live(session) {
+                write_part(part, now, &mut self.print);
+            }
+            rest = behind;
         }
         write_part(rest, now, &mut self.print);
         &self.print
@@ -57,7 +69,7 @@ fn live(session: &str) -> [&str; 3] {
         let len = session[at..].find(to)?;
         Some(&session[at..at + len])
     };
-    let is_in = |state: &str| session.starts_with(", session: Session { state: ") && session.contains(state);
+    let is_in = |state: &str| session.starts_with("Session { state: ") && session.contains(state);
     if is_in("state: Idle,") {
         let authorized = between("authorized: ", ", tries_left");
         let network = between("network: ", ", reused");
@@ -80,7 +92,7 @@ fn write_part(mut rest: &str, now: u64, print: &mut Vec<u8>) {
         if let Some(behind) = here.strip_prefix("next: Millis(") {
             // A backoff. However long its next pause is, it is over at the next tick.
             rest = number(behind).1;
-        } else if let Some(behind) = here.strip_prefix("Sleep(Some(Millis(") {
+        } else if let Some(behind) = here.strip_prefix("Sleep(Millis(") {
             // What was asked for last, and has passed. With its jitter it would make worlds different that are not.
             rest = number(behind).1;
         } else if let Some(behind) = here.strip_prefix("next: ")
