@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use embedded_storage_async::nor_flash::NorFlash;
+
 use super::mode::sealed::Kind;
 use super::mode::{Mode, SwapMove};
 use super::slot::Slot;
@@ -182,6 +184,36 @@ impl<M: Mode> Layout<M> {
             return Err(LayoutError::NoRoom);
         }
         Ok(self)
+    }
+
+    /// The layout itself if flash drivers `P` of slot 0 and `S` of slot 1 can be used for it: what
+    /// [`ZephyrImage::new`](super::ZephyrImage::new) would find out at the start, the compiler finds out.
+    ///
+    /// # Panics
+    ///
+    /// If they cannot; in a constant that is a compile error.
+    #[must_use]
+    pub const fn for_flash<P: NorFlash, S: NorFlash>(self) -> Layout<M> {
+        match self.fits::<P, S>() {
+            Ok(()) => self,
+            Err(error) => panic!("{}", error.text()),
+        }
+    }
+
+    /// Whether the drivers erase and write in units that the layout allows.
+    pub(super) const fn fits<P: NorFlash, S: NorFlash>(&self) -> Result<(), LayoutError> {
+        let sector_len = self.sector_len as usize;
+        // Slot 0 is erased in direct-xip only.
+        if !sector_len.is_multiple_of(S::ERASE_SIZE)
+            || (matches!(M::KIND, Kind::Xip) && !sector_len.is_multiple_of(P::ERASE_SIZE))
+        {
+            return Err(LayoutError::EraseSize);
+        }
+        let max_align = self.max_align as usize;
+        if P::WRITE_SIZE > max_align || S::WRITE_SIZE > max_align {
+            return Err(LayoutError::WriteSize);
+        }
+        Ok(())
     }
 
     /// The largest image, header and all TLVs included, that the bootloader takes from slot 1. So large may a download be.

@@ -242,7 +242,6 @@ use crate::Restart;
 use crate::apart::poll_apart;
 use decide::Op;
 use flash::Slots;
-use mode::sealed::Kind;
 use receive::Options;
 use trailer::MAX_ALIGN;
 
@@ -321,16 +320,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
         if primary.capacity() < layout.primary_len as usize || secondary.capacity() < layout.secondary_len as usize {
             return Err(LayoutError::FlashTooShort);
         }
-        let sector_len = layout.sector_len as usize;
-        // Slot 0 is erased in direct-xip only.
-        if !sector_len.is_multiple_of(S::ERASE_SIZE)
-            || (M::KIND == Kind::Xip && !sector_len.is_multiple_of(P::ERASE_SIZE))
-        {
-            return Err(LayoutError::EraseSize);
-        }
-        if P::WRITE_SIZE.max(S::WRITE_SIZE) > layout.max_align as usize {
-            return Err(LayoutError::WriteSize);
-        }
+        layout.fits::<P, S>()?;
         Ok(ZephyrImage {
             slots: Slots::new(layout.geometry(), primary, secondary),
             restart,
