@@ -6,8 +6,7 @@ use std::process::{Command, Stdio};
 
 use mender::api::key::{DeviceKey, DigestSignature, KeyError, PublicKeyPem};
 use p256::ecdsa::signature::Verifier;
-use p256::ecdsa::signature::hazmat::PrehashSigner;
-use p256::ecdsa::{DerSignature, Signature, SigningKey, VerifyingKey};
+use p256::ecdsa::{DerSignature, VerifyingKey};
 use p256::pkcs8::{DecodePublicKey, EncodePublicKey, LineEnding};
 use proptest::prelude::*;
 use rand_core::{TryCryptoRng, TryRng};
@@ -37,12 +36,6 @@ impl TryRng for Blocks {
 }
 
 impl TryCryptoRng for Blocks {}
-
-/// The order of the curve (SEC 2, 2.4.2).
-const ORDER: [u8; 32] = [
-    0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa,
-    0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
-];
 
 fn counting() -> [u8; 32] {
     std::array::from_fn(|index| index as u8)
@@ -157,7 +150,7 @@ fn signatures_from_elsewhere_become_the_header_s_text() {
     let body = b"a request";
     let digest: [u8; 32] = Sha256::digest(body).into();
     let der = base64_decoded(&key.sign(body).unwrap());
-    let numbers: [u8; 64] = Signature::from_der(&der).unwrap().to_bytes().into();
+    let numbers: [u8; 64] = p256::ecdsa::Signature::from_der(&der).unwrap().to_bytes().into();
     for made in [
         key.sign_digest(&digest),
         DigestSignature::from_der(&der),
@@ -175,41 +168,6 @@ fn signatures_from_elsewhere_become_the_header_s_text() {
         Ok(key.public_key()),
         "the point is the key's"
     );
-}
-
-/// What the library makes of the same key and digest.
-fn assert_as_the_library(key: &[u8; 32], digest: &[u8; 32]) {
-    let ours = DeviceKey::from_bytes(key).unwrap();
-    let theirs = SigningKey::from_slice(key).unwrap();
-    assert_eq!(
-        ours.public_point()[..],
-        *theirs.verifying_key().to_sec1_point(false).as_bytes()
-    );
-    let signature: Signature = theirs.sign_prehash(digest).unwrap();
-    let numbers = <[u8; 64]>::from(signature.to_bytes());
-    assert_eq!(ours.sign_digest(digest), DigestSignature::from_numbers(&numbers));
-}
-
-#[test]
-fn the_first_and_last_keys_and_digests_sign_as_the_library_does() {
-    let one: [u8; 32] = std::array::from_fn(|index| u8::from(index == 31));
-    let mut last = ORDER;
-    last[31] -= 1;
-    let keys = [one, one.map(|byte| byte * 2), one.map(|byte| byte * 3), last];
-    for key in keys {
-        for digest in [[0; 32], one, last, ORDER, [0xff; 32]] {
-            assert_as_the_library(&key, &digest);
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-    #[test]
-    fn every_key_signs_as_the_library_does(key in any::<[u8; 32]>(), digest in any::<[u8; 32]>()) {
-        prop_assume!(DeviceKey::from_bytes(&key).is_ok());
-        assert_as_the_library(&key, &digest);
-    }
 }
 
 proptest! {

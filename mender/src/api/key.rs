@@ -13,9 +13,10 @@ use core::fmt;
 
 #[cfg(feature = "key")]
 use {
-    super::curve,
-    p256::elliptic_curve::{Field, point::AffineCoordinates, zeroize::Zeroize},
-    p256::{Scalar, ecdsa},
+    ::ecdsa::hazmat,
+    p256::ecdsa,
+    p256::elliptic_curve::{sec1::ToSec1Point, zeroize::Zeroizing},
+    p256::{NistP256, SecretKey},
     rand_core::CryptoRng,
     sha2::{Digest, Sha256},
 };
@@ -82,14 +83,7 @@ impl core::error::Error for KeyError {}
 #[cfg(feature = "key")]
 #[derive(Clone)]
 pub struct DeviceKey {
-    secret: Scalar,
-}
-
-#[cfg(feature = "key")]
-impl Drop for DeviceKey {
-    fn drop(&mut self) {
-        self.secret.zeroize();
-    }
+    secret: SecretKey,
 }
 
 #[cfg(feature = "key")]
@@ -115,7 +109,7 @@ impl DeviceKey {
     /// [`KeyError::Invalid`] if they are no private key, or not 32 bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<DeviceKey, KeyError> {
         let bytes: &[u8; PRIVATE_KEY_LEN] = bytes.try_into().map_err(|_| KeyError::Invalid)?;
-        let secret = curve::secret((*bytes).into()).ok_or(KeyError::Invalid)?;
+        let secret = SecretKey::from_bytes(bytes.into()).map_err(|_| KeyError::Invalid)?;
         Ok(DeviceKey { secret })
     }
 
@@ -149,10 +143,9 @@ impl DeviceKey {
 
     /// The public key as an uncompressed point: 0x04, x, y.
     pub fn public_point(&self) -> [u8; POINT_LEN] {
-        let point = curve::point(&self.secret);
+        let point = self.secret.public_key().to_sec1_point(false);
         let mut bytes = [0; POINT_LEN];
-        let parts = [4].into_iter().chain(point.x()).chain(point.y());
-        for (place, byte) in bytes.iter_mut().zip(parts) {
+        for (place, &byte) in bytes.iter_mut().zip(point.as_bytes()) {
             *place = byte;
         }
         bytes
@@ -174,16 +167,12 @@ impl DeviceKey {
     /// # Errors
     ///
     /// [`KeyError::Signing`].
-    #[inline(never)]
     pub fn sign_digest(&self, digest: &[u8; 32]) -> Result<DigestSignature, KeyError> {
-        let mut numbers = [0; 64];
-        for (place, number) in numbers.chunks_exact_mut(32).zip(curve::sign(&self.secret, digest)) {
-            if bool::from(number.is_zero()) {
-                return Err(KeyError::Signing);
-            }
-            place.copy_from_slice(&number.to_bytes());
-        }
-        Ok(DigestSignature { numbers })
+        let scalar = Zeroizing::new(self.secret.to_nonzero_scalar());
+        let (signature, _) = hazmat::sign_prehashed_rfc6979::<NistP256, Sha256>(&scalar, digest, &[]);
+        Ok(DigestSignature {
+            numbers: signature.to_bytes().into(),
+        })
     }
 }
 

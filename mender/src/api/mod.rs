@@ -22,8 +22,6 @@
 //! Rules: spec of the device API (the sections are named where they apply).
 
 pub mod auth;
-#[cfg(feature = "key")]
-mod curve;
 pub mod inventory;
 mod json;
 pub mod key;
