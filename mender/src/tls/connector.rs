@@ -118,7 +118,7 @@ impl<'a, C: Connector, R: CryptoRng, const RX: usize, const TX: usize> TlsConnec
                 port: target.port,
                 security: Security::Plain,
                 peer: target.peer,
-                unix_time: target.unix_time,
+                unix_time: target.unix_seconds.map(Duration::from_secs),
             };
             let plain = self.plain.connect(endpoint).await.map_err(|error| {
                 warning!("cannot connect to {}: {error:?}", target.host);
@@ -145,8 +145,8 @@ impl<'a, C: Connector, R: CryptoRng, const RX: usize, const TX: usize> TlsConnec
 
     /// The time for certificates.
     fn now(&self, target: &Target) -> Result<Option<Duration>, TlsError> {
-        match (target.unix_time, self.validity) {
-            (Some(now), Validity::Checked | Validity::CheckedIfKnown) => Ok(Some(now)),
+        match (target.unix_seconds, self.validity) {
+            (Some(now), Validity::Checked | Validity::CheckedIfKnown) => Ok(Some(Duration::from_secs(now))),
             (None, Validity::Checked) => Err(TlsError::NoTime),
             (None, Validity::CheckedIfKnown) => Ok(None),
         }
@@ -201,7 +201,7 @@ impl<C: Connector, R: CryptoRng, const RX: usize, const TX: usize> Connector for
                     host,
                     port: endpoint.port,
                     peer: endpoint.peer,
-                    unix_time: endpoint.unix_time,
+                    unix_seconds: endpoint.unix_time.map(|time| time.as_secs()),
                 });
                 let door = door.await;
                 // Gives the place back if it is dropped.
