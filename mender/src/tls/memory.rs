@@ -32,7 +32,7 @@ pub(super) const WRITE: usize = 256;
 /// one record. From 4,500 bytes on records of 4,096 are asked for, from 2,400 of 2,048, from 1,400 of 1,024; less does not
 /// compile. `TX` holds a record of the client: a longer one saves some bytes of overhead.
 ///
-/// Together `2 * (RX + TX + 1_100)` bytes; a `static` is the place for it, as with [`Resources`](crate::client::Resources).
+/// Together `2 * (RX + TX + 1_232)` bytes; a `static` is the place for it, as with [`Resources`](crate::client::Resources).
 #[derive(Debug)]
 pub struct TlsMemory<const RX: usize = 16_640, const TX: usize = 1_024> {
     pub(super) places: [Place<RX, TX>; 2],

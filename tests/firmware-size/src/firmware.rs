@@ -25,11 +25,15 @@ fn main() -> ! {
         stop()
     };
     let Some(modules) = modules() else { stop() };
+    #[cfg(not(feature = "tls-p256"))]
+    let network = Anything;
+    #[cfg(feature = "tls-p256")]
+    let Some(network) = tls() else { stop() };
     let config = Config::new(black_box("http://10.0.2.2"), black_box("board"));
     let client = Client::new(
         config,
         Anything,
-        Anything,
+        network,
         storage,
         Anything,
         Anything,
@@ -46,6 +50,17 @@ fn main() -> ! {
 #[cortex_m_rt::entry]
 fn main() -> ! {
     stop()
+}
+
+/// TLS over the network.
+#[cfg(feature = "tls-p256")]
+fn tls() -> Option<impl mender::net::Connector> {
+    use mender::tls::{Roots, TlsConnector, TlsMemory};
+    use static_cell::ConstStaticCell;
+
+    static MEMORY: ConstStaticCell<TlsMemory> = ConstStaticCell::new(TlsMemory::new());
+    const ROOTS: &[&[u8]] = &[&[0x30]];
+    TlsConnector::new(Anything, MEMORY.take(), Anything, Roots::same(black_box(ROOTS))).ok()
 }
 
 /// A logger as for a serial line: the text is formatted and goes somewhere.
