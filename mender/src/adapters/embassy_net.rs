@@ -54,6 +54,7 @@ use ::embassy_net::{IpAddress, IpEndpoint, Stack};
 use ::embassy_time::{Duration, with_timeout};
 use embedded_io_async::{ErrorType, Read, Write};
 
+use crate::client::{Device, MacText, NetworkDown};
 use crate::net::{Connector, Endpoint, Security};
 
 /// How long an address may take to answer while there is another one to try. The last one has as long as the client gives.
@@ -248,6 +249,46 @@ impl<'s> Connector for EmbassyNet<'s> {
 
 fn remote(address: IpAddress, port: u16) -> IpEndpoint {
     IpEndpoint::new(address, port)
+}
+
+/// A [`Device`] that is on a network by an embassy-net stack, and is known by its hardware address.
+///
+/// Its network is up when the stack has an address, by DHCP or as it was configured. A device with an inventory or a display of its own
+/// implements [`Device`] itself; this one shows how little has to be in it.
+pub struct EmbassyDevice<'s, R> {
+    stack: Stack<'s>,
+    mac: MacText,
+    restart: R,
+}
+
+impl<'s, R: Fn()> EmbassyDevice<'s, R> {
+    /// A device with the identity `mac`. `restart` restarts it: `|| cortex_m::peripheral::SCB::sys_reset()`, for example.
+    pub const fn new(stack: Stack<'s>, mac: MacText, restart: R) -> Self {
+        EmbassyDevice { stack, mac, restart }
+    }
+}
+
+impl<R> fmt::Debug for EmbassyDevice<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbassyDevice")
+            .field("mac", &self.mac)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R: Fn()> Device for EmbassyDevice<'_, R> {
+    fn identity(&self) -> impl AsRef<[(&str, &str)]> {
+        [("mac", self.mac.as_str())]
+    }
+
+    async fn restart(&self) {
+        (self.restart)();
+    }
+
+    async fn network_up(&self) -> Result<(), NetworkDown> {
+        self.stack.wait_config_up().await;
+        Ok(())
+    }
 }
 
 /// An open connection. Dropping it closes it: see the [module documentation](self).

@@ -3,7 +3,7 @@
 //!
 //! | module | feature | from | to |
 //! |---|---|---|---|
-//! | `embassy_net` | `embassy-net`, `embassy-net-ipv6` | embassy-net 0.9: TCP and DNS | [`Connector`](crate::net::Connector) |
+//! | `embassy_net` | `embassy-net`, `embassy-net-ipv6` | embassy-net 0.9: TCP and DNS | [`Connector`](crate::net::Connector), a [`Device`](crate::client::Device) |
 //! | `embassy_time` | `embassy-time` | embassy-time 0.5 | [`Clock`](crate::client::Clock) |
 //! | `nal` | `nal` | embedded-nal-async 0.9: modems and other stacks | [`Connector`](crate::net::Connector) |
 //! | `flash` | `flash` | blocking and async drivers of embedded-storage | `NorFlash` for [`storage`](crate::storage) and modules, by parts; a map of them |

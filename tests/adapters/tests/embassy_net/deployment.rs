@@ -1,5 +1,6 @@
 //! The whole client, with the adapters for network, time and random numbers, gets an update over the stack.
 
+use std::cell::Cell;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -7,13 +8,13 @@ use embassy_futures::select::{Either3, select, select3};
 use embassy_net::tcp::TcpSocket;
 use embassy_time::{Instant, Timer};
 use embedded_io_async::Write as _;
+use mender::adapters::embassy_net::EmbassyDevice;
 use mender::adapters::embassy_time::EmbassyClock;
 use mender::adapters::random::{RandCore06, Random};
-use mender::client::{Client, Clock as _, Config, Resources};
+use mender::client::{Client, Clock as _, Config, Device as _, MacText, Resources};
 use mender::storage::{FlashRange, FlashStorage};
 use mender_modules::noop::Noop;
 use mender_testkit::artifact::ArtifactWriter;
-use mender_testkit::device::SimDevice;
 use mender_testkit::flash::SimFlash;
 use mender_testkit::server::{Ending, Endpoint, Request, Server, Settings, Status, Time};
 
@@ -119,7 +120,13 @@ fn an_update_is_installed_over_two_hosts_and_two_connections() {
         };
         let flash = SimFlash::<4, 4096>::new(2);
         let storage = FlashStorage::new(flash, const { FlashRange::new(0..0x2000) }).unwrap();
-        let device = SimDevice::new("02:00:5e:10:00:01");
+        // Read from the chip, at boot.
+        let address = [2, 0, 0x5e, 0x10, 0, 1];
+        let restarts = Cell::new(0);
+        let restart = || restarts.set(restarts.get() + 1);
+        let device = EmbassyDevice::new(site.device, MacText::new(address), restart);
+        device.restart().await;
+        assert_eq!(restarts.take(), 1);
         let mut resources: Box<Resources> = Box::default();
         let mut client = Client::new(
             config,
@@ -170,7 +177,10 @@ fn an_update_is_installed_over_two_hosts_and_two_connections() {
             Either3::Third(status) => status,
         };
         assert_eq!(status, Status::Success);
-        assert!(server.lock().unwrap().violations().is_empty());
+        assert_eq!(restarts.get(), 0);
+        let server = server.lock().unwrap();
+        assert!(server.find_device("mac", "02:00:5e:10:00:01").is_some());
+        assert!(server.violations().is_empty());
         assert!(random.failures() > 0, "and the key was made all the same");
         assert_eq!(clock.unix_time().unwrap().as_secs(), now().unix_secs());
     });

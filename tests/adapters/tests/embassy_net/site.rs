@@ -32,6 +32,7 @@ pub struct Names {
 /// What a test has. Its memory is leaked: it is as a firmware's statics.
 pub struct Site {
     pub wire: Wire,
+    pub device: Stack<'static>,
     pub network: EmbassyNet<'static>,
     pub server: Stack<'static>,
     pub names: Rc<Names>,
@@ -84,6 +85,7 @@ pub fn on_site<T>(known: &[(&'static str, &[IpAddr])], seconds: u64, test: impl 
     });
     let site = Site {
         wire,
+        device,
         network: EmbassyNet::new(device, leak(TcpMemory::<2048, 1024>::new())),
         server,
         names: Rc::clone(&names),
