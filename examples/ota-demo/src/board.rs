@@ -4,19 +4,21 @@
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::error::Error;
-use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::time::Duration;
 
+use mender::adapters::tokio::TokioNet;
 use mender::client::{Client, Config, Resources};
+use mender::net::Connector;
 use mender::storage::{FlashRange, FlashStorage};
+use mender::tls::{Roots, TlsConnector, TlsMemory};
 use mender_modules::mcuboot::ZephyrImage;
 use mender_testkit::bootloader::{BootOutcome, SwapType};
-use mender_testkit::device::{ResetLine, SeededRng};
+use mender_testkit::device::ResetLine;
 use mender_testkit::image::{ImageInfo, Version};
 
+use crate::authority;
 use crate::chip::{self, Chip, LAYOUT, RECORDS, SLOT0, SLOT1};
-use crate::connector::Tcp;
 use crate::device::{BoardClock, BoardDevice, Notes};
 use crate::firmware::Firmware;
 use crate::link::Slow;
@@ -24,10 +26,7 @@ use crate::release::show;
 use crate::terminal::{Terminal, Who};
 
 /// What a board with a small Wi-Fi chip has.
-const LINK: Slow<Tcp> = Slow {
-    connector: Tcp,
-    bytes_per_second: 512 * 1024,
-};
+const BYTES_PER_SECOND: u32 = 512 * 1024;
 
 /// What a boot started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +41,8 @@ pub struct Boot {
 #[derive(Debug)]
 pub struct Board {
     pub server_url: String,
+    /// The root that vouches for the server, with TLS.
+    pub root: Option<Vec<u8>>,
     pub device_type: String,
     /// The artifact name before any update.
     pub artifact_name: String,
@@ -68,6 +69,20 @@ impl Board {
 
     /// One boot, until the firmware resets the board.
     async fn boot(&self) -> Result<(), Box<dyn Error>> {
+        let link = Slow {
+            connector: TokioNet::new(),
+            bytes_per_second: BYTES_PER_SECOND,
+        };
+        let Some(root) = &self.root else {
+            return Box::pin(self.boot_with(link)).await;
+        };
+        let roots = [root.as_slice()];
+        let mut memory: Box<TlsMemory> = Box::default();
+        let tls = TlsConnector::new(link, &mut memory, authority::random(), Roots::same(&roots))?;
+        Box::pin(self.boot_with(tls)).await
+    }
+
+    async fn boot_with(&self, network: impl Connector) -> Result<(), Box<dyn Error>> {
         let flash = self.chip.power_on()?;
         let outcome = chip::bootloader().boot(&flash)?;
         let version = outcome.ran.ok_or("the bootloader finds nothing to start")?;
@@ -107,16 +122,14 @@ impl Board {
             flash.partition(RECORDS),
             const { FlashRange::new(0..RECORDS.end - RECORDS.start) },
         )?;
-        // Good enough for the key of a board that lives for seconds; a real one has a hardware generator.
-        let rng = SeededRng::new(RandomState::new().hash_one(&self.server_url));
         let mut resources: Box<Resources> = Box::default();
         let mut client = Client::new(
             config,
             device,
-            LINK,
+            network,
             storage,
             BoardClock::start(),
-            rng,
+            authority::random(),
             (module,),
             &mut resources,
         )?;

@@ -10,16 +10,16 @@
 //! | `board.rs` | the board: power on, bootloader, client, reset, again |
 //! | `firmware.rs` | the board's update module: the bundled one for MCUboot and a self-test |
 //! | `device.rs` | the board as the client sees it, and its clock |
-//! | `connector.rs` | TCP for the client |
-//! | `link.rs` | makes it as slow as a board's |
+//! | `link.rs` | makes this machine's network as slow as a board's |
+//! | `authority.rs` | certificates for `--tls` |
 //! | `chip.rs` | the board's flash in a file |
 //! | `release.rs` | artifacts: made here, or read from a file |
 //! | `report.rs` | the table and the checks at the end |
 //! | `terminal.rs` | lines and the progress bar |
 
+mod authority;
 mod board;
 mod chip;
-mod connector;
 mod device;
 mod firmware;
 mod link;
@@ -60,6 +60,12 @@ struct Arguments {
     /// Unless given: ota-demo.flash beside this program, for example target/debug/ota-demo.flash.
     #[arg(long, value_name = "FILE")]
     flash: Option<PathBuf>,
+
+    /// Talk TLS 1.3, with a certificate authority made on the spot
+    ///
+    /// By the device's own TLS, as on a microcontroller. A board with another authority's root is shown first: it refuses the server.
+    #[arg(long)]
+    tls: bool,
 }
 
 const LONG_ABOUT: &str = "\
@@ -152,5 +158,6 @@ fn plan(arguments: Arguments) -> Result<Plan, String> {
         good,
         faulty,
         chip: Rc::new(chip),
+        tls: arguments.tls,
     })
 }

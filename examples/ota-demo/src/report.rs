@@ -243,6 +243,7 @@ fn check_board(facts: &Facts<'_>, checks: &mut Checks) -> io::Result<()> {
         faulty,
         chip,
         device_type: _,
+        tls: _,
     } = facts.plan;
     let boot = |release: &Release, swapped| (show(release.version()), swapped);
     let expected = [

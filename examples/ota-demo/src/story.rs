@@ -11,6 +11,7 @@ use mender_testkit::flash::Counters;
 use mender_testkit::server::{DeploymentId, DeviceId, Endpoint, Inventory, Server, Settings, Status, Time};
 use tokio::time::{sleep, timeout};
 
+use crate::authority::{self, Authority};
 use crate::board::Board;
 use crate::chip::Chip;
 use crate::device::{MAC, Notes};
@@ -33,6 +34,8 @@ pub struct Plan {
     /// The update whose self-test fails.
     pub faulty: Release,
     pub chip: Rc<Chip>,
+    /// Over TLS.
+    pub tls: bool,
 }
 
 /// What everything has cost up to a point.
@@ -57,7 +60,12 @@ pub async fn tell(plan: &Plan, terminal: &Rc<Terminal>) -> Result<Vec<String>, B
         plan.chip.file().display()
     ));
     let server = Arc::new(Mutex::new(Server::new(Settings::default())));
-    let running = spawn(server, Options::default())?;
+    let authority = plan.tls.then(|| Authority::new("The demo's authority")).transpose()?;
+    let options = Options {
+        tls: authority.as_ref().map(|authority| authority.server.clone()),
+        ..Options::default()
+    };
+    let running = spawn(server, options)?;
     // The server's records have the date: the same moment on both clocks.
     let (date, elapsed) = (Time::now(), terminal.elapsed());
     terminal.say(
@@ -68,8 +76,24 @@ pub async fn tell(plan: &Plan, terminal: &Rc<Terminal>) -> Result<Vec<String>, B
             running.storage_address()
         ),
     );
+    let scheme = if plan.tls { "https" } else { "http" };
+    if plan.tls {
+        terminal.say(
+            Who::Server,
+            "has a certificate of an authority made on the spot: TLS 1.3",
+        );
+        let other = Authority::new("Another authority")?;
+        let refused = authority::refusal(&other.root, running.api_address()).await?;
+        let Some(why) = refused else {
+            return Ok(vec![
+                "a board with the root of another authority talks to the server".to_owned(),
+            ]);
+        };
+        terminal.say(Who::Board, format_args!("with the root of another authority: {why}"));
+    }
     let board = Board {
-        server_url: format!("http://{}", running.api_address()),
+        server_url: format!("{scheme}://{}", running.api_address()),
+        root: authority.map(|authority| authority.root),
         device_type: plan.device_type.clone(),
         artifact_name: plan.first.name.clone(),
         faulty_hash: plan.faulty.image_info.hash,

@@ -169,6 +169,24 @@ fn an_update_stays_and_another_is_rolled_back() {
 }
 
 #[test]
+fn all_is_told_over_tls_and_another_root_is_refused() {
+    let ran = run("tls", &["--tls"]);
+    let told = ran.success();
+    assert_in_order(
+        told,
+        &[
+            "server      has a certificate of an authority made on the spot: TLS 1.3",
+            "board       with the root of another authority: ",
+            "signed by \"The demo's authority\", which is not among the device's roots",
+            "bootloader  starts 1.0.0 from slot 0",
+            "board       logs in",
+            "server      has recorded for release-2: success",
+            "server      has recorded for release-3: failure",
+        ],
+    );
+}
+
+#[test]
 fn an_artifact_of_the_real_tool() {
     let image = write("tool.bin", &image(Version::new(7, 1, 2)));
     let artifact = place("tool.mender");
