@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
+#[derive(Debug)]
 struct Flag(AtomicBool);
 
 impl Wake for Flag {
@@ -90,4 +91,40 @@ pub async fn let_others(mut polls: usize) {
         Poll::Pending
     })
     .await;
+}
+
+/// A future's place in an executor that has one waker for each.
+#[derive(Debug)]
+pub struct Task {
+    flag: Arc<Flag>,
+}
+
+impl Default for Task {
+    fn default() -> Task {
+        Task {
+            flag: Arc::new(Flag(AtomicBool::new(true))),
+        }
+    }
+}
+
+impl Task {
+    /// Polls the future, woken or not.
+    pub fn poll<F: Future + ?Sized>(&mut self, future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+        self.forget();
+        let waker = Waker::from(self.flag.clone());
+        match future.poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => Some(value),
+            Poll::Pending => None,
+        }
+    }
+
+    /// Whether it was woken since.
+    pub fn is_woken(&self) -> bool {
+        self.flag.0.load(Ordering::Relaxed)
+    }
+
+    /// As if it had not been.
+    pub fn forget(&mut self) {
+        self.flag.0.store(false, Ordering::Relaxed);
+    }
 }

@@ -3,11 +3,12 @@
 use embassy_futures::join::{join, join3};
 use embedded_io_async::{Read, Write};
 use mender::net::Connector;
+use mender::tls::{Roots, TlsConnector, TlsMemory};
 use mender_tls_tests::chains::usual;
-use mender_tls_tests::client::{self, Client, endpoint};
+use mender_tls_tests::client::{self, Client, Seeded, endpoint};
 use mender_tls_tests::line::{Manner, Network};
 use mender_tls_tests::peer::{Await, Parcel, Peer, Script, Step, source_byte};
-use mender_tls_tests::poll::until_end;
+use mender_tls_tests::poll::{Task, at_most, until_end};
 use mender_tls_tests::visit::beside;
 
 async fn echo<C: Connector>(connector: &C, bytes: &[u8]) {
@@ -156,4 +157,70 @@ fn a_long_upload() {
     let wires = network.wires();
     assert!(wires[0].peer.application_data() == bytes);
     assert_eq!(wires[0].peer.fault(), None);
+}
+
+/// Also where each future has a waker of its own, as in a `FuturesUnordered`.
+#[test]
+fn who_waits_for_a_place_is_woken() {
+    let case = usual();
+    let network = Network::new(Manner::SMOOTH, peers(3));
+    client::with(&network, &case, |client: &Client<'_, &Network>| {
+        let mut work = Box::pin(client.work());
+        let mut task = Task::default();
+        // Two connections take both places.
+        let mut open = Vec::new();
+        for _ in 0..2 {
+            let mut connect = Box::pin(client.connect(endpoint(&case)));
+            let mut other = Task::default();
+            loop {
+                if let Some(connection) = other.poll(connect.as_mut()) {
+                    open.push(connection.unwrap());
+                    break;
+                }
+                assert!(task.poll(work.as_mut()).is_none());
+            }
+        }
+        let mut connect = Box::pin(client.connect(endpoint(&case)));
+        let mut waiting = Task::default();
+        for _ in 0..5 {
+            assert!(waiting.poll(connect.as_mut()).is_none());
+            assert!(task.poll(work.as_mut()).is_none());
+        }
+        waiting.forget();
+        drop(open.pop());
+        assert!(task.is_woken(), "the work has a connection to close");
+        while task.is_woken() {
+            assert!(task.poll(work.as_mut()).is_none());
+        }
+        assert!(waiting.is_woken(), "there is a place");
+        let mut polls = 0;
+        while waiting.poll(connect.as_mut()).is_none() {
+            assert!(task.poll(work.as_mut()).is_none());
+            polls += 1;
+            assert!(polls < 100);
+        }
+    });
+}
+
+/// The memory of a connector that is gone is as good as new, whatever went on in it.
+#[test]
+fn memory_can_be_lent_again() {
+    let case = usual();
+    let roots: Vec<&[u8]> = case.roots.iter().map(Vec::as_slice).collect();
+    let mut memory = Box::new(TlsMemory::<16640, 1024>::new());
+    for polls in [0, 1, 2, 5, 20, 40, 60, 80, 100, 150, 200, 1000] {
+        let network = Network::new(Manner::ROUGH, peers(4));
+        let client = TlsConnector::new(&network, &mut memory, Seeded(polls as u64), Roots::same(&roots)).unwrap();
+        let both = join(echo(&client, &[1; 900]), echo(&client, &[2; 900]));
+        let _ = at_most(polls, beside(&client, both));
+        let whole = async {
+            network.take_servers();
+            peers(1).for_each(|peer| network.add(peer));
+            echo(&client, b"again").await;
+        };
+        // Neither was driven to its end: what they left is put away by the next work, or by the next connector's.
+        if polls % 2 == 0 {
+            until_end(beside(&client, whole)).ready("a connection");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use mender::net::{Connector, Endpoint, Security};
 use mender::tls::{Roots, TlsConnector, TlsError, TlsMemory};
 use mender_tls_tests::chains::{Case, accepted, usual};
-use mender_tls_tests::client::{self, Client, QUESTION, Seeded, endpoint, line, visit_peer};
+use mender_tls_tests::client::{self, Client, QUESTION, Seeded, endpoint, line, name, visit_peer};
 use mender_tls_tests::line::{Manner, Network};
 use mender_tls_tests::peer::{ClientHello, Fault, Peer, Script};
 use mender_tls_tests::poll::until_end;
@@ -82,6 +82,25 @@ fn hosts_that_are_none() {
             assert_eq!(wire.peer.application_data(), b"", "{host:?}");
         }
     }
+}
+
+#[test]
+fn the_longest_name_fits_the_shortest_buffer() {
+    let label = "a".repeat(63);
+    let host = format!("{label}.{label}.{label}.{}", &label[..61]);
+    let case = usual();
+    let network = Network::new(Manner::SMOOTH, [Peer::new(case.identity.clone(), Script::right())]);
+    let roots: Vec<&[u8]> = case.roots.iter().map(Vec::as_slice).collect();
+    let mut memory = Box::new(TlsMemory::<1400, 512>::new());
+    let client = TlsConnector::new(&network, &mut memory, Seeded(1), Roots::same(&roots)).unwrap();
+    let endpoint = Endpoint {
+        host: &host,
+        ..endpoint(&case)
+    };
+    let refused = until_end(beside(&client, client.connect(endpoint))).ready("a connect");
+    assert_eq!(name(&refused.err().unwrap()), "refused: it is mender.example.com");
+    let hello = network.wires()[0].peer.client_hello().unwrap().clone();
+    assert_eq!(hello.server_name(), Some(host));
 }
 
 #[test]

@@ -4,9 +4,10 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::Arc;
 
+use mender::tls::{Roots, TlsConnector, TlsMemory};
 use mender_tls_tests::certificate::Authority;
 use mender_tls_tests::chains::{self, Case, usual};
-use mender_tls_tests::client::{self, QUESTION, endpoint, line};
+use mender_tls_tests::client::{self, QUESTION, Seeded, endpoint, line};
 use mender_tls_tests::key::Key;
 use mender_tls_tests::loopback::{Loopback, PATIENCE};
 use mender_tls_tests::servers::{is_there, openssl, python, python_in_turn};
@@ -23,7 +24,7 @@ fn call(case: &Case, port: u16, question: &[u8]) -> String {
 }
 
 /// rustls with a chain, in a thread that serves so many connections.
-fn rustls_server(case: &Case, connections: usize, change: impl FnOnce(&mut CryptoProvider)) -> u16 {
+fn try_rustls_server(case: &Case, connections: usize, change: impl FnOnce(&mut CryptoProvider)) -> Option<u16> {
     let mut crypto = provider::default_provider();
     change(&mut crypto);
     let chain = case
@@ -38,7 +39,7 @@ fn rustls_server(case: &Case, connections: usize, change: impl FnOnce(&mut Crypt
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(chain, key)
-        .unwrap();
+        .ok()?;
     let config = Arc::new(config);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -57,7 +58,11 @@ fn rustls_server(case: &Case, connections: usize, change: impl FnOnce(&mut Crypt
             }
         }
     });
-    port
+    Some(port)
+}
+
+fn rustls_server(case: &Case, connections: usize, change: impl FnOnce(&mut CryptoProvider)) -> u16 {
+    try_rustls_server(case, connections, change).unwrap()
 }
 
 #[test]
@@ -280,4 +285,49 @@ fn the_end_is_known() {
         visit(client, endpoint(&usual()), QUESTION)
     });
     assert_eq!(outcome, Visit::Open(QUESTION.to_vec(), End::Closed));
+}
+
+#[test]
+fn rustls_with_the_chains_that_must_be_refused() {
+    let mut tried = 0;
+    for (case, reason) in chains::refused() {
+        // It does not start with a certificate that it cannot read, or that is not its key's.
+        let Some(port) = try_rustls_server(&case, 1, |_| {}) else {
+            continue;
+        };
+        tried += 1;
+        assert_eq!(
+            call(&case, port, QUESTION),
+            format!("refused: {reason}"),
+            "{}",
+            case.name
+        );
+    }
+    assert_eq!(tried, 31);
+}
+
+/// With memory for short records: OpenSSL does as it is asked, where the chain fits one of them.
+#[test]
+fn openssl_with_short_records() {
+    if !is_there("openssl") {
+        return;
+    }
+    let find = |name: &str| chains::accepted().into_iter().find(|case| case.name == name).unwrap();
+    let four = find("RSA-2048 x 3, the root cross-signed");
+    let server = openssl(&four.identity, &["-rev"]);
+    assert_eq!(with_memory::<4500>(&four, server.port), "open, noitseuq a, closed");
+    let large = find("a leaf of 3.7 KB");
+    let server = openssl(&large.identity, &["-rev"]);
+    assert_eq!(with_memory::<4500>(&large, server.port), "split");
+    assert_eq!(with_memory::<16640>(&large, server.port), "open, noitseuq a, closed");
+    let short = find("no intermediate");
+    let server = openssl(&short.identity, &["-rev"]);
+    assert_eq!(with_memory::<1400>(&short, server.port), "open, noitseuq a, closed");
+}
+
+fn with_memory<const RX: usize>(case: &Case, port: u16) -> String {
+    let roots: Vec<&[u8]> = case.roots.iter().map(Vec::as_slice).collect();
+    let mut memory = Box::new(TlsMemory::<RX, 1024>::new());
+    let client = TlsConnector::new(Loopback(port), &mut memory, Seeded(1), Roots::same(&roots)).unwrap();
+    line(&visit(&client, endpoint(case), b"a question\nCLOSE\n"))
 }

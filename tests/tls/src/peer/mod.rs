@@ -19,6 +19,7 @@ pub mod script;
 pub mod seen;
 
 use std::collections::VecDeque;
+use std::sync::OnceLock;
 
 use p256::elliptic_curve::sec1::ToSec1Point as _;
 
@@ -359,10 +360,6 @@ impl Peer {
         self.application = Some(Traffic::new(server));
     }
 
-    fn secret_key(&self) -> p256::SecretKey {
-        p256::SecretKey::from_slice(&Hash::Sha256.of(b"the server's share")).expect("below the order")
-    }
-
     fn shared_secret(&self) -> Secret {
         let share = self
             .hello
@@ -370,16 +367,15 @@ impl Peer {
             .and_then(ClientHello::share)
             .and_then(|point| p256::PublicKey::from_sec1_bytes(point).ok());
         share.map_or([0; 32], |public| {
-            let shared = p256::ecdh::diffie_hellman(self.secret_key().to_nonzero_scalar(), public.as_affine());
+            let shared = p256::ecdh::diffie_hellman(own_key().to_nonzero_scalar(), public.as_affine());
             (*shared.raw_secret_bytes()).into()
         })
     }
 
     fn encode(&self, message: &Message) -> Vec<u8> {
-        let point = self.secret_key().public_key().as_affine().to_sec1_point(false);
         let given = message::Given {
             session: self.hello.as_ref().map(|hello| &hello.session[..]).unwrap_or_default(),
-            share: point.as_bytes(),
+            share: own_share(),
             identity: &self.identity,
             transcript: &self.transcript,
             finished_key: self.handshake.as_ref().map(Traffic::finished_key).unwrap_or_default(),
@@ -475,6 +471,23 @@ impl Peer {
         }
         self.transcript.extend(message);
     }
+}
+
+/// The key of all servers' shares.
+fn own_key() -> p256::SecretKey {
+    p256::SecretKey::from_slice(&Hash::Sha256.of(b"the server's share")).expect("below the order")
+}
+
+fn own_share() -> &'static [u8] {
+    static SHARE: OnceLock<Vec<u8>> = OnceLock::new();
+    SHARE.get_or_init(|| {
+        own_key()
+            .public_key()
+            .as_affine()
+            .to_sec1_point(false)
+            .as_bytes()
+            .to_vec()
+    })
 }
 
 /// Whether this is the start of close_notify.
