@@ -78,7 +78,9 @@ impl<'b, S: Read + Write> Session<'b, S> {
             config = config.enable_rsa_signatures();
         }
         if let ServerName::DnsName(_) = name {
-            config = config.with_server_name(handshake.host);
+            // Without the last dot of an absolute name (RFC 6066, section 3).
+            let host = handshake.host;
+            config = config.with_server_name(host.strip_suffix('.').unwrap_or(host));
         }
         if let Some(fragment) = const { fragment(RX) } {
             config = config.with_max_fragment_length(fragment);

@@ -40,6 +40,11 @@ fn suite_groups_and_schemes() {
 #[test]
 fn names_go_to_the_server_and_addresses_do_not() {
     assert_eq!(hello(&usual()).server_name().as_deref(), Some("mender.example.com"));
+    let absolute = Case {
+        host: "mender.example.com.",
+        ..usual()
+    };
+    assert_eq!(hello(&absolute).server_name().as_deref(), Some("mender.example.com"));
     for name in ["an IPv4 address", "an IPv6 address"] {
         let case = accepted().into_iter().find(|case| case.name == name).unwrap();
         assert_eq!(hello(&case).server_name(), None, "{name}");
