@@ -12,7 +12,7 @@ use super::error::{StreamError, TlsError};
 use super::memory::{Place, State, Target, TlsMemory, stream_until, work_until};
 use super::records::Seen;
 use super::roots::{RootError, Roots};
-use super::session::{Handshake, Session};
+use super::session::{self, Handshake};
 use super::stream::{Kind, Tls, TlsStream};
 use crate::fmt::warning;
 use crate::net::{Connector, Endpoint, Security};
@@ -130,17 +130,11 @@ impl<'a, C: Connector, R: CryptoRng, const RX: usize, const TX: usize> TlsConnec
                 host: &target.host,
                 now,
             };
-            Session::open(plain, (rx, tx), &seen, handshake).await
+            session::run(plain, (rx, tx), &seen, handshake, &place.door).await
         };
-        let state = match opened.await {
-            Err(error) => State::Failed(error),
-            Ok(session) => {
-                drop(target);
-                place.door.borrow_mut().set(State::Idle);
-                return session.serve(&place.door).await;
-            }
-        };
-        place.door.borrow_mut().set(state);
+        if let Err(error) = opened.await {
+            place.door.borrow_mut().set(State::Failed(error));
+        }
     }
 
     /// The time for certificates.
