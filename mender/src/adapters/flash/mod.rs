@@ -45,7 +45,7 @@
 //! | embassy-stm32 | `flash::Flash::new_blocking(p.FLASH)`, sectors of one size | `SharedFlash` | erased in the other bank, code runs on; in its own the CPU waits: up to 2 s for 128 KiB |
 //! | embassy-stm32, sectors of several sizes (F2, F4, F7) | `.into_blocking_regions()`, each a driver of its own from its offset 0 | a `SharedFlash` each | the whole `Flash` says that it erases its largest sector |
 //! | embassy-rp | `flash::Flash::<_, _, SIZE>::new_blocking(p.FLASH)` | `SharedFlash` | interrupts are off meanwhile, and the other core must not run from flash |
-//! | esp-storage | `FlashStorage::new(peripherals.FLASH)` | `SharedFlash` | offsets are those of the chip; `esp-bootloader-esp-idf` reads the partition table |
+//! | esp-storage 0.8, 0.9 | `FlashStorage::new(peripherals.FLASH)` | `SharedFlash` | offsets are those of the chip; `esp-bootloader-esp-idf` reads the partition table |
 //! | sequential chips by SPI (`w25q32jv`, `embassy-embedded-hal`) | their async `NorFlash` | `SharedAsyncFlash` | |
 //!
 //! # The bootloader has the same map
