@@ -63,49 +63,47 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
             Some(Err(end)) => blocks.end(end),
             None => {}
         }
-        // The header first: an artifact that does not fit costs no flash write.
-        let header = loop {
-            match source.step() {
-                Step::Header => break Ok(()),
-                Step::Empty => {
-                    if let Turn::Stop = self.run(agent, &mut rest, Beside::Header(&blocks)).await {
-                        return ControlFlow::Break(());
+        let mut module = Module::None;
+        let result = 'taken: {
+            // The header first: an artifact that does not fit costs no flash write.
+            loop {
+                match source.step() {
+                    Step::Header => break,
+                    Step::Empty => {
+                        if let Turn::Stop = self.run(agent, &mut rest, Beside::Header(&blocks)).await {
+                            return ControlFlow::Break(());
+                        }
                     }
+                    Step::Payload(_) => {}
+                    Step::Failed => break 'taken Err(source.trouble()),
                 }
-                Step::Payload(_) => {}
-                Step::Failed => break Err(source.trouble()),
             }
-        };
-        let mut called = Module::None;
-        let result = match header.and_then(|()| {
             if rest.block.is_empty() {
                 rest.block = blocks.take_back();
             }
-            self.judge::<M>(agent, &mut rest, &source)
-        }) {
-            Err(trouble) => Err(trouble),
-            Ok(module) => {
-                called = module;
-                rest.spare = source.parser.take_spare();
-                let take = async {
-                    let mut payload = Payload::new(&mut source);
-                    if let Module::Known(index, _) = module {
-                        modules.download(index, &mut payload).await.map_err(Trouble::Module)?;
-                    }
-                    // What the module left unread is verified too, and so is the artifact's end.
-                    payload.finish().await.map_err(|_| Trouble::Unfinished)
-                };
-                let taken = match select(take, self.run(agent, &mut rest, Beside::Payload(&blocks))).await {
-                    Either::First(taken) => taken,
-                    // Nothing else is asked for while an artifact comes.
-                    Either::Second(_) => return ControlFlow::Break(()),
-                };
-                agent.interrupted(self.now(), &mut rest);
-                // The stream's own trouble explains a module's failure, not the other way round.
-                match (taken, source.state) {
-                    (Err(_), State::Refused(error)) => Err(Trouble::Artifact(error)),
-                    (taken, _) => taken,
+            module = match self.judge::<M>(agent, &mut rest, &source) {
+                Ok(module) => module,
+                Err(trouble) => break 'taken Err(trouble),
+            };
+            rest.spare = source.parser.take_spare();
+            let take = async {
+                let mut payload = Payload::new(&mut source);
+                if let Module::Known(index, _) = module {
+                    modules.download(index, &mut payload).await.map_err(Trouble::Module)?;
                 }
+                // What the module left unread is verified too, and so is the artifact's end.
+                payload.finish().await.map_err(|_| Trouble::Unfinished)
+            };
+            let taken = match select(take, self.run(agent, &mut rest, Beside::Payload(&blocks))).await {
+                Either::First(taken) => taken,
+                // Nothing else is asked for while an artifact comes.
+                Either::Second(_) => return ControlFlow::Break(()),
+            };
+            agent.interrupted(self.now(), &mut rest);
+            // The stream's own trouble explains a module's failure, not the other way round.
+            match (taken, source.state) {
+                (Err(_), State::Refused(error)) => Err(Trouble::Artifact(error)),
+                (taken, _) => taken,
             }
         };
         self.artifact_host = None;
@@ -114,7 +112,7 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
             let installed = crate::agent::memory::as_provides(front);
             agent.record(memory.block, &header, installed).ok_or(Trouble::Record)
         });
-        agent.downloaded(self.now(), memory, called, record);
+        agent.downloaded(self.now(), memory, module, record);
         ControlFlow::Continue(())
     }
 
