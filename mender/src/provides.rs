@@ -14,13 +14,13 @@
 
 use core::fmt;
 
-use crate::codes::Code;
+use crate::codes::Seldom;
 use crate::shift::shift;
 use crate::text::{self, Describe, Text};
 
-const DAMAGED: Code = Code::new(240);
-const NO_ROOM: Code = Code::new(241);
-const TOO_LONG: Code = Code::new(242);
+const DAMAGED: Seldom = Seldom::new(240);
+const NO_ROOM: Seldom = Seldom::new(241);
+const TOO_LONG: Seldom = Seldom::new(242);
 
 /// Key of the artifact name among the provides, as the device API and `depends` know it.
 pub const ARTIFACT_NAME: &str = "artifact_name";
@@ -36,7 +36,7 @@ pub struct Malformed;
 
 impl Describe for Malformed {
     fn describe(&self, out: &mut Text<'_>) {
-        out.code(DAMAGED);
+        out.seldom(DAMAGED);
     }
 }
 
@@ -65,12 +65,12 @@ impl Describe for SetError {
     fn describe(&self, out: &mut Text<'_>) {
         match self {
             SetError::Full { needed } => {
-                out.code(NO_ROOM);
+                out.seldom(NO_ROOM);
                 out.push(": ");
                 out.number(u32::try_from(*needed).unwrap_or(u32::MAX));
                 out.push(" bytes are needed");
             }
-            SetError::Length => out.code(TOO_LONG),
+            SetError::Length => out.seldom(TOO_LONG),
         }
     }
 }

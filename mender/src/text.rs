@@ -10,7 +10,7 @@
 
 use core::fmt;
 
-use crate::codes::{self, Code};
+use crate::codes::{self, Code, PackedText, Seldom};
 
 /// What a message adds to its text, in the place of a `…`.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +78,15 @@ impl<'b> Text<'b> {
         self.message(code.number(), &[]);
     }
 
+    /// The same of a code whose text is kept apart.
+    pub(crate) fn seldom(&mut self, code: Seldom) {
+        if cfg!(feature = "terse") {
+            self.cause(code.number(), "");
+        } else {
+            self.unpack(code.text(), &[]);
+        }
+    }
+
     /// Appends the text of a code, with `parts` in the place of its `…`; in codes, the parts behind the code.
     #[inline(never)]
     pub(crate) fn message(&mut self, code: u16, parts: &[Part<'_>]) {
@@ -89,8 +98,13 @@ impl<'b> Text<'b> {
             }
             return;
         }
+        self.unpack(codes::packed(code), parts);
+    }
+
+    #[inline(never)]
+    fn unpack(&mut self, text: PackedText, parts: &[Part<'_>]) {
         let mut parts = parts.iter();
-        codes::each_byte(code, |byte| match byte {
+        text.each_byte(|byte| match byte {
             Some(byte) => self.push(utf8_prefix(&[byte])),
             None => {
                 if let Some(part) = parts.next() {

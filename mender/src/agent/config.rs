@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::time::Millis;
 use crate::api::auth::Tier;
 use crate::artifact::Limits;
-use crate::codes::Code;
+use crate::codes::Seldom;
 use crate::deployment::DEFAULT_TRANSITION_LIMIT;
 use crate::net::{Url, UrlError};
 use crate::text::{Describe, Text, display};
@@ -86,38 +86,38 @@ pub enum ConfigError {
     NoIdentity,
 }
 
-const SERVER_URL: Code = Code::new(50);
-const SERVER_URL_QUERY: Code = Code::new(51);
-const DEVICE_TYPE: Code = Code::new(52);
-const ARTIFACT_NAME: Code = Code::new(53);
-const TOO_SHORT: Code = Code::new(54);
-const TOO_LONG: Code = Code::new(55);
-const TRANSITION_LIMIT: Code = Code::new(56);
-const NO_IDENTITY: Code = Code::new(57);
+const SERVER_URL: Seldom = Seldom::new(50);
+const SERVER_URL_QUERY: Seldom = Seldom::new(51);
+const DEVICE_TYPE: Seldom = Seldom::new(52);
+const ARTIFACT_NAME: Seldom = Seldom::new(53);
+const TOO_SHORT: Seldom = Seldom::new(54);
+const TOO_LONG: Seldom = Seldom::new(55);
+const TRANSITION_LIMIT: Seldom = Seldom::new(56);
+const NO_IDENTITY: Seldom = Seldom::new(57);
 
 impl Describe for ConfigError {
     fn describe(&self, out: &mut Text<'_>) {
         match self {
             ConfigError::ServerUrl(error) => {
-                out.code(SERVER_URL);
+                out.seldom(SERVER_URL);
                 out.gap();
                 error.describe(out);
             }
-            ConfigError::ServerUrlQuery => out.code(SERVER_URL_QUERY),
-            ConfigError::DeviceType => out.code(DEVICE_TYPE),
-            ConfigError::ArtifactName => out.code(ARTIFACT_NAME),
+            ConfigError::ServerUrlQuery => out.seldom(SERVER_URL_QUERY),
+            ConfigError::DeviceType => out.seldom(DEVICE_TYPE),
+            ConfigError::ArtifactName => out.seldom(ARTIFACT_NAME),
             ConfigError::TooShort(field) => {
-                out.code(TOO_SHORT);
+                out.seldom(TOO_SHORT);
                 out.gap();
                 out.push(field);
             }
             ConfigError::TooLong(field) => {
-                out.code(TOO_LONG);
+                out.seldom(TOO_LONG);
                 out.gap();
                 out.push(field);
             }
-            ConfigError::TransitionLimit => out.code(TRANSITION_LIMIT),
-            ConfigError::NoIdentity => out.code(NO_IDENTITY),
+            ConfigError::TransitionLimit => out.seldom(TRANSITION_LIMIT),
+            ConfigError::NoIdentity => out.seldom(NO_IDENTITY),
         }
     }
 }

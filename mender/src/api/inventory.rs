@@ -6,7 +6,7 @@
 use core::fmt;
 
 use super::{EncodeError, Message, full, json};
-use crate::codes::Code;
+use crate::codes::Seldom;
 use crate::text::{Describe, Text, display, divide};
 use crate::window::Window;
 
@@ -98,20 +98,20 @@ impl Describe for InventoryError {
     fn describe(&self, out: &mut Text<'_>) {
         match self {
             InventoryError::Full { buffer_len } => {
-                out.code(FULL);
+                out.seldom(FULL);
                 out.push(" (");
                 out.number(u32::try_from(*buffer_len).unwrap_or(u32::MAX));
                 out.push(" bytes)");
             }
-            InventoryError::TooMany => out.code(TOO_MANY),
-            InventoryError::Name => out.code(NAME),
+            InventoryError::TooMany => out.seldom(TOO_MANY),
+            InventoryError::Name => out.seldom(NAME),
         }
     }
 }
 
-const FULL: Code = Code::new(26);
-const TOO_MANY: Code = Code::new(27);
-const NAME: Code = Code::new(28);
+const FULL: Seldom = Seldom::new(26);
+const TOO_MANY: Seldom = Seldom::new(27);
+const NAME: Seldom = Seldom::new(28);
 
 impl fmt::Display for InventoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -33,7 +33,7 @@ pub mod status;
 
 use core::fmt;
 
-use crate::codes::Code;
+use crate::codes::Seldom;
 use crate::text::{Describe, Text, display};
 use crate::window::Window;
 use reader::{Field, Reader};
@@ -168,20 +168,20 @@ impl Describe for EncodeError {
     fn describe(&self, out: &mut Text<'_>) {
         match self {
             EncodeError::Full { message, buffer_len } => {
-                out.code(FULL);
+                out.seldom(FULL);
                 out.push(" (");
                 out.push(message.name());
                 out.push(", ");
                 out.number(u32::try_from(*buffer_len).unwrap_or(u32::MAX));
                 out.push(" bytes)");
             }
-            EncodeError::NoIdentity => out.code(NO_IDENTITY),
+            EncodeError::NoIdentity => out.seldom(NO_IDENTITY),
         }
     }
 }
 
-const FULL: Code = Code::new(40);
-const NO_IDENTITY: Code = Code::new(41);
+const FULL: Seldom = Seldom::new(40);
+const NO_IDENTITY: Seldom = Seldom::new(41);
 
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,7 +10,7 @@ use core::fmt;
 
 use super::reader::{Field, Reader};
 use super::{Class, EncodeError, Message, json, path, whole, whole_text};
-use crate::codes::Code;
+use crate::codes::Seldom;
 use crate::provides::Provides;
 use crate::text::{Describe, Text, display};
 use crate::window::Window;
@@ -137,21 +137,21 @@ impl Describe for NextError {
             NextError::RetryLater { status } => (RETRY_LATER, Some(*status)),
             NextError::Malformed => (MALFORMED, None),
         };
-        out.code(code);
+        out.seldom(code);
         if let Some(status) = status {
             out.status(status);
         }
     }
 }
 
-const ROUTE_MISSING: Code = Code::new(30);
-const CONFLICT: Code = Code::new(31);
-const UNAUTHORIZED: Code = Code::new(32);
-const FORBIDDEN: Code = Code::new(33);
-const RATE_LIMITED: Code = Code::new(34);
-const REFUSED: Code = Code::new(35);
-const RETRY_LATER: Code = Code::new(36);
-const MALFORMED: Code = Code::new(37);
+const ROUTE_MISSING: Seldom = Seldom::new(30);
+const CONFLICT: Seldom = Seldom::new(31);
+const UNAUTHORIZED: Seldom = Seldom::new(32);
+const FORBIDDEN: Seldom = Seldom::new(33);
+const RATE_LIMITED: Seldom = Seldom::new(34);
+const REFUSED: Seldom = Seldom::new(35);
+const RETRY_LATER: Seldom = Seldom::new(36);
+const MALFORMED: Seldom = Seldom::new(37);
 
 impl fmt::Display for NextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

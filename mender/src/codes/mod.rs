@@ -14,6 +14,7 @@
 mod pack;
 mod table;
 
+pub(crate) use pack::PackedText;
 pub use table::{ALL, ARTIFACT, CLIENT};
 
 /// A code that is in the table.
@@ -28,6 +29,7 @@ impl Code {
             let mut entry = 0;
             while entry < ALL[group].len() {
                 if ALL[group][entry].0 == code {
+                    assert!(!table::is_seldom(code), "this text is seen on hosts and in logs alone");
                     return Code(code);
                 }
                 entry += 1;
@@ -39,6 +41,37 @@ impl Code {
 
     pub(crate) const fn number(self) -> u16 {
         self.0
+    }
+}
+
+/// A code whose text is seen on hosts and in logs alone. It is kept apart, so that a device without logs does not link it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seldom {
+    code: u16,
+    /// How many of these codes are smaller.
+    place: u8,
+}
+
+impl Seldom {
+    /// A number that is none of these is an error of the compiler, in a constant.
+    pub(crate) const fn new(code: u16) -> Seldom {
+        assert!(table::is_seldom(code), "this text may be in a deployment log");
+        let (mut smaller, mut place) = (0, 0);
+        while smaller < code {
+            if table::is_seldom(smaller) {
+                place += 1;
+            }
+            smaller += 1;
+        }
+        Seldom { code, place }
+    }
+
+    pub(crate) const fn number(self) -> u16 {
+        self.code
+    }
+
+    pub(crate) fn text(self) -> PackedText {
+        PackedText::seldom(self.place)
     }
 }
 
@@ -55,9 +88,9 @@ pub fn text(code: u16) -> Option<&'static str> {
         .map(|(_, text)| *text)
 }
 
-/// The text's bytes, from where a device keeps them; `None` where a message adds something.
-pub(crate) fn each_byte(code: u16, mut each: impl FnMut(Option<u8>)) {
-    pack::unpack(code, &mut |byte| each((byte != pack::GAP).then_some(byte)));
+/// The text as a device keeps it.
+pub(crate) fn packed(code: u16) -> PackedText {
+    PackedText::of(code)
 }
 
 #[cfg(test)]

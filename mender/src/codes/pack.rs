@@ -6,10 +6,10 @@
 //!
 //! Depends on the table alone.
 
-use super::table::ALL;
+use super::table::{ALL, is_seldom};
 
 /// In the place of `…`.
-pub(super) const GAP: u8 = b'@';
+const GAP: u8 = b'@';
 
 /// The characters of the texts are from the blank to `z`. What is behind them, and what is in front of [`END`], stands for pairs.
 const FIRST_PAIR: u8 = b'z' + 1;
@@ -157,14 +157,56 @@ const fn pack() -> Packed {
 
 const PACKED: Packed = pack();
 
-static TEXTS: [u8; PACKED.len] = *PACKED.texts.first_chunk().unwrap();
+/// Some of the packed texts, in the order of their codes: those that are seen on hosts and in logs alone, or all others. Of others
+/// there is nothing but their ends, if they have a place.
+const fn only(seldom: bool) -> ([u8; MAX_LEN], usize) {
+    let (mut texts, mut len) = ([END; MAX_LEN], 0);
+    let (mut at, mut code) = (0, 0);
+    while at < PACKED.len {
+        let byte = PACKED.texts[at];
+        let is_one = is_seldom(code) == seldom;
+        if is_one || (byte == END && !seldom) {
+            texts[len] = byte;
+            len += 1;
+        }
+        if byte == END {
+            code += 1;
+        }
+        at += 1;
+    }
+    (texts, len)
+}
+
+const OFTEN: ([u8; MAX_LEN], usize) = only(false);
+const SELDOM: ([u8; MAX_LEN], usize) = only(true);
+
+static TEXTS: [u8; OFTEN.1] = *OFTEN.0.first_chunk().unwrap();
+static SELDOM_TEXTS: [u8; SELDOM.1] = *SELDOM.0.first_chunk().unwrap();
 static PAIR_TABLE: [[u8; 2]; PAIRS] = PACKED.pairs;
 
-/// Gives the bytes of a code's text to `each`, one after the other; none for an unknown code.
-pub(super) fn unpack(code: u16, each: &mut impl FnMut(u8)) {
-    let text = TEXTS.split(|byte| *byte == END).nth(usize::from(code));
-    for byte in text.unwrap_or(&[]) {
-        expand(*byte, each);
+/// A text as it is kept; an empty one for an unknown code.
+#[derive(Clone, Copy)]
+pub(crate) struct PackedText(&'static [u8]);
+
+impl PackedText {
+    pub(super) fn of(code: u16) -> PackedText {
+        PackedText::nth(&TEXTS, usize::from(code))
+    }
+
+    /// Of those that are seen on hosts and in logs alone, the one at this place.
+    pub(super) fn seldom(place: u8) -> PackedText {
+        PackedText::nth(&SELDOM_TEXTS, usize::from(place))
+    }
+
+    fn nth(texts: &'static [u8], place: usize) -> PackedText {
+        PackedText(texts.split(|byte| *byte == END).nth(place).unwrap_or(&[]))
+    }
+
+    /// Gives its bytes to `each`, one after the other; `None` where a message adds something.
+    pub(crate) fn each_byte(self, mut each: impl FnMut(Option<u8>)) {
+        for byte in self.0 {
+            expand(*byte, &mut |byte| each((byte != GAP).then_some(byte)));
+        }
     }
 }
 
@@ -192,17 +234,18 @@ mod tests {
         let mut plain_len = 0;
         for (code, text) in ALL.iter().flat_map(|group| group.iter()) {
             let mut unpacked = String::new();
-            unpack(*code, &mut |byte| match byte {
-                GAP => unpacked.push('…'),
-                byte => unpacked.push(char::from(byte)),
-            });
+            let packed = match is_seldom(*code) {
+                true => PackedText::seldom(super::Seldom::new(*code).place),
+                false => PackedText::of(*code),
+            };
+            packed.each_byte(|byte| unpacked.push(byte.map_or('…', char::from)));
             assert_eq!(unpacked, *text, "E{code}");
             plain_len += text.len();
         }
-        let packed_len = size_of_val(&TEXTS) + size_of_val(&PAIR_TABLE);
+        let packed_len = size_of_val(&TEXTS) + size_of_val(&SELDOM_TEXTS) + size_of_val(&PAIR_TABLE);
         std::println!("{plain_len} bytes of text take {packed_len}");
         assert!(packed_len < plain_len / 2);
-        unpack(0, &mut |_| panic!("no code"));
-        unpack(999, &mut |_| panic!("no code"));
+        PackedText::of(0).each_byte(|_| panic!("no code"));
+        PackedText::of(999).each_byte(|_| panic!("no code"));
     }
 }

@@ -13,6 +13,12 @@ macro_rules! codes {
     };
 }
 
+/// Whether the text is seen on hosts and in logs alone, never in a deployment log: what the inventory, a poll or an encoder refuses,
+/// the configuration, unreadable records, provides.
+pub(super) const fn is_seldom(code: u16) -> bool {
+    matches!(code, 26..=28 | 30..=41 | 50..=57 | 81..=83 | 240..=242)
+}
+
 codes! {
     /// What the codes of the client mean: exchanges over HTTP and URLs (E1 to E19), the device API (E20 to E49), the configuration
     /// (E50 to E59), downloads, deployments and records (E60 to E99).

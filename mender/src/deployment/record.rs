@@ -33,7 +33,7 @@
 use core::fmt;
 
 use super::{Software, Stored, StoredState, Verdict};
-use crate::codes::Code;
+use crate::codes::Seldom;
 use crate::provides::Provides;
 use crate::text::{Describe, Text, display, utf8};
 
@@ -90,18 +90,18 @@ pub enum RecordError {
     },
 }
 
-const OTHER_VERSION: Code = Code::new(81);
-const MALFORMED: Code = Code::new(82);
-const TOO_LONG: Code = Code::new(83);
+const OTHER_VERSION: Seldom = Seldom::new(81);
+const MALFORMED: Seldom = Seldom::new(82);
+const TOO_LONG: Seldom = Seldom::new(83);
 
 impl Describe for RecordError {
     fn describe(&self, out: &mut Text<'_>) {
         let (code, number) = match self {
             RecordError::Version(version) => (OTHER_VERSION, u32::from(*version)),
-            RecordError::Malformed => return out.code(MALFORMED),
+            RecordError::Malformed => return out.seldom(MALFORMED),
             RecordError::TooLong { needed } => (TOO_LONG, u32::try_from(*needed).unwrap_or(u32::MAX)),
         };
-        out.code(code);
+        out.seldom(code);
         out.push(" ");
         out.number(number);
     }
