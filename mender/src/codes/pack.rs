@@ -235,7 +235,7 @@ mod tests {
         for (code, text) in ALL.iter().flat_map(|group| group.iter()) {
             let mut unpacked = String::new();
             let packed = match is_seldom(*code) {
-                true => PackedText::seldom(super::Seldom::new(*code).place),
+                true => PackedText::seldom(crate::codes::Seldom::new(*code).place),
                 false => PackedText::of(*code),
             };
             packed.each_byte(|byte| unpacked.push(byte.map_or('…', char::from)));
