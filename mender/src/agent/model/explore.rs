@@ -15,7 +15,7 @@ use std::vec::Vec;
 
 use super::print::Print;
 use super::run::{After, Fixture, Run};
-use super::world::{Asked, Bounds, End, FaultAt, Lie, Outcome, World};
+use super::world::{Asked, Bounds, End, FaultAt, Lie, Note, Outcome, World};
 
 /// Longer than this nothing goes on without a choice: it would be for ever.
 const LONGEST_CHAIN: u32 = 300;
@@ -266,7 +266,7 @@ impl Explorer {
     }
 
     /// A node, seen before or not.
-    fn meet(&mut self, run: Run, asked: Asked, found: Found) -> Node {
+    fn meet(&mut self, mut run: Run, asked: Asked, found: Found) -> Node {
         let fingerprint = run.fingerprint(&mut self.print);
         let next = Node::try_from(self.found.len()).expect("few enough");
         match self.seen.entry(fingerprint) {
@@ -295,7 +295,7 @@ impl Explorer {
             return;
         };
         *self.report.ends.entry(End::Lie).or_default() += 1;
-        let fault = run.world.fault;
+        let Note(fault) = run.world.fault;
         let known = self
             .report
             .lies

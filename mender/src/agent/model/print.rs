@@ -23,7 +23,28 @@ pub(super) struct Print {
     print: Vec<u8>,
 }
 
+/// Which memory is looked at again.
+#[derive(Clone, Copy)]
+pub(super) struct Needs {
+    /// A log, an inventory or a name.
+    pub(super) spare: bool,
+    /// A record.
+    pub(super) block: bool,
+}
+
 impl Print {
+    /// What the agent printed last needs of its memory.
+    pub(super) fn needs(&self) -> Needs {
+        let has = |text: &str| self.text.contains(text);
+        let is_exchanging = !has("session: Session { state: Idle,") && (has("call: Log {") || has("call: Inventory {"));
+        let is_record_due =
+            has("stage: Write") || has("stage: Log(") || has("step: Mark(") || has("(Deployment, Write(");
+        Needs {
+            spare: is_exchanging || has("stage: ReadLog") || has("stage: SendLog") || has("news: Some(Offered)"),
+            block: is_record_due || (has("record_len: ") && !has("record_len: 0,")),
+        }
+    }
+
     pub(super) fn of(&mut self, agent: &Agent<'_>, now: u64) -> &[u8] {
         self.text.clear();
         write!(self.text, "{agent:?}").expect("a text has room");

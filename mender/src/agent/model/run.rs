@@ -10,7 +10,7 @@ use std::string::String;
 use std::vec;
 
 use super::device::Kind;
-use super::print::Print;
+use super::print::{Needs, Print};
 use super::server::{Answer, Request};
 use super::world::{Answers, Asked, Bounds, OLD_NAME, Op, Outcome, World};
 use crate::agent::config::Config;
@@ -89,6 +89,19 @@ struct Lent {
 }
 
 impl Lent {
+    /// Spoils what is not looked at again, so that it does not make runs different, and whoever looks at it all the same goes astray.
+    /// The window never is: whatever is sent is written anew, and what is received comes into it.
+    fn forget(&mut self, needs: Needs) {
+        self.window.fill(SPOILT);
+        self.link[self.link_len..].fill(SPOILT);
+        if !needs.spare {
+            self.front[self.installed_len..].fill(SPOILT);
+        }
+        if !needs.block {
+            self.block.fill(SPOILT);
+        }
+    }
+
     fn memory(&mut self) -> Memory<'_> {
         Memory {
             token: &mut self.token,
@@ -102,6 +115,9 @@ impl Lent {
         }
     }
 }
+
+/// In the place of what nobody looks at again. No record, no text.
+const SPOILT: u8 = 0xee;
 
 /// What follows a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,9 +161,10 @@ impl Run {
     }
 
     /// Two runs with the same one have the same future.
-    pub(super) fn fingerprint(&self, print: &mut Print) -> u64 {
+    pub(super) fn fingerprint(&mut self, print: &mut Print) -> u64 {
         let mut hasher = DefaultHasher::new();
         hasher.write(print.of(&self.agent, self.clock));
+        self.lent.forget(print.needs());
         self.lent.hash(&mut hasher);
         self.world.hash(&mut hasher);
         hasher.finish()

@@ -2,6 +2,7 @@
 
 extern crate std;
 
+use core::hash::{Hash, Hasher};
 use std::rc::Rc;
 use std::vec;
 use std::vec::Vec;
@@ -102,6 +103,22 @@ pub(super) struct FaultAt {
     pub(super) when: When,
 }
 
+/// Something that is told with what was found, and makes no worlds different.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Note<T>(pub(super) T);
+
+impl<T> PartialEq for Note<T> {
+    fn eq(&self, _: &Note<T>) -> bool {
+        true
+    }
+}
+
+impl<T> Eq for Note<T> {}
+
+impl<T> Hash for Note<T> {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum When {
     In(State),
@@ -162,7 +179,7 @@ pub(super) struct World {
     pub(super) faults_left: u8,
     pub(super) resets_left: u8,
     pub(super) failures_left: u8,
-    pub(super) fault: Option<FaultAt>,
+    pub(super) fault: Note<Option<FaultAt>>,
     /// The state of the deployment that goes on, if one does.
     pub(super) entered: Option<State>,
     /// Whether what is said is compared with what is so.
@@ -186,7 +203,7 @@ impl World {
             faults_left: bounds.faults,
             resets_left: bounds.resets,
             failures_left: bounds.failures,
-            fault: None,
+            fault: Note(None),
             entered: None,
             watched: true,
             lie: None,
@@ -377,7 +394,7 @@ impl World {
             RecordKey::Log(_) => Key::Log,
         };
         self.faults_left = self.faults_left.saturating_sub(1);
-        self.fault = Some(FaultAt {
+        self.fault = Note(Some(FaultAt {
             op,
             key,
             effect,
@@ -385,7 +402,7 @@ impl World {
                 Some(state) => When::In(state),
                 None => When::Start(self.stored_state()),
             },
-        });
+        }));
     }
 
     fn stored_state(&self) -> Option<StoredState> {
