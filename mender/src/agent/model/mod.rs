@@ -137,6 +137,19 @@ fn what_is_reported_is_so_whichever_storage_operation_fails() {
     assert_no_lies(&from_a_poll(&Kind::ALL, bounds));
 }
 
+/// Everything at once: each answer, a storage operation that fails, and a loss of power.
+#[test]
+fn what_is_reported_is_so_whatever_comes_together() {
+    let bounds = Bounds {
+        faults: 1,
+        resets: 1,
+        answers: Answers::AllToReports,
+        ..FAIR
+    };
+    let kinds = if is_long() { &Kind::ALL[..] } else { &[Kind::NoPayload] };
+    assert_no_lies(&from_a_poll(kinds, bounds));
+}
+
 /// `install` fails, but has asked for the swap; that it failed cannot be stored; power is lost when the server has the failure. The
 /// new software must not go on then.
 #[test]

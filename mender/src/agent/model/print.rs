@@ -16,6 +16,9 @@ use crate::agent::Agent;
 /// Moments further back are all alike: every deadline that counts from one is over.
 const LONG_AGO: u64 = 3;
 
+/// Where the machine is when the server has its verdict.
+const AFTER_VERDICT: [&str; 3] = ["step: UploadLog", "step: StoreIdle", "step: End"];
+
 /// Room for a text, used again and again.
 #[derive(Default)]
 pub(super) struct Print {
@@ -76,6 +79,20 @@ impl Print {
                 write_part(part, now, &mut self.print);
             }
             rest = behind;
+        }
+        // When the gate was reached is of no matter elsewhere; nor how often a verdict may be refused that the server has.
+        if !rest.contains("step: CommitGate")
+            && let Some((before, gate)) = rest.split_once("gate: ")
+            && let Some((_, behind)) = gate.split_once(", next_try")
+        {
+            write_part(before, now, &mut self.print);
+            rest = behind;
+        }
+        if AFTER_VERDICT.iter().any(|step| self.text.contains(step))
+            && let Some((before, behind)) = rest.split_once("refusals_left: ")
+        {
+            write_part(before, now, &mut self.print);
+            rest = number(behind).1;
         }
         write_part(rest, now, &mut self.print);
         &self.print
