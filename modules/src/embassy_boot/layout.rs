@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use embedded_storage_async::nor_flash::NorFlash;
+
 use super::record::RECORD_LEN;
 
 /// The largest read or write unit that is supported; the units divide it. embassy-boot's own limit for alignment.
@@ -25,19 +27,59 @@ pub enum LayoutError {
     TooLong,
 }
 
-impl fmt::Display for LayoutError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl LayoutError {
+    const fn text(self) -> &'static str {
+        match self {
             LayoutError::PartOfPage => "ACTIVE and DFU must be whole numbers of pages",
             LayoutError::DfuTooShort => "DFU must be at least one page longer than ACTIVE",
             LayoutError::StateTooShort => "STATE must have 3 write units and 4 for each page of ACTIVE",
             LayoutError::ActiveTooShort => "ACTIVE must have at least two pages",
             LayoutError::TooLong => "a partition is longer than 4 GiB",
-        })
+        }
+    }
+}
+
+impl fmt::Display for LayoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
     }
 }
 
 impl core::error::Error for LayoutError {}
+
+/// Does not compile, in a constant, if partitions of these lengths on these drivers cannot be used: what
+/// [`EmbassyBoot::new`](super::EmbassyBoot::new) would find out at the start, the compiler finds out.
+///
+/// ```
+/// # use mender_modules::embassy_boot::assert_partitions;
+/// # use mender::embedded_storage_async::nor_flash::NorFlash;
+/// # fn firmware<Flash: NorFlash>() {
+/// // ACTIVE, DFU, STATE: drivers and lengths in bytes.
+/// const { assert_partitions::<Flash, Flash, Flash>(0x60000, 0x61000, 0x1000) };
+/// # }
+/// ```
+///
+/// # Panics
+///
+/// If they cannot, with the text of the [`LayoutError`].
+pub const fn assert_partitions<A: NorFlash, D: NorFlash, S: NorFlash>(active_len: u32, dfu_len: u32, state_len: u32) {
+    let page_len = if A::ERASE_SIZE > D::ERASE_SIZE {
+        A::ERASE_SIZE
+    } else {
+        D::ERASE_SIZE
+    };
+    let (active_len, dfu_len, state_len) = (active_len as usize, dfu_len as usize, state_len as usize);
+    if let Err(error) = Layout::new(page_len, active_len, dfu_len, state_len, S::WRITE_SIZE) {
+        panic!("{}", error.text());
+    }
+}
+
+const fn short(len: usize) -> Option<u32> {
+    if len as u64 > u32::MAX as u64 {
+        return None;
+    }
+    Some(len as u32)
+}
 
 /// Lengths in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,16 +93,20 @@ pub(super) struct Layout {
 
 impl Layout {
     #[inline(never)]
-    pub(super) fn new(
+    pub(super) const fn new(
         page_len: usize,
         active_len: usize,
         dfu_len: usize,
         state_len: usize,
         word_len: usize,
     ) -> Result<Layout, LayoutError> {
-        let long = |len: usize| u32::try_from(len).map_err(|_| LayoutError::TooLong);
-        let (page_len, active_len, dfu_len) = (long(page_len)?, long(active_len)?, long(dfu_len)?);
-        let (state_len, word_len) = (long(state_len)?, long(word_len)?);
+        let (Some(page_len), Some(active_len), Some(dfu_len)) = (short(page_len), short(active_len), short(dfu_len))
+        else {
+            return Err(LayoutError::TooLong);
+        };
+        let (Some(state_len), Some(word_len)) = (short(state_len), short(word_len)) else {
+            return Err(LayoutError::TooLong);
+        };
         if page_len == 0
             || !page_len.is_multiple_of(ALIGN as u32)
             || !active_len.is_multiple_of(page_len)
@@ -68,8 +114,9 @@ impl Layout {
         {
             return Err(LayoutError::PartOfPage);
         }
-        if dfu_len.checked_sub(active_len).is_none_or(|more| more < page_len) {
-            return Err(LayoutError::DfuTooShort);
+        match dfu_len.checked_sub(active_len) {
+            Some(more) if more >= page_len => {}
+            Some(_) | None => return Err(LayoutError::DfuTooShort),
         }
         // One more than embassy-boot demands: where STATE ends with the last step, it takes a progress that is not valid for one
         // whose last step is still to be done, and copies a page of the old image over the new one.
@@ -77,11 +124,9 @@ impl Layout {
         if words.saturating_mul(word_len) > state_len {
             return Err(LayoutError::StateTooShort);
         }
-        if active_len
-            .checked_sub(RECORD_LEN as u32)
-            .is_none_or(|room| room < page_len)
-        {
-            return Err(LayoutError::ActiveTooShort);
+        match active_len.checked_sub(RECORD_LEN as u32) {
+            Some(room) if room >= page_len => {}
+            Some(_) | None => return Err(LayoutError::ActiveTooShort),
         }
         Ok(Layout {
             page_len,

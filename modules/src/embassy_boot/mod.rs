@@ -33,6 +33,8 @@
 //! }
 //! ```
 //!
+//! [`assert_partitions`] lets the compiler check drivers and lengths, where these are constants.
+//!
 //! For artifacts of another type give a type of your own that says it, see [`ImageType`].
 //!
 //! # What happens in flash
@@ -133,7 +135,7 @@ mod record;
 
 pub(crate) use error::CAUSES;
 pub use error::{Error, OldRuns, Partition};
-pub use layout::LayoutError;
+pub use layout::{LayoutError, assert_partitions};
 
 use core::fmt;
 use core::future::poll_fn;

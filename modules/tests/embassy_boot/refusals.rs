@@ -4,7 +4,7 @@ use embassy_boot::{BootLoader, BootLoaderConfig, FirmwareUpdaterConfig, State};
 use embedded_storage_async::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash};
 use mender::UpdateModule;
 use mender::update_module::{CallbackState, FAILURE_TEXT_LEN, Payload, PayloadError};
-use mender_modules::embassy_boot::{EmbassyBoot, Error, ImageType, LayoutError, OldRuns, Partition};
+use mender_modules::embassy_boot::{EmbassyBoot, Error, ImageType, LayoutError, OldRuns, Partition, assert_partitions};
 use mender_testkit::flash::{CutAt, FlashError, PowerCut, Rewrites, SimFlash};
 use mender_testkit::payload::MemoryPayload;
 use pollster::block_on;
@@ -232,6 +232,35 @@ fn partitions_that_the_bootloader_cannot_use_are_refused() {
         LayoutError::TooLong,
     ] {
         assert!(!error.to_string().is_empty());
+    }
+}
+
+/// What is refused at the start can be refused by the compiler.
+#[test]
+fn the_compiler_refuses_the_same_partitions() {
+    const { assert_partitions::<Flash<4>, Flash<4>, Flash<4>>(6 * SECTOR as u32, 7 * SECTOR as u32, SECTOR as u32) };
+    let message = |active: usize, dfu: usize, state: usize| {
+        let lengths = [active, dfu, state].map(|bytes| bytes as u32);
+        let asserted = std::panic::catch_unwind(|| {
+            let [active, dfu, state] = lengths;
+            assert_partitions::<Flash<4>, Flash<4>, Flash<4>>(active, dfu, state);
+        });
+        asserted.err().map(|message| *message.downcast::<String>().unwrap())
+    };
+    let page = SECTOR;
+    for (lengths, expected) in [
+        ([6 * page, 9 * page, page], None),
+        ([6 * page, 6 * page, page], Some(LayoutError::DfuTooShort)),
+        ([6 * page + 1, 9 * page, page], Some(LayoutError::PartOfPage)),
+        ([0, 6 * page, page], Some(LayoutError::ActiveTooShort)),
+        ([6 * page, 7 * page, 4 * 26], Some(LayoutError::StateTooShort)),
+    ] {
+        let [active, dfu, state] = lengths;
+        assert_eq!(
+            message(active, dfu, state),
+            expected.map(|error| error.to_string()),
+            "{lengths:?}"
+        );
     }
 }
 
