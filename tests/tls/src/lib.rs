@@ -3,7 +3,7 @@
 //! - [`key`]: keys that sign certificates and handshakes, in the right way and in wrong ones. Nothing in it is random.
 //! - [`certificate`]: certificates, made by such keys; [`chains`]: those that must be accepted and refused.
 //! - [`peer`]: a TLS 1.3 server that does as a script says.
-//! - [`line`]: a plain connector to such servers; [`loopback`]: one to programs on this machine.
+//! - [`mod@line`]: a plain connector to such servers; [`loopback`]: one to programs on this machine.
 //! - [`poll`]: futures, polled one time after the other.
 //! - [`client`]: the connector under test.
 //! - [`servers`]: programs that speak TLS.
