@@ -137,6 +137,18 @@ fn what_is_reported_is_so_whichever_storage_operation_fails() {
     assert_no_lies(&from_a_poll(&Kind::ALL, bounds));
 }
 
+/// A callback fails and a storage operation too: what could not be undone must be marked, also if the mark could not be stored.
+#[test]
+fn what_is_reported_is_so_if_a_callback_and_a_storage_operation_fail() {
+    let bounds = Bounds {
+        faults: 1,
+        resets: 1,
+        failures: 1,
+        ..FAIR
+    };
+    assert_no_lies(&from_a_poll(&Kind::ALL, bounds));
+}
+
 /// Everything at once: each answer, a storage operation that fails, and a loss of power.
 #[test]
 fn what_is_reported_is_so_whatever_comes_together() {
