@@ -21,6 +21,22 @@ pub(crate) enum Part<'t> {
     Text(&'t str),
 }
 
+/// `a == b`, for constants.
+pub(crate) const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut i = 0;
+    while i < a.len() {
+        if a[i] != b[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
 /// A text being written into lent memory. What does not fit is cut, at a character.
 #[derive(Debug)]
 pub struct Text<'b> {

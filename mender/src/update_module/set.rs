@@ -3,6 +3,7 @@
 use core::future::Future;
 
 use super::{CallbackState, Descriptor, Failure, Payload, UpdateModule};
+use crate::text::same;
 
 /// A module's place in its [`ModuleSet`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,21 +50,6 @@ pub trait ModuleSet: sealed::Sealed {
 
     /// Calls a state of a module, or succeeds at once if the module does not list it.
     fn call(&mut self, module: ModuleIndex, state: CallbackState) -> impl Future<Output = Result<(), Failure>>;
-}
-
-const fn same(a: &str, b: &str) -> bool {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    if a.len() != b.len() {
-        return false;
-    }
-    let mut i = 0;
-    while i < a.len() {
-        if a[i] != b[i] {
-            return false;
-        }
-        i += 1;
-    }
-    true
 }
 
 const fn check(descriptors: &[Descriptor]) {

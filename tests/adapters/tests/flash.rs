@@ -194,6 +194,7 @@ fn a_driver_that_is_called_from_within_itself_says_so() {
     let mut part = shared.partition(0..PAGE as u32).unwrap();
     let nested = shared.with(|_| {
         assert_eq!(shared.with(|_| ()), None);
+        assert_eq!(shared.partition(0..0x1000).err(), Some(PartitionError::InUse));
         block_on(part.read(0, &mut [0]))
     });
     assert_eq!(nested, Some(Err(PartitionFault::InUse)));

@@ -12,8 +12,9 @@ use heapless::Vec;
 use mender::client::{Client, Config, Resources};
 use mender::storage::{FlashRange, FlashStorage};
 
-use crate::board::{Board, Numbers, RECORDS_LEN, Records};
+use crate::board::{Board, RECORDS_LEN, Records};
 use crate::modules::{Plain, Rebooting};
+use crate::numbers::Numbers;
 use crate::server::Server;
 use crate::stack::Stack;
 
@@ -39,7 +40,7 @@ fn main() -> ! {
         let storage_len = size_of_val(&storage);
         let config = Config::new("http://mender.example", "nrf52840dk");
         let modules = (Plain { board: &board }, Rebooting { board: &board });
-        let numbers = Numbers(2_463_534_242);
+        let numbers = Numbers::new();
         let made = Client::new(
             config,
             &board,

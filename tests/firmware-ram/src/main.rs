@@ -8,7 +8,7 @@
 //! | file | job |
 //! |---|---|
 //! | `firmware.rs` | runs the clients one after the other, prints the figures |
-//! | `board.rs` | device, clock, random numbers, flash |
+//! | `board.rs`, `numbers.rs` | device, clock, flash; random numbers |
 //! | `modules.rs` | an update module without a reboot and one with |
 //! | `server.rs` | the network: what the server answers |
 //! | `stack.rs` | how deep the stack was |
@@ -26,6 +26,8 @@ mod board;
 mod firmware;
 #[cfg(target_os = "none")]
 mod modules;
+#[cfg(target_os = "none")]
+mod numbers;
 #[cfg(target_os = "none")]
 mod server;
 #[cfg(target_os = "none")]

@@ -15,7 +15,7 @@
 //! | `firmware.rs` | plays them, prints the figures |
 //! | `replay.rs` | a network on which a recording comes |
 //! | `record.rs` | makes the recordings, on a host |
-//! | `numbers.rs` | random numbers that are none |
+//! | `numbers.rs` (of `firmware-ram`) | random numbers that are none |
 //! | `stack.rs` | how deep the stack was; the same as in `tests/firmware-ram` |
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
@@ -23,6 +23,7 @@
 mod case;
 #[cfg(target_os = "none")]
 mod firmware;
+#[path = "../../firmware-ram/src/numbers.rs"]
 mod numbers;
 #[cfg(not(target_os = "none"))]
 mod record;

@@ -5,6 +5,8 @@ use core::ops::Range;
 
 use embedded_storage_async::nor_flash::NorFlash;
 
+use crate::text::same;
+
 /// A named part of a [`FlashMap`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Area {
@@ -74,7 +76,7 @@ impl<const N: usize> FlashMap<N> {
             let mut other = 0;
             while other < at {
                 let before = &self.areas[other];
-                if is_same(name, before.name) {
+                if same(name, before.name) {
                     Message::new("the flash map has two areas `")
                         .push(name)
                         .push("`")
@@ -120,7 +122,7 @@ impl<const N: usize> FlashMap<N> {
         let mut at = 0;
         while at < N {
             let area = &self.areas[at];
-            if is_same(area.name, name) {
+            if same(area.name, name) {
                 return area.range.start..area.range.end;
             }
             at += 1;
@@ -143,9 +145,18 @@ impl<const N: usize> FlashMap<N> {
     ///
     /// # Panics
     ///
-    /// As [`range`](FlashMap::range).
+    /// As [`range`](FlashMap::range), and if the area has no room behind the header, or `ram` ends before it begins.
     pub const fn memory_x(&self, name: &str, header_len: u32, ram: Range<u32>) -> MemoryX<'_, N> {
         let mut code = self.range(name);
+        if header_len >= code.end - code.start {
+            Message::new("the flash area `")
+                .push(name)
+                .push("` has no room behind the header")
+                .fail();
+        }
+        if ram.start > ram.end {
+            panic!("the RAM ends before it begins");
+        }
         code.start += header_len;
         MemoryX { map: self, code, ram }
     }
@@ -176,21 +187,6 @@ impl<const N: usize> fmt::Display for MemoryX<'_, N> {
         }
         Ok(())
     }
-}
-
-const fn is_same(one: &str, other: &str) -> bool {
-    let (one, other) = (one.as_bytes(), other.as_bytes());
-    if one.len() != other.len() {
-        return false;
-    }
-    let mut at = 0;
-    while at < one.len() {
-        if one[at] != other[at] {
-            return false;
-        }
-        at += 1;
-    }
-    true
 }
 
 /// What the compiler is to say. Constants cannot format; they can copy.

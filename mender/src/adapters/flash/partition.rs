@@ -19,6 +19,8 @@ pub enum PartitionError {
         /// Length of the flash in bytes.
         capacity: usize,
     },
+    /// The driver is in use: this is asked for from within itself.
+    InUse,
 }
 
 impl fmt::Display for PartitionError {
@@ -33,6 +35,7 @@ impl fmt::Display for PartitionError {
                     "the partition reaches beyond the end of the flash ({capacity} bytes)"
                 )
             }
+            PartitionError::InUse => f.write_str("the flash driver is in use"),
         }
     }
 }

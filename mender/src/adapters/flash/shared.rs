@@ -45,9 +45,9 @@ impl<F: NorFlash> SharedFlash<F> {
     ///
     /// # Errors
     ///
-    /// [`PartitionError`]: the range does not fit the flash.
+    /// [`PartitionError`]: the range does not fit the flash, or the driver is in use.
     pub fn partition(&self, range: Range<u32>) -> Result<Partition<'_, F>, PartitionError> {
-        let capacity = self.flash.try_borrow().map_or(0, |flash| flash.capacity());
+        let capacity = self.with(|flash| flash.capacity()).ok_or(PartitionError::InUse)?;
         Ok(Partition {
             bounds: Bounds::new(range, capacity, F::ERASE_SIZE)?,
             flash: self,

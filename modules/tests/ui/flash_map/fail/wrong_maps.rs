@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use mender::adapters::flash::{Area, FlashMap, area};
+use mender::adapters::flash::{Area, FlashMap, MemoryX, area};
 
 const fn map<const N: usize>(areas: [Area; N]) -> FlashMap<N> {
     FlashMap {
@@ -52,5 +52,7 @@ const GOOD: FlashMap<1> = map([area("records", 0xf_8000..0xf_a000)]);
 const UNKNOWN: Range<u32> = GOOD.range("record");
 
 const UNKNOWN_LEN: u32 = GOOD.len_of("storage");
+
+const NO_ROOM: MemoryX<'static, 1> = GOOD.memory_x("records", 0x2000, 0x2000_0000..0x2001_0000);
 
 fn main() {}

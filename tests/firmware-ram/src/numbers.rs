@@ -1,8 +1,8 @@
-//! Random numbers of no worth, the same in each run.
+//! Random numbers. `tests/firmware-tls` has them, too.
 
 use core::convert::Infallible;
 
-/// Xorshift.
+/// Random numbers of no worth, the same in each run (xorshift).
 pub struct Numbers(u32);
 
 impl Numbers {
