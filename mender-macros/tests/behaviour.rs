@@ -157,12 +157,14 @@ fn set(fails: bool) -> Set {
 
 fn call(set: &mut Set, artifact_type: &str, state: CallbackState) -> Result<(), Failure> {
     let module = Set::find(artifact_type).expect("registered");
-    block_on(ModuleSet::call(set, module, state))
+    block_on(ModuleSet::call(set, module, state)).map(|late| assert_eq!(late, None))
 }
 
 fn download(set: &mut Set, artifact_type: &str, mut files: Files) -> Result<(), String> {
     let module = Set::find(artifact_type).expect("registered");
-    block_on(ModuleSet::download(set, module, &mut Payload::new(&mut files))).map_err(|failure| failure.to_string())
+    block_on(ModuleSet::download(set, module, &mut Payload::new(&mut files)))
+        .map(|traits| assert_eq!(traits, None))
+        .map_err(|failure| failure.to_string())
 }
 
 /// What the attribute's table says of each state: the method and the text of its error.

@@ -13,7 +13,9 @@ use crate::agent::{Agent, Memory};
 use crate::artifact::{self, Event as Found, Parser};
 use crate::net::Connector;
 use crate::storage::Storage;
-use crate::update_module::{Artifact, Failure, ModuleSet, Payload, PayloadError, PayloadEvent, PayloadSource};
+use crate::update_module::{
+    Artifact, Descriptor, Failure, ModuleSet, Payload, PayloadError, PayloadEvent, PayloadSource,
+};
 
 impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
     /// Gets an artifact, and tells the agent how it went. `Break` if the client is to stop.
@@ -81,15 +83,18 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
             if rest.block.is_empty() {
                 rest.block = blocks.take_back();
             }
-            module = match self.judge::<M>(agent, &mut rest, &source) {
+            module = match self.judge(agent, &mut rest, &source, modules.descriptors()) {
                 Ok(module) => module,
                 Err(trouble) => break 'taken Err(trouble),
             };
             rest.spare = source.parser.take_spare();
             let take = async {
                 let mut payload = Payload::new(&mut source);
-                if let Module::Known(index, _) = module {
-                    modules.download(index, &mut payload).await.map_err(Trouble::Module)?;
+                if let Module::Known(index, traits) = &mut module {
+                    let taken = modules.download(*index, &mut payload).await.map_err(Trouble::Module)?;
+                    if let Some(now) = taken {
+                        *traits = now;
+                    }
                 }
                 // What the module left unread is verified too, and so is the artifact's end.
                 payload.finish().await.map_err(|_| Trouble::Unfinished)
@@ -117,15 +122,16 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
     }
 
     /// Whether this device can take the artifact, and who.
-    fn judge<M: ModuleSet>(
+    fn judge(
         &self,
         agent: &Agent<'_>,
         memory: &mut Memory<'_>,
         source: &Source<'_, '_, '_>,
+        modules: &[Descriptor],
     ) -> Result<Module, Trouble> {
         let header = source.parser.header().ok_or(Trouble::Unfinished)?;
         let payload_type = header.payload_type().unwrap_or("");
-        let module = Module::find(M::DESCRIPTORS, payload_type);
+        let module = Module::find(modules, payload_type);
         if matches!(module, Module::Missing) {
             return Err(Trouble::WrongType(Failure::of(payload_type)));
         }

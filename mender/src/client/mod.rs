@@ -177,7 +177,7 @@ where
                 url,
                 identity: identity.as_ref(),
                 point: &keys.point,
-                modules: M::DESCRIPTORS,
+                modules: self.modules.descriptors(),
                 seed: self.rng.next_u32(),
                 report_len: u16::try_from(artifact.len() / 2).unwrap_or(u16::MAX),
             });
@@ -207,7 +207,14 @@ where
                 match driver.run(&mut agent, &mut memory, Beside::Nothing).await {
                     Turn::Stop => return Ok(()),
                     Turn::Call(module, state) => {
-                        let result = self.modules.call(module, state).await;
+                        let result = match self.modules.call(module, state).await {
+                            Ok(Some(late)) => {
+                                agent.answered(late);
+                                continue;
+                            }
+                            Ok(None) => Ok(()),
+                            Err(failure) => Err(failure),
+                        };
                         agent.done(driver.now(), &mut memory, Done::Called(result));
                     }
                     Turn::Download => {

@@ -1,19 +1,10 @@
 //! The transitions, in one match, and where a deployment resumes.
 
 use super::step::{Action, Delivery, Ending, Event, Software, State, Step, StoredState, Verdict};
+use crate::update_module::{Late, Traits};
 
 /// How many transitions a deployment may take before it is given up; mender-mcu's number.
 pub const DEFAULT_TRANSITION_LIMIT: u8 = 28;
-
-/// The two properties of a module that change the path of a deployment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Traits {
-    /// See [`Descriptor::requires_reboot`](crate::update_module::Descriptor).
-    pub requires_reboot: bool,
-    /// See [`Descriptor::supports_rollback`](crate::update_module::Descriptor).
-    pub supports_rollback: bool,
-}
 
 /// What storage says about a deployment at boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -151,8 +142,27 @@ impl Machine {
 
     /// How the action went; the next one is due then.
     pub fn handle(&mut self, event: Event) {
+        self.go(self.next(event));
+    }
+
+    /// A callback went well, and the module says more than that. In the place of [`handle`](Machine::handle).
+    pub fn answered(&mut self, late: Late) {
+        let next = match (self.step, late) {
+            // That a restart comes is not stored yet, only that the module acts.
+            (Step::Install, Late::NeedsReboot) if !self.module.requires_reboot => {
+                self.module.requires_reboot = true;
+                Step::StoreLateReboot
+            }
+            (Step::Reboot, Late::Restarted) => Step::StoreVerifyReboot,
+            (Step::RollbackReboot, Late::Restarted) => Step::StoreRollbackVerifyReboot,
+            (_, Late::NeedsReboot | Late::Restarted) => self.next(Event::Done),
+        };
+        self.go(next);
+    }
+
+    fn go(&mut self, next: Step) {
         let before = self.step;
-        self.step = self.next(event);
+        self.step = next;
         if before == Step::StoreAttempt {
             // Those were of the downloads before.
             self.transitions = 0;
@@ -229,6 +239,8 @@ impl Machine {
             }
 
             // REBOOT.
+            (Step::StoreLateReboot, Done) => Step::ReportRebooting,
+            (Step::StoreLateReboot, Failed | Aborted) => Step::StoreRollback,
             (Step::ReportRebooting, Done | Failed) => Step::Reboot,
             (Step::ReportRebooting, Aborted) => Step::StoreRollback,
             (Step::Reboot, Done) => Step::AwaitRestart,
@@ -326,3 +338,7 @@ impl Machine {
 #[cfg(test)]
 #[path = "machine_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "machine_paths.rs"]
+mod paths;

@@ -1,28 +1,28 @@
-//! The machine alone: mender-mcu's flows, where each state resumes, and every path through failures and power cuts.
+//! The machine alone: mender-mcu's flows, and where each state resumes.
 
 extern crate std;
 
-use std::collections::HashSet;
 use std::vec;
 use std::vec::Vec;
 
 use super::super::record::{self, DeploymentNumber, StateRecord};
+use super::super::step::Progress;
 use super::*;
 use crate::update_module::CallbackState;
 
-const NO_REBOOT: Traits = Traits {
+pub(super) const NO_REBOOT: Traits = Traits {
     requires_reboot: false,
     supports_rollback: false,
 };
-const ROLLBACK_ONLY: Traits = Traits {
+pub(super) const ROLLBACK_ONLY: Traits = Traits {
     requires_reboot: false,
     supports_rollback: true,
 };
-const REBOOT_ONLY: Traits = Traits {
+pub(super) const REBOOT_ONLY: Traits = Traits {
     requires_reboot: true,
     supports_rollback: false,
 };
-const REBOOT_AND_ROLLBACK: Traits = Traits {
+pub(super) const REBOOT_AND_ROLLBACK: Traits = Traits {
     requires_reboot: true,
     supports_rollback: true,
 };
@@ -242,222 +242,49 @@ fn rollback_without_reboot_restarts_nothing() {
     );
 }
 
-/// A device whose bootloader swaps on request and reverts what was not confirmed, as a module sees it, and its storage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct World {
-    runs_new: bool,
-    confirmed: bool,
-    request: Option<Request>,
-    name: Name,
-    deployment_record: bool,
-    state_record: Option<(StoredState, u8)>,
-    installed: bool,
-    /// It is stored that the module's `install` is called.
-    touched: bool,
-    /// What the server has.
-    verdict: Option<Verdict>,
-    storage_failed: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Request {
-    Test,
-    Back,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Name {
-    Old,
-    New,
-    Inconsistent,
-}
-
-impl World {
-    fn boot(&mut self) {
-        match self.request.take() {
-            Some(Request::Test) => (self.runs_new, self.confirmed) = (true, false),
-            Some(Request::Back) => (self.runs_new, self.confirmed) = (false, true),
-            None if self.runs_new && !self.confirmed => (self.runs_new, self.confirmed) = (false, true),
-            None => {}
-        }
+/// The path of a module whose `install` says that a restart is needed, up to there.
+fn up_to_reboot(module: Traits) -> Machine {
+    let mut machine = Machine::start(module, 28);
+    while machine.action() != Action::Call(CallbackState::Install) {
+        machine.handle(Event::Done);
     }
-
-    fn call(&mut self, module: Traits, callback: CallbackState) -> Event {
-        let answer = |good: bool| if good { Event::Done } else { Event::Failed };
-        if !module.requires_reboot {
-            match callback {
-                CallbackState::Install => self.runs_new = true,
-                CallbackState::Rollback | CallbackState::Failure => self.runs_new = false,
-                CallbackState::Commit => self.confirmed = true,
-                _ => {}
-            }
-            return Event::Done;
-        }
-        match callback {
-            CallbackState::Install => self.request = Some(Request::Test),
-            CallbackState::Reboot | CallbackState::RollbackReboot | CallbackState::Cleanup => {}
-            CallbackState::VerifyReboot => return answer(self.runs_new),
-            CallbackState::Commit => self.confirmed = true,
-            CallbackState::Rollback => {
-                self.request = (self.runs_new && self.confirmed).then_some(Request::Back);
-            }
-            CallbackState::RollbackVerifyReboot => return answer(!self.runs_new),
-            CallbackState::Failure => self.request = None,
-        }
-        Event::Done
-    }
-
-    fn stored(&self) -> Stored {
-        let number = DeploymentNumber::new(1);
-        let installed = DeploymentNumber::new(u32::from(self.installed));
-        let state = self.state_record.map(|(state, transitions)| {
-            Ok(StateRecord {
-                number,
-                state,
-                transitions,
-            })
-        });
-        record::stored(number, installed, state)
-    }
-
-    /// What the server is told must be so.
-    fn told(&mut self, verdict: Verdict) {
-        match verdict {
-            Verdict::Success => assert!(
-                self.runs_new && self.confirmed && self.name == Name::New,
-                "success reported, but {self:?}"
-            ),
-            Verdict::Failure => assert!(
-                self.name == Name::Inconsistent || (!self.runs_new && self.name == Name::Old),
-                "failure reported, but {self:?}"
-            ),
-        }
-        // Storage that refuses a failure's record forgets it: the deployment then goes on after a restart, and what is
-        // reported in the end is right all the same.
-        assert!(
-            self.storage_failed || self.verdict.is_none_or(|v| v == verdict),
-            "two verdicts: {self:?}"
-        );
-        self.verdict = Some(verdict);
-    }
-}
-
-/// Everything that can follow from here by one action: it works, it fails without effect, it works but is said to have
-/// failed, power is lost before it or after it.
-fn successors(module: Traits, limit: u8, machine: &Machine, world: &World) -> Vec<(Option<Machine>, World)> {
-    let mut out = Vec::new();
-    let mut after = *world;
-    let action = machine.action();
-    let mut go_on = |world: World, event: Event| {
-        let mut next = machine.clone();
-        next.handle(event);
-        out.push((Some(next), world));
-    };
-    let mut refused = *world;
-    refused.storage_failed = true;
-    match action {
-        Action::End(_) => return out,
-        Action::Report(_) | Action::CommitGate => {
-            go_on(*world, Event::Done);
-            go_on(*world, Event::Failed);
-            go_on(*world, Event::Aborted);
-        }
-        Action::Download => {
-            go_on(*world, Event::Done);
-            go_on(*world, Event::Failed);
-        }
-        Action::StoreDeployment => {
-            after.deployment_record = true;
-            go_on(after, Event::Done);
-            go_on(refused, Event::Failed);
-        }
-        Action::StoreState(state) => {
-            after.state_record = Some((state, machine.transitions()));
-            after.touched |= matches!(state, StoredState::Install | StoredState::Reboot);
-            go_on(after, Event::Done);
-            go_on(refused, Event::Failed);
-        }
-        Action::StoreInstalled => {
-            (after.installed, after.name) = (true, Name::New);
-            go_on(after, Event::Done);
-            go_on(refused, Event::Failed);
-        }
-        Action::MarkInconsistent => {
-            assert!(
-                world.touched || world.storage_failed || machine.transitions() > limit,
-                "nothing is active before `install`, but the name is marked: {world:?}"
-            );
-            after.name = Name::Inconsistent;
-            go_on(after, Event::Done);
-        }
-        Action::Call(callback) => {
-            let effect = after.call(module, callback);
-            go_on(after, effect);
-            // `failure` that fails without having done its work leaves a swap requested; it says so in the log.
-            if callback != CallbackState::Failure {
-                go_on(*world, Event::Failed);
-            }
-            go_on(after, Event::Failed);
-        }
-        Action::ReportVerdict(verdict) | Action::Deliver(verdict) => {
-            after.told(verdict);
-            go_on(after, Event::Done);
-            go_on(after, Event::Aborted);
-            go_on(*world, Event::Failed);
-            go_on(after, Event::Failed);
-        }
-        Action::UploadLog => go_on(*world, Event::Done),
-        Action::AwaitRestart => {}
-    }
-    for mut world in [*world, after] {
-        world.boot();
-        let machine = if world.deployment_record {
-            Machine::resume(world.stored(), module, limit)
-        } else {
-            None
-        };
-        out.push((machine, world));
-    }
-    out
-}
-
-/// Walks through every state that machine, storage and device can reach together.
-fn explore(module: Traits, limit: u8) -> usize {
-    let start = World {
-        runs_new: false,
-        confirmed: true,
-        request: None,
-        name: Name::Old,
-        deployment_record: false,
-        state_record: None,
-        installed: false,
-        touched: false,
-        verdict: None,
-        storage_failed: false,
-    };
-    let mut seen = HashSet::new();
-    let mut open = vec![(Some(Machine::start(module, limit)), start)];
-    let mut ends = HashSet::new();
-    while let Some((machine, world)) = open.pop() {
-        if !seen.insert((machine.clone(), world)) {
-            continue;
-        }
-        let Some(machine) = machine else { continue };
-        if let Action::End(verdict) = machine.action() {
-            ends.insert(verdict);
-        }
-        open.extend(successors(module, limit, &machine, &world));
-    }
-    assert_eq!(ends.len(), 2, "both verdicts can be reached");
-    seen.len()
+    machine.answered(Late::NeedsReboot);
+    machine
 }
 
 #[test]
-fn no_path_reports_what_is_not_so() {
-    assert!(explore(REBOOT_AND_ROLLBACK, 9) > 1000);
-    assert!(explore(REBOOT_ONLY, 9) > 500);
-    assert!(explore(ROLLBACK_ONLY, 9) > 500);
-    assert!(explore(NO_REBOOT, 9) > 200);
+fn a_restart_that_only_install_asks_for_is_stored_before_it_is_reported() {
+    let mut machine = up_to_reboot(ROLLBACK_ONLY);
+    assert_eq!(machine.state(), State::Reboot);
+    assert_eq!(machine.action(), Action::StoreState(StoredState::Reboot));
+    machine.handle(Event::Done);
+    assert_eq!(machine.action(), Action::Report(Progress::Rebooting));
+    // It was stored before `install` if the table says so.
+    assert_eq!(
+        up_to_reboot(REBOOT_AND_ROLLBACK).action(),
+        Action::Report(Progress::Rebooting)
+    );
+}
+
+#[test]
+fn after_a_restart_in_place_the_module_verifies_at_once() {
+    use CallbackState::{Reboot, RollbackReboot, RollbackVerifyReboot, VerifyReboot};
+    let mut machine = up_to_reboot(ROLLBACK_ONLY);
+    let until = |machine: &mut Machine, callback| {
+        while machine.action() != Action::Call(callback) {
+            assert_ne!(machine.action(), Action::AwaitRestart);
+            machine.handle(Event::Done);
+        }
+    };
+    until(&mut machine, Reboot);
+    machine.answered(Late::Restarted);
+    assert_eq!(machine.action(), Action::StoreState(StoredState::VerifyReboot));
+    until(&mut machine, VerifyReboot);
+    machine.handle(Event::Failed);
+    until(&mut machine, RollbackReboot);
+    machine.answered(Late::Restarted);
+    assert_eq!(machine.action(), Action::StoreState(StoredState::RollbackVerifyReboot));
+    until(&mut machine, RollbackVerifyReboot);
 }
 
 #[test]

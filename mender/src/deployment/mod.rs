@@ -43,7 +43,8 @@ mod machine;
 pub mod record;
 mod step;
 
-pub use machine::{DEFAULT_TRANSITION_LIMIT, Machine, Stored, Traits};
+pub use crate::update_module::Traits;
+pub use machine::{DEFAULT_TRANSITION_LIMIT, Machine, Stored};
 pub use step::{Action, Delivery, Ending, Event, Progress, Software, State, StoredState, Verdict};
 
 /// What Mender appends to the artifact name when neither the old nor the new software is known to run completely.

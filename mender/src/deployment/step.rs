@@ -118,7 +118,7 @@ pub enum StoredState {
     Download,
     /// `install` of a module that requires no reboot has begun.
     Install,
-    /// `install` of a module that requires a reboot has begun.
+    /// `install` of a module that requires a reboot has begun; or has ended, if only that showed that there is to be one.
     Reboot,
     /// The restart has happened.
     VerifyReboot,
@@ -171,6 +171,8 @@ pub(super) enum Step {
     StoreInstall,
     StoreReboot,
     Install,
+    /// As `StoreReboot`, when only `install` has shown that there is to be one.
+    StoreLateReboot,
     ReportRebooting,
     Reboot,
     AwaitRestart,
@@ -217,7 +219,7 @@ impl Step {
             Step::StoreDownloaded | Step::ReportInstalling | Step::StoreInstall | Step::StoreReboot | Step::Install => {
                 State::Install
             }
-            Step::ReportRebooting | Step::Reboot | Step::AwaitRestart => State::Reboot,
+            Step::StoreLateReboot | Step::ReportRebooting | Step::Reboot | Step::AwaitRestart => State::Reboot,
             Step::StoreVerifyReboot | Step::VerifyReboot => State::VerifyReboot,
             Step::StoreCommit | Step::CommitGate | Step::Commit | Step::StoreInstalled => State::Commit,
             Step::StoreRollback | Step::Rollback => State::Rollback,
@@ -250,7 +252,7 @@ impl Step {
             Step::StoreDownloaded | Step::StoreUnstoredDeployment => Action::StoreDeployment,
             Step::ReportInstalling => Action::Report(Progress::Installing),
             Step::StoreInstall => Action::StoreState(StoredState::Install),
-            Step::StoreReboot => Action::StoreState(StoredState::Reboot),
+            Step::StoreReboot | Step::StoreLateReboot => Action::StoreState(StoredState::Reboot),
             Step::Install => Action::Call(CallbackState::Install),
             Step::ReportRebooting => Action::Report(Progress::Rebooting),
             Step::Reboot => Action::Call(CallbackState::Reboot),

@@ -109,6 +109,16 @@ impl States {
     }
 }
 
+/// The two properties of a module that change the path of a deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Traits {
+    /// See [`Descriptor::requires_reboot`].
+    pub requires_reboot: bool,
+    /// See [`Descriptor::supports_rollback`].
+    pub supports_rollback: bool,
+}
+
 /// A module's table: what the client knows about it without calling it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -121,4 +131,14 @@ pub struct Descriptor {
     pub supports_rollback: bool,
     /// The states in which the module wants to be called (besides download).
     pub states: States,
+}
+
+impl Descriptor {
+    /// The two properties that change the path of a deployment.
+    pub const fn traits(&self) -> Traits {
+        Traits {
+            requires_reboot: self.requires_reboot,
+            supports_rollback: self.supports_rollback,
+        }
+    }
 }

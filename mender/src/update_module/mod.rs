@@ -3,7 +3,7 @@
 //! - [`UpdateModule`]: the trait; usually implemented by the attribute [`macro@crate::update_module`].
 //! - [`Descriptor`]: a module's table as a constant: artifact type, flags, states.
 //! - [`Payload`]: the files of an artifact, pulled by a module in its download state.
-//! - [`ModuleSet`]: a tuple of modules, the client's static registration.
+//! - [`ModuleSet`]: a tuple of modules, the client's static registration; hosts may bring a set that is known at run time.
 //!
 //! Depends on nothing else in this crate. The states and their order are those of mender-mcu (see
 //! [`deployment`](crate::deployment) for when each is entered).
@@ -15,10 +15,10 @@ pub(crate) mod generated;
 mod payload;
 mod set;
 
-pub use descriptor::{CallbackState, Descriptor, States};
+pub use descriptor::{CallbackState, Descriptor, States, Traits};
 pub use failure::{FAILURE_TEXT_LEN, Failure};
 pub use payload::{Artifact, File, Payload, PayloadError, PayloadEvent, PayloadSource};
-pub use set::{ModuleIndex, ModuleSet};
+pub use set::{Late, ModuleIndex, ModuleSet};
 
 use core::future::Future;
 

@@ -1,8 +1,8 @@
-//! Registration: a tuple of modules, dispatched statically.
+//! Registration: a tuple of modules, dispatched statically; or, on hosts, modules that are known only at run time.
 
 use core::future::Future;
 
-use super::{CallbackState, Descriptor, Failure, Payload, UpdateModule};
+use super::{CallbackState, Descriptor, Failure, Payload, Traits, UpdateModule};
 use crate::text::same;
 
 /// A module's place in its [`ModuleSet`].
@@ -12,24 +12,48 @@ pub struct ModuleIndex(u8);
 
 impl ModuleIndex {
     /// The place with this number, counted from 0.
-    pub(crate) const fn new(place: u8) -> ModuleIndex {
+    pub const fn new(place: u8) -> ModuleIndex {
         ModuleIndex(place)
+    }
+
+    /// The number.
+    pub const fn get(self) -> u8 {
+        self.0
     }
 }
 
-mod sealed {
-    pub trait Sealed {}
+/// What a callback that went well says beyond that. Modules in a tuple say nothing: their tables say all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Late {
+    /// Of `install`, of a module that did not require a reboot before: this update does. The client stores that before it calls
+    /// `reboot`. Of any other callback it means nothing.
+    NeedsReboot,
+    /// Of `reboot` and `rollback_reboot`: what had to restart has restarted, and it was not this device (a peripheral, say). The
+    /// client goes on with `verify_reboot` or `rollback_verify_reboot` at once. Of any other callback it means nothing.
+    Restarted,
 }
 
 /// One to eight modules, as a tuple. Each artifact type may occur once: a second module for it does not compile.
+///
+/// Implement it by hand only for modules that are known at run time: programs of a host, found in a folder. Such a set gives its
+/// tables by [`descriptors`](ModuleSet::descriptors), and what is known still later with the results of `download` and `call`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a tuple of one to eight update modules",
     label = "expected a tuple of update modules",
     note = "write `(module,)` for one module: the comma makes it a tuple"
 )]
-pub trait ModuleSet: sealed::Sealed {
-    /// The modules' tables, in the tuple's order.
-    const DESCRIPTORS: &'static [Descriptor];
+pub trait ModuleSet {
+    /// The tables of the modules that are known when the program is compiled, in the tuple's order.
+    const DESCRIPTORS: &'static [Descriptor] = &[];
+
+    /// The modules' tables: asked for when the client starts, and again whenever an artifact's header has been read.
+    ///
+    /// A module keeps its place as long as the client runs: tables are added at the end. At the start the table of a module
+    /// whose deployment goes on must say what the module had answered before the restart.
+    fn descriptors(&mut self) -> &'static [Descriptor] {
+        Self::DESCRIPTORS
+    }
 
     /// The module for an artifact's payload type.
     fn find(artifact_type: &str) -> Option<ModuleIndex> {
@@ -44,12 +68,20 @@ pub trait ModuleSet: sealed::Sealed {
         Self::DESCRIPTORS.get(usize::from(module.0))
     }
 
-    /// Calls [`UpdateModule::download`] of a module.
-    fn download(&mut self, module: ModuleIndex, payload: &mut Payload<'_>)
-    -> impl Future<Output = Result<(), Failure>>;
+    /// Calls [`UpdateModule::download`] of a module. Gives what is true of the module for this artifact, if its table does not say
+    /// it; what requires a reboot only by the answer of `install` does not require one here.
+    fn download(
+        &mut self,
+        module: ModuleIndex,
+        payload: &mut Payload<'_>,
+    ) -> impl Future<Output = Result<Option<Traits>, Failure>>;
 
     /// Calls a state of a module, or succeeds at once if the module does not list it.
-    fn call(&mut self, module: ModuleIndex, state: CallbackState) -> impl Future<Output = Result<(), Failure>>;
+    fn call(
+        &mut self,
+        module: ModuleIndex,
+        state: CallbackState,
+    ) -> impl Future<Output = Result<Option<Late>, Failure>>;
 }
 
 const fn check(descriptors: &[Descriptor]) {
@@ -73,28 +105,26 @@ const fn check(descriptors: &[Descriptor]) {
 
 macro_rules! tuple {
     ($($module:ident $index:tt),+) => {
-        impl<$($module: UpdateModule),+> sealed::Sealed for ($($module,)+) {}
-
         impl<$($module: UpdateModule),+> ModuleSet for ($($module,)+) {
             const DESCRIPTORS: &'static [Descriptor] = {
                 check(&[$($module::DESCRIPTOR),+]);
                 &[$($module::DESCRIPTOR),+]
             };
 
-            async fn download(&mut self, module: ModuleIndex, payload: &mut Payload<'_>) -> Result<(), Failure> {
+            async fn download(&mut self, module: ModuleIndex, payload: &mut Payload<'_>) -> Result<Option<Traits>, Failure> {
                 $(if module.0 == $index {
-                    return self.$index.download(payload).await;
+                    self.$index.download(payload).await?;
+                    return Ok(None);
                 })+
                 Err(Failure::of("no such update module"))
             }
 
-            async fn call(&mut self, module: ModuleIndex, state: CallbackState) -> Result<(), Failure> {
+            async fn call(&mut self, module: ModuleIndex, state: CallbackState) -> Result<Option<Late>, Failure> {
                 $(if module.0 == $index {
-                    return if $module::DESCRIPTOR.states.contains(state) {
-                        self.$index.call(state).await
-                    } else {
-                        Ok(())
-                    };
+                    if $module::DESCRIPTOR.states.contains(state) {
+                        self.$index.call(state).await?;
+                    }
+                    return Ok(None);
                 })+
                 Err(Failure::of("no such update module"))
             }

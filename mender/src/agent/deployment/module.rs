@@ -30,13 +30,7 @@ impl Module {
             .zip(modules)
             .find(|(_, module)| module.artifact_type == payload_type);
         match found {
-            Some((index, module)) => Module::Known(
-                ModuleIndex::new(index),
-                Traits {
-                    requires_reboot: module.requires_reboot,
-                    supports_rollback: module.supports_rollback,
-                },
-            ),
+            Some((index, module)) => Module::Known(ModuleIndex::new(index), module.traits()),
             None => Module::Missing,
         }
     }

@@ -20,7 +20,7 @@ use crate::fmt::warning;
 use crate::provides::ARTIFACT_NAME;
 use crate::storage::RecordKey;
 use crate::text::Shown;
-use crate::update_module::Failure;
+use crate::update_module::{Failure, Late};
 
 /// What became of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,6 +228,12 @@ impl Deployment {
             }
             (Ok(()) | Err(_), _) => self.end(Event::Done),
         }
+    }
+
+    /// The module was called, and says more than that it went well.
+    pub(in crate::agent) fn answered(&mut self, late: Late) {
+        self.stage = Stage::Begin;
+        self.machine.answered(late);
     }
 
     /// The download has ended: with the length of the deployment record in the block, or why not. `module` was called.

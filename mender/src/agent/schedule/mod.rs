@@ -27,7 +27,7 @@ use crate::net::http::HttpError;
 use crate::net::{Peer, Url};
 use crate::provides::Provides;
 use crate::text::Shown;
-use crate::update_module::Descriptor;
+use crate::update_module::{Descriptor, Late};
 
 /// How often a record that could not be read or written is tried again at once.
 pub(super) const STORAGE_FAULTS: u8 = 2;
@@ -393,6 +393,15 @@ impl<'a> Agent<'a> {
                     deployment.called(result, &ctx, memory, &mut self.journal);
                 }
             }
+        }
+    }
+
+    /// As [`Done::Called`], of a callback that went well and says more than that.
+    pub(crate) fn answered(&mut self, late: Late) {
+        self.asked = (Asker::Schedule, Do::Tell);
+        self.faults = 0;
+        if let Some(deployment) = &mut self.deployment {
+            deployment.answered(late);
         }
     }
 
