@@ -1,0 +1,15 @@
+//! The program `mender-rs`: see the library beside it.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use mender_posix_client::cli::Arguments;
+use mender_posix_client::run::run;
+
+fn main() -> ExitCode {
+    let outcome = run(Arguments::parse());
+    if let Some(message) = outcome.message() {
+        eprintln!("mender-rs: {message}");
+    }
+    outcome.into()
+}
