@@ -281,6 +281,11 @@ impl Session {
         }
     }
 
+    /// The call is given up where it stands, and with it a connection that has something of it in it.
+    pub(super) fn abandon(&mut self) {
+        self.state = State::Idle;
+    }
+
     pub(super) fn call(&self) -> Call {
         self.call
     }

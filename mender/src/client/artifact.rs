@@ -104,7 +104,7 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
                 // Nothing else is asked for while an artifact comes.
                 Either::Second(_) => return ControlFlow::Break(()),
             };
-            agent.interrupted(self.now(), &mut rest);
+            agent.interrupted();
             // The stream's own trouble explains a module's failure, not the other way round.
             match (taken, source.state) {
                 (Err(_), State::Refused(error)) => Err(Trouble::Artifact(error)),

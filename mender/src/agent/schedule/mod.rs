@@ -5,7 +5,6 @@
 
 mod asked;
 
-use super::answer::Lost;
 use super::boot::{self, Boot};
 use super::config::Config;
 use super::deployment::{Deployment, Module, Next, Told, Trouble};
@@ -23,7 +22,6 @@ use crate::artifact::Header;
 use crate::deployment::record::DeploymentNumber;
 use crate::deployment::{Machine, State, Verdict};
 use crate::fmt::{info, warning};
-use crate::net::http::HttpError;
 use crate::net::{Peer, Url};
 use crate::provides::Provides;
 use crate::text::Shown;
@@ -405,36 +403,15 @@ impl<'a> Agent<'a> {
         }
     }
 
-    /// What was asked for was given up halfway, because the download has ended meanwhile.
-    pub(crate) fn interrupted(&mut self, now: Now, memory: &mut Memory<'_>) {
-        let done = match self.asked.1 {
-            Do::NetworkUp => Done::Network(false),
-            Do::NetworkDown => Done::NetworkDown,
-            Do::Connect(Peer::Server) => Done::Connected(Err(Lost::Io)),
-            Do::Send(Peer::Server, _) => Done::Sent(Err(Lost::Io)),
-            Do::Receive(Peer::Server) => Done::Received(Err(Lost::Io)),
-            Do::Sign => {
-                let ctx = self.ctx(now);
-                return self.session.lost(CallError::Http(HttpError::Io), ctx.now, ctx.random);
-            }
-            Do::Connect(Peer::ArtifactHost)
-            | Do::Send(Peer::ArtifactHost, _)
-            | Do::Receive(Peer::ArtifactHost)
-            | Do::ReceiveBlock
-            | Do::Inventory(_)
-            | Do::Read(_)
-            | Do::Write(..)
-            | Do::Call(..)
-            | Do::Download
-            | Do::HandOver(_)
-            | Do::Complete
-            | Do::Broken
-            | Do::Restart
-            | Do::Sleep(_)
-            | Do::Tell
-            | Do::Stop => return,
-        };
-        self.done(now, memory, done);
+    /// What was asked for was given up halfway, because the download has ended meanwhile. If that was a part of a report, the report
+    /// is made anew: it was in memory that is somebody else's now.
+    pub(crate) fn interrupted(&mut self) {
+        if let Do::NetworkUp | Do::NetworkDown = self.asked.1 {
+            self.session.close();
+            self.session.set_online(false);
+        }
+        self.asked = (Asker::Schedule, Do::Tell);
+        self.session.abandon();
     }
 
     /// The blocks were at their end, but the artifact was not; `true` if more is to come.

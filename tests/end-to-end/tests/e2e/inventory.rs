@@ -204,3 +204,45 @@ fn inventory_goes_on_while_an_artifact_trickles_in() {
     assert_eq!(bench.downloads().len(), 1);
     assert_eq!(bench.requests(NEXT_V1).len(), 1);
 }
+
+/// The memory that a report is written into is the artifact's from the moment on when that is complete: whatever of the report is
+/// not sent then is not sent from there.
+#[test]
+fn a_report_that_an_artifacts_end_overtakes_is_made_anew() {
+    let mut connections = Vec::new();
+    for second in 0..40 {
+        let mut bench = Bench::accepted(Mode::Oss);
+        bench.device.set_inventory("uptime", "1");
+        let artifact = ArtifactWriter::new("release-2", "sim-board")
+            .payload_type("app")
+            .file("app.bin", &small_file(200))
+            .write();
+        let deployment = bench.deploy(artifact);
+        let asked = core::cell::Cell::new(false);
+        let ended = bench.run(DAY, |site| {
+            if let Some(first) = site.downloads().first() {
+                site.network.set_packet_len(500);
+                site.network.set_pace(std::time::Duration::from_secs(1));
+                let since = site.clock.date().since_epoch() - first.time.since_epoch();
+                if since.as_secs() >= second && !asked.replace(true) {
+                    site.handle.send_inventory();
+                }
+            }
+            Site::over(site)
+        });
+        assert_eq!(ended, Ended::Reached);
+        assert_eq!(bench.status(&deployment), Some(Status::Success));
+        let statuses: Vec<_> = bench.requests(INVENTORY).iter().map(|request| request.status).collect();
+        assert!(
+            statuses.iter().all(|status| *status == Some(200)),
+            "asked after {second} s: {statuses:?}"
+        );
+        connections.push(bench.network.traffic().server_connections);
+        bench.assert_clean();
+    }
+    let fewest = connections.iter().min();
+    assert!(
+        connections.iter().max() > fewest,
+        "no report was under way at the artifact's end"
+    );
+}
