@@ -273,6 +273,11 @@ impl PayloadSource for Source<'_, '_, '_> {
         }
     }
 
+    #[cfg(feature = "std")]
+    fn header(&self) -> Option<artifact::Header<'_>> {
+        self.parser.header()
+    }
+
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<PayloadEvent, PayloadError>> {
         loop {
             match self.step() {

@@ -5,7 +5,7 @@
 //! - [`Payload`]: the files of an artifact, pulled by a module in its download state.
 //! - [`ModuleSet`]: a tuple of modules, the client's static registration; hosts may bring a set that is known at run time.
 //!
-//! Depends on nothing else in this crate. The states and their order are those of mender-mcu (see
+//! Depends on nothing else in this crate, but for the artifact's header that programs of a host are told (`std`). The states and their order are those of mender-mcu (see
 //! [`deployment`](crate::deployment) for when each is entered).
 
 mod descriptor;

@@ -4,6 +4,8 @@ use core::fmt;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
 
+#[cfg(feature = "std")]
+use crate::artifact::Header;
 use crate::text::{Describe, Text};
 
 /// What is known of the artifact before its payload: strings from its verified header.
@@ -75,6 +77,12 @@ pub trait PayloadSource: Send {
     /// The artifact's header.
     fn artifact(&self) -> Artifact<'_>;
 
+    /// All of the artifact's header, where there is one: what a program of a host is told of it.
+    #[cfg(feature = "std")]
+    fn header(&self) -> Option<Header<'_>> {
+        None
+    }
+
     /// The next event. Data of an earlier event are gone with this call.
     ///
     /// # Errors
@@ -134,6 +142,12 @@ impl<'a> Payload<'a> {
     /// The artifact's header: name, payload type, meta-data.
     pub fn artifact(&self) -> Artifact<'_> {
         self.source.artifact()
+    }
+
+    /// All of the artifact's header: provides, depends, device types. `None` where a test brings payload files alone.
+    #[cfg(feature = "std")]
+    pub fn header(&self) -> Option<Header<'_>> {
+        self.source.header()
     }
 
     /// The next file, or `None` after the last. What was not read of the file before is skipped.
