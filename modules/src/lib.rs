@@ -6,6 +6,7 @@
 //! | [`embassy_boot`] | `embassy-boot` | `embassy-boot-image` | the firmware, through the bootloader embassy-boot |
 //! | `file` | `file` | `single-file` | one file on a device with a file system |
 //! | `directory` | `directory` | `directory` | a whole folder on a device with a file system |
+//! | `script` | `script` | any | whatever Mender's update modules for Linux do, the stock ones and your own, unchanged |
 //! | [`noop`] | `noop` | `noop` | nothing: only the artifact name and the provides change |
 //!
 //! Of errors a device sends texts, or [`codes`] with `mender`'s feature `terse`.
@@ -20,7 +21,10 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
-#[cfg(all(any(feature = "file", feature = "directory"), not(target_os = "none")))]
+#[cfg(any(
+    all(any(feature = "file", feature = "directory"), not(target_os = "none")),
+    all(feature = "script", target_os = "linux")
+))]
 extern crate std;
 
 #[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
@@ -48,6 +52,8 @@ pub mod mcuboot;
 #[cfg(feature = "noop")]
 pub mod noop;
 mod restart;
+#[cfg(all(feature = "script", target_os = "linux"))]
+pub mod script;
 #[cfg(feature = "mcuboot")]
 mod writer;
 

@@ -1,0 +1,114 @@
+//! The folder that a module is called with: the protocol's file tree.
+
+use std::format;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::string::String;
+
+use mender::update_module::Artifact;
+
+/// What the tree says of the device.
+#[derive(Debug)]
+pub(super) struct Current<'c> {
+    pub(super) artifact_name: &'c str,
+    pub(super) artifact_group: &'c str,
+    pub(super) device_type: &'c str,
+}
+
+/// Where the tree is.
+#[derive(Debug)]
+pub(super) struct Tree {
+    path: PathBuf,
+    /// What is to be removed; so half a tree is never taken for one.
+    old: PathBuf,
+}
+
+impl Tree {
+    pub(super) fn new(folder: &Path) -> Tree {
+        Tree {
+            path: folder.join("tree"),
+            old: folder.join("tree.old"),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The module that it was made for; `None` if there is none, or not all of it.
+    pub(super) fn module(&self) -> Option<String> {
+        fs::read_to_string(self.path.join("header/payload_type")).ok()
+    }
+
+    /// Makes it. There must be none.
+    pub(super) fn make(&self, current: &Current<'_>, artifact: &Artifact<'_>) -> io::Result<()> {
+        let path = &self.path;
+        let header = path.join("header");
+        for folder in [path, &path.join("tmp"), &header] {
+            make_folder(folder)?;
+        }
+        write(&path.join("version"), "3")?;
+        write(&path.join("current_artifact_name"), current.artifact_name)?;
+        write(&path.join("current_artifact_group"), current.artifact_group)?;
+        write(&path.join("current_device_type"), current.device_type)?;
+        write(&header.join("artifact_name"), artifact.name)?;
+        write(&header.join("artifact_group"), "")?;
+        write(&header.join("header-info"), &header_info(artifact))?;
+        write(&header.join("type-info"), &type_info(artifact))?;
+        // The word is what the Linux client writes where the artifact has none.
+        write(&header.join("meta-data"), artifact.meta_data.unwrap_or("null"))?;
+        // The last one: it says that the tree is whole.
+        write(&header.join("payload_type"), artifact.payload_type)?;
+        sync(path)
+    }
+
+    /// Removes it and all that is in it; none there is well too.
+    pub(super) fn remove(&self) -> io::Result<()> {
+        remove(&self.old)?;
+        match fs::rename(&self.path, &self.old) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            renamed => renamed?,
+        }
+        remove(&self.old)
+    }
+}
+
+/// A folder for the owner alone, and those above it.
+pub(super) fn make_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Removes a file, or a folder with all that is in it; none there is well too.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(there) if there.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// A new file for the owner alone.
+pub(super) fn write(path: &Path, content: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    options.open(path)?.write_all(content.as_bytes())
+}
+
+/// Brings all of the file system to the disk that a folder is on: what a program wrote too.
+pub(super) fn sync(folder: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(File::open(folder)?)?)
+}
+
+fn header_info(artifact: &Artifact<'_>) -> String {
+    format!("{{\"payloads\":[{{\"type\":\"{}\"}}]}}", artifact.payload_type)
+}
+
+fn type_info(artifact: &Artifact<'_>) -> String {
+    format!("{{\"type\":\"{}\"}}", artifact.payload_type)
+}

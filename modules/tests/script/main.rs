@@ -1,0 +1,9 @@
+//! The module kind `script`: programs as update modules. All of it with real programs, and so in real time; nothing waits longer
+//! than it must.
+#![cfg(target_os = "linux")]
+
+mod calls;
+mod downloads;
+mod faults;
+mod folder;
+mod rig;
