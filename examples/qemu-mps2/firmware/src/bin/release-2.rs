@@ -1,0 +1,13 @@
+//! An update.
+#![no_std]
+#![no_main]
+
+use firmware::Release;
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    firmware::run(Release {
+        version: "2",
+        asks_for_address: true,
+    })
+}

@@ -1,0 +1,64 @@
+//! How long the three take that keep the processor to themselves: signing, verifying, hashing. Depends on nothing here.
+
+use board::flash::Flash;
+use board::map::MAP;
+use board::say;
+use embassy_time::Instant;
+use mender::adapters::flash::SharedFlash;
+use mender::api::key::DeviceKey;
+use mender::embedded_storage_async::nor_flash::ReadNorFlash;
+use mender::rand_core::CryptoRng;
+use sha2::{Digest, Sha256};
+
+const BLOCK: usize = 256;
+const HASHED: u32 = 64 * 1024;
+
+/// Times each once, and prints it.
+pub async fn cryptography(flash: &SharedFlash<Flash>, mut rng: impl CryptoRng) {
+    let start = Instant::now();
+    let Ok(mut active) = flash.partition(const { MAP.range("active") }) else {
+        return;
+    };
+    let mut hash = Sha256::new();
+    for offset in (0..HASHED).step_by(BLOCK) {
+        let mut block = [0; BLOCK];
+        if active.read(offset, &mut block).await.is_err() {
+            return;
+        }
+        hash.update(block);
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    say!("@took hash bytes={HASHED} micros={}", start.elapsed().as_micros());
+
+    let start = Instant::now();
+    let Ok(key) = DeviceKey::generate(&mut rng) else {
+        return;
+    };
+    say!("@took key micros={}", start.elapsed().as_micros());
+    let start = Instant::now();
+    let Ok(signature) = key.sign_digest(&digest) else {
+        return;
+    };
+    say!("@took sign micros={}", start.elapsed().as_micros());
+
+    #[cfg(feature = "tls")]
+    verify(&key, &digest);
+    // It is used where it is verified.
+    let _ = signature;
+}
+
+/// The work of verifying is the same for a signature that is refused.
+#[cfg(feature = "tls")]
+fn verify(key: &DeviceKey, digest: &[u8; 32]) {
+    use mender::signature::{Hash, ecdsa};
+
+    /// A signature in its form: both numbers are 1.
+    const ONES: [u8; 8] = [0x30, 6, 2, 1, 1, 2, 1, 1];
+    let start = Instant::now();
+    let verdict = ecdsa::verify_p256(&key.public_point(), &Hash::Sha256(*digest), &ONES);
+    say!(
+        "@took verify micros={} {}",
+        start.elapsed().as_micros(),
+        verdict.is_ok()
+    );
+}

@@ -1,0 +1,114 @@
+//! The demo: an update that stays, one that is taken back, and one without a restart. Depends on `bench`.
+
+use std::error::Error;
+
+use mender_testkit::server::Status;
+
+use crate::bench::{Bench, Setup, artifact_name};
+use crate::images::Image;
+use crate::watch::Boot;
+
+const IMAGE: &str = "embassy-boot-image";
+const TABLE: &str = "calibration-table";
+const SECOND_TABLE: [u8; 200] = [2; 200];
+
+/// Tells it, and checks all of it.
+///
+/// # Errors
+///
+/// What did not come as it must.
+pub fn tell(setup: Setup) -> Result<(), Box<dyn Error>> {
+    let mut bench = Bench::new(setup)?;
+    let url = &bench.site.url;
+    bench
+        .terminal
+        .say("server", format_args!("listens; for the board it is {url}"));
+    let sizes = |name: &str, image: &Image| {
+        let Image { text, data, bss, .. } = image;
+        let line = format!("{name}: {text} bytes of code and constants, RAM for statics {data} + {bss}");
+        bench.terminal.say("runner", line);
+    };
+    sizes("bootloader", &bench.images.bootloader);
+    sizes("firmware", &bench.images.releases[0]);
+    bench.switch_on()?;
+    let device = bench.accept()?;
+
+    let [_, second, third] = bench.images.releases.clone();
+    bench.upload("release-2", IMAGE, &second.bytes)?;
+    let deployment = bench.deploy("release-2", &device)?;
+    let outcome = bench.outcome(&deployment, &device)?;
+    expect("the update", outcome, Status::Success)?;
+
+    bench.upload("release-3", IMAGE, &third.bytes)?;
+    let deployment = bench.deploy("release-3", &device)?;
+    let outcome = bench.outcome(&deployment, &device)?;
+    expect("the update that reaches nobody", outcome, Status::Failure)?;
+    print_log(&bench, &deployment, &device);
+
+    bench.upload("calibration-2", TABLE, &SECOND_TABLE)?;
+    let deployment = bench.deploy("calibration-2", &device)?;
+    let outcome = bench.outcome(&deployment, &device)?;
+    expect("the calibration table", outcome, Status::Success)?;
+
+    let boot = |state: &str, version: &str| Boot {
+        state: state.to_owned(),
+        version: version.to_owned(),
+    };
+    let expected = [
+        boot("boot", "1"),
+        boot("swap", "2"),
+        boot("swap", "3"),
+        boot("swap", "2"),
+    ];
+    expect("the boots", bench.watch.boots.as_slice(), &expected)?;
+    expect("release 2 is in ACTIVE", bench.flash.runs(&second)?, true)?;
+
+    bench.terminal.say("runner", "cuts the power");
+    bench.cut_power();
+    bench.switch_on()?;
+    let name = bench.until("the inventory after the last start", |server, watch| {
+        watch.is_idle.then(|| artifact_name(server, &device))?
+    })?;
+    expect("the last boot", bench.watch.boots.last(), Some(&boot("revert", "2")))?;
+    expect("the artifact's name", name.as_str(), "calibration-2")?;
+    let table = bench.flash.table()?;
+    expect("the table's length", table.len as usize, SECOND_TABLE.len())?;
+    expect(
+        "the table that the firmware found",
+        bench.watch.table,
+        Some((2, table.sum)),
+    )?;
+    let violations = bench.site.server.server().violations().len();
+    expect("violations of the protocol", violations, 0)?;
+    bench.terminal.say("runner", "all is as it must be");
+    Ok(())
+}
+
+fn print_log(
+    bench: &Bench,
+    deployment: &mender_testkit::server::DeploymentId,
+    device: &mender_testkit::server::DeviceId,
+) {
+    let server = bench.site.server.server();
+    let log = server
+        .device_deployment(deployment, device)
+        .and_then(|deployment| deployment.log.as_deref());
+    for line in log.unwrap_or_default() {
+        bench
+            .terminal
+            .say("server", format_args!("log: {}: {}", line.level, line.message));
+    }
+}
+
+/// What must be.
+///
+/// # Errors
+///
+/// What is instead.
+pub fn expect<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Result<(), String> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(format!("{what}: found {found:?}, expected {expected:?}"))
+    }
+}
