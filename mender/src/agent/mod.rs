@@ -50,7 +50,7 @@ pub(crate) mod memory;
 mod message;
 #[cfg(test)]
 mod model;
-mod records;
+pub(crate) mod records;
 mod schedule;
 pub(crate) mod session;
 mod time;

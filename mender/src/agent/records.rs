@@ -8,7 +8,7 @@ use crate::shift::shift;
 
 /// The deployment record of a download that has succeeded: what the device provides once it is committed. Its length; `None` if
 /// it does not fit.
-pub(super) fn deployment(
+pub(crate) fn deployment(
     record: &mut [u8],
     number: DeploymentNumber,
     id: &str,
@@ -30,7 +30,7 @@ pub(super) fn deployment(
 }
 
 /// An installed record of what runs, or is to; its length.
-pub(super) fn installed(
+pub(crate) fn installed(
     record: &mut [u8],
     committed_by: DeploymentNumber,
     provides: Provides<'_>,
@@ -39,7 +39,7 @@ pub(super) fn installed(
 }
 
 /// Makes the installed record out of the deployment record of `len` bytes, in its place; its length.
-pub(super) fn commit(record: &mut [u8], len: usize, number: DeploymentNumber) -> Result<usize, RecordError> {
+pub(crate) fn commit(record: &mut [u8], len: usize, number: DeploymentNumber) -> Result<usize, RecordError> {
     let bytes = record.get(..len).unwrap_or(&[]);
     let deployment = DeploymentRecord::decode(bytes)?;
     if deployment.number != number {
@@ -62,7 +62,7 @@ fn put_head(record: &mut [u8], committed_by: DeploymentNumber) {
 /// committed what runs; its new length.
 ///
 /// The name is cut to fit.
-pub(super) fn mark(
+pub(crate) fn mark(
     record: &mut [u8],
     len: usize,
     committed_by: DeploymentNumber,

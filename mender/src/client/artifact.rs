@@ -1,21 +1,19 @@
 //! An artifact comes: its header is read and judged, then a module takes the payload while the driver goes on.
 
-use core::ops::{ControlFlow, Range};
-use core::task::{Context, Poll};
+use core::ops::ControlFlow;
 
 use embassy_futures::select::{Either, select};
 
-use super::blocks::{Blocks, End};
+use super::blocks::Blocks;
 use super::device::{Clock, Device};
 use super::driver::{Beside, Driver, Turn};
+use super::source::{Source, State, Step};
 use crate::agent::deployment::{Module, Trouble};
 use crate::agent::{Agent, Memory};
-use crate::artifact::{self, Event as Found, Parser};
+use crate::artifact::Parser;
 use crate::net::Connector;
 use crate::storage::Storage;
-use crate::update_module::{
-    Artifact, Descriptor, Failure, ModuleSet, Payload, PayloadError, PayloadEvent, PayloadSource,
-};
+use crate::update_module::{Descriptor, Failure, ModuleSet, Payload};
 
 impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
     /// Gets an artifact, and tells the agent how it went. `Break` if the client is to stop.
@@ -142,167 +140,5 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
         let (block, installed) = memory.record();
         agent.record(block, &header, installed).ok_or(Trouble::Record)?;
         Ok(module)
-    }
-}
-
-/// What is found next in the artifact.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    /// The header is complete and verified.
-    Header,
-    /// Something of the payload.
-    Payload(PayloadEvent),
-    /// Nothing: the next block has to come first.
-    Empty,
-    /// Nothing more, for the reason of [`Source::trouble`].
-    Failed,
-}
-
-/// Blocks in, events out.
-struct Source<'p, 'b, 'w> {
-    parser: Parser<'w>,
-    blocks: &'p Blocks<'b>,
-    /// The block at work.
-    block: &'b mut [u8],
-    /// Bytes of it that were filled, from where the parser is on.
-    filled: Range<usize>,
-    /// The last data event's bytes.
-    data: Range<usize>,
-    state: State,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Reading,
-    Ended,
-    /// The blocks ended early.
-    Broken,
-    Refused(artifact::Error),
-}
-
-impl<'p, 'b, 'w> Source<'p, 'b, 'w> {
-    fn new(parser: Parser<'w>, blocks: &'p Blocks<'b>) -> Source<'p, 'b, 'w> {
-        Source {
-            parser,
-            blocks,
-            block: &mut [],
-            filled: 0..0,
-            data: 0..0,
-            state: State::Reading,
-        }
-    }
-
-    /// Why nothing more is found.
-    fn trouble(&self) -> Trouble {
-        match self.state {
-            State::Reading | State::Ended | State::Broken => Trouble::Unfinished,
-            State::Refused(error) => Trouble::Artifact(error),
-        }
-    }
-
-    fn step(&mut self) -> Step {
-        self.data = 0..0;
-        loop {
-            match self.state {
-                State::Reading => {}
-                State::Ended => return Step::Payload(PayloadEvent::End),
-                State::Broken | State::Refused(_) => return Step::Failed,
-            }
-            let input = self.block.get(self.filled.clone()).unwrap_or(&[]);
-            let (consumed, found) = match self.parser.feed(input) {
-                Ok(fed) => fed,
-                Err(error) => {
-                    self.state = State::Refused(error);
-                    continue;
-                }
-            };
-            self.filled.start += consumed;
-            return match found {
-                Found::NeedInput => {
-                    if self.next_block() {
-                        continue;
-                    }
-                    Step::Empty
-                }
-                Found::Header => Step::Header,
-                Found::File { len } => Step::Payload(PayloadEvent::File { len }),
-                Found::Data(data) => {
-                    // The data are the last of the bytes consumed.
-                    self.data = self.filled.start - data.len()..self.filled.start;
-                    Step::Payload(PayloadEvent::Data)
-                }
-                Found::FileEnd => Step::Payload(PayloadEvent::FileEnd),
-            };
-        }
-    }
-
-    /// Gives the block at work back and takes the next; `false` if there is none yet.
-    fn next_block(&mut self) -> bool {
-        let block = core::mem::take(&mut self.block);
-        if !block.is_empty() {
-            self.blocks.give_back(block);
-        }
-        self.filled = 0..0;
-        match self.blocks.take() {
-            None => return false,
-            Some(Ok((block, len))) => {
-                self.block = block;
-                self.filled = 0..len;
-            }
-            Some(Err(end)) => match (self.parser.finish(), end) {
-                (_, End::Broken) => self.state = State::Broken,
-                (Ok(()), _) => self.state = State::Ended,
-                (Err(artifact::Error::Truncated { .. }), End::Maybe) => {
-                    self.blocks.incomplete();
-                    return false;
-                }
-                (Err(error), _) => self.state = State::Refused(error),
-            },
-        }
-        true
-    }
-}
-
-impl PayloadSource for Source<'_, '_, '_> {
-    fn artifact(&self) -> Artifact<'_> {
-        let header = self.parser.header();
-        Artifact {
-            name: header.map_or("", |header| header.artifact_name()),
-            payload_type: header.and_then(|header| header.payload_type()).unwrap_or(""),
-            meta_data: header.and_then(|header| header.meta_data()),
-        }
-    }
-
-    #[cfg(feature = "std")]
-    fn header(&self) -> Option<artifact::Header<'_>> {
-        self.parser.header()
-    }
-
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<PayloadEvent, PayloadError>> {
-        loop {
-            match self.step() {
-                Step::Payload(event) => return Poll::Ready(Ok(event)),
-                // Comes once, before the module is called.
-                Step::Header => {}
-                Step::Empty => {
-                    self.blocks.wait(cx);
-                    return Poll::Pending;
-                }
-                Step::Failed => {
-                    return Poll::Ready(Err(match self.state {
-                        State::Refused(_) => PayloadError::Artifact,
-                        State::Reading | State::Ended | State::Broken => PayloadError::Connection,
-                    }));
-                }
-            }
-        }
-    }
-
-    fn file_name(&self) -> &str {
-        self.parser.file_name()
-    }
-
-    fn data(&self) -> &[u8] {
-        self.block.get(self.data.clone()).unwrap_or(&[])
     }
 }

@@ -6,7 +6,8 @@
 //! | `keys.rs` | the device's key |
 //! | `mac.rs` | a hardware address as text, for the device's identity |
 //! | `driver.rs` | does what the agent asks for: the only place that awaits network, storage and time |
-//! | `artifact.rs`, `blocks.rs` | the download: the driver fills one block while a module writes the other |
+//! | `artifact.rs`, `source.rs`, `blocks.rs` | the download: the driver fills one block while a module writes the other |
+//! | `standalone` | artifacts that come another way than from the server |
 //!
 //! May depend on everything else in this crate; nothing else depends on it.
 
@@ -19,6 +20,8 @@ mod keys;
 mod mac;
 mod resources;
 mod signer;
+mod source;
+mod standalone;
 
 use core::fmt;
 use core::ops::ControlFlow;
@@ -34,6 +37,9 @@ pub use keys::RunError;
 pub use mac::MacText;
 pub use resources::Resources;
 pub use signer::Signer;
+pub use standalone::{
+    CommitError, InstallError, Installed, Pending, RollbackError, RolledBack, Standalone, StandaloneConfig,
+};
 
 use crate::agent::{Agent, Done, Memory, Setup};
 use crate::fmt::info;

@@ -38,6 +38,7 @@ mod redirects;
 mod reports;
 mod rules;
 mod sizes;
+mod standalone;
 mod storage;
 mod sweeps;
 mod traffic;

@@ -1,0 +1,553 @@
+//! Artifacts that come another way than from the server: in a file, on a stick, over a cable.
+//!
+//! What the Linux client calls a standalone deployment. Each command does one thing and ends, and what is between two of them is in
+//! storage:
+//!
+//! ```text
+//!  install ──► download, install ──► (no rollback) ──► commit, cleanup
+//!                                └─► awaits ──► commit ───► commit, cleanup
+//!                                          └──► rollback ─► rollback, cleanup
+//! ```
+//!
+//! | stored state | what it says here |
+//! |---|---|
+//! | none of this number | downloaded; nothing has begun |
+//! | `Install` | `install` has begun |
+//! | `VerifyReboot` | installed: awaits its commit or its rollback |
+//! | `Commit` | the commit has begun |
+//! | `Rollback` | the rollback has begun |
+//! | `Cleanup` | all but `cleanup` is done |
+
+mod outcome;
+
+use core::fmt;
+use core::future::{pending, poll_fn};
+use core::task::Poll;
+
+use embassy_futures::select::{Either, select};
+use embedded_io_async::Read;
+
+use super::blocks::{Blocks, End};
+use super::resources::{Lent, Resources};
+use super::source::{Source, Step};
+use crate::agent::deployment::{Module, Trouble};
+use crate::agent::memory::as_provides;
+use crate::agent::records;
+use crate::artifact::{Header, Limits, Parser};
+use crate::deployment::StoredState;
+use crate::deployment::record::{DeploymentNumber, DeploymentRecord, InstalledRecord, StateRecord};
+use crate::fmt::{error, warning};
+use crate::provides::{ARTIFACT_NAME, Provides, ProvidesBuf};
+use crate::storage::{RecordKey, Storage};
+use crate::update_module::{CallbackState, Failure, Late, ModuleIndex, ModuleSet, Payload, Traits};
+use outcome::Broken;
+pub use outcome::{CommitError, InstallError, Installed, Pending, RollbackError, RolledBack};
+
+/// What the server calls a deployment of its own; a record must name one.
+const ID: &str = "standalone";
+
+/// What is known of the device.
+#[derive(Clone, Copy, Debug)]
+pub struct StandaloneConfig<'a> {
+    /// As [`Config::device_type`](super::Config::device_type).
+    pub device_type: &'a str,
+    /// As [`Config::artifact_name`](super::Config::artifact_name): before the first update.
+    pub artifact_name: &'a str,
+    /// As [`Config::artifact_limits`](super::Config::artifact_limits).
+    pub artifact_limits: Limits,
+}
+
+/// Installs artifacts that come another way than from the server.
+///
+/// Two storages: `storage` is the client's, where what is installed is kept; `pending` is where a deployment between two commands is,
+/// in records of the same names. It must be another place: the client takes what it finds in its own for a deployment of the
+/// server. No client may run meanwhile, nor while an update [awaits](Installed::Awaits) its commit: it would hand another update to
+/// the same module.
+///
+/// Nothing restarts the device, and `verify_reboot` and `rollback_verify_reboot` are not called: whoever commits has looked.
+///
+/// # Power loss
+///
+/// After a cut anywhere [`pending`](Standalone::pending) says how to go on.
+#[derive(Debug)]
+pub struct Standalone<'r, S, P, M> {
+    config: StandaloneConfig<'r>,
+    storage: S,
+    pending: P,
+    modules: M,
+    lent: Lent<'r>,
+}
+
+/// The deployment at hand.
+#[derive(Clone, Copy)]
+struct Deployment {
+    number: DeploymentNumber,
+    state: Pending,
+    module: Module,
+    /// Length of its record, in the token's memory.
+    len: usize,
+}
+
+impl<'r, S: Storage, P: Storage, M: ModuleSet> Standalone<'r, S, P, M> {
+    /// Puts it together. Nothing happens yet.
+    ///
+    /// Of `resources`, `TOKEN` and `BLOCK` bound the records, `BLOCK` is the length of a piece of the artifact, and `ARTIFACT` holds what is
+    /// provided and the artifact's header.
+    pub fn new<const TOKEN: usize, const LINK: usize, const BLOCK: usize, const ARTIFACT: usize>(
+        config: StandaloneConfig<'r>,
+        storage: S,
+        pending: P,
+        modules: M,
+        resources: &'r mut Resources<TOKEN, LINK, BLOCK, ARTIFACT>,
+    ) -> Self {
+        Standalone {
+            config,
+            storage,
+            pending,
+            modules,
+            lent: resources.lend(),
+        }
+    }
+
+    /// What storage says of the last standalone deployment.
+    ///
+    /// # Errors
+    ///
+    /// [`InstallError::Storage`].
+    pub async fn pending(&mut self) -> Result<Pending, InstallError> {
+        Ok(self.load().await?.state)
+    }
+
+    /// Downloads and installs an artifact: its bytes, from the first on, until the reader ends.
+    ///
+    /// # Errors
+    ///
+    /// [`InstallError`].
+    ///
+    /// # Cancellation
+    ///
+    /// As a loss of power.
+    pub async fn install<R: Read>(&mut self, reader: R) -> Result<Installed, InstallError> {
+        let before = self.load().await?;
+        match before.state {
+            Pending::Nothing => {}
+            Pending::Downloaded => self.finish(before).await?,
+            state @ (Pending::Cut
+            | Pending::Awaits
+            | Pending::Committing
+            | Pending::RollingBack
+            | Pending::CleaningUp) => return Err(InstallError::Pending(state)),
+        }
+        let number = before.number.next();
+        let installed_len = self.load_installed().await?;
+        let (module, taken) = self.download(reader, number, installed_len).await;
+        let mut deployment = Deployment {
+            number,
+            state: Pending::Downloaded,
+            module,
+            len: 0,
+        };
+        match taken {
+            Ok(len) => deployment.len = len,
+            Err(error) => {
+                // Nothing is stored, as nothing has begun.
+                self.call(module, CallbackState::Cleanup).await;
+                return Err(error);
+            }
+        }
+        let Module::Known(index, traits) = module else {
+            self.store_installed(deployment).await?;
+            return Ok(Installed::Committed);
+        };
+        self.store_deployment(deployment).await?;
+        self.store(number, StoredState::Install).await?;
+        let needs_reboot = match self.modules.call(index, CallbackState::Install).await {
+            Ok(late) => traits.requires_reboot || late == Some(Late::NeedsReboot),
+            Err(failure) => {
+                return Err(match self.undo(deployment, traits, index, true).await? {
+                    Ok(()) => InstallError::Module(failure),
+                    Err(_) => InstallError::Inconsistent(failure),
+                });
+            }
+        };
+        self.store(number, StoredState::VerifyReboot).await?;
+        if traits.supports_rollback {
+            return Ok(Installed::Awaits { needs_reboot });
+        }
+        self.commit_now(deployment, index, traits)
+            .await
+            .map(|()| Installed::Committed)
+            .map_err(|error| match error {
+                CommitError::RolledBack(failure, _) => InstallError::Module(failure),
+                CommitError::Inconsistent(failure) => InstallError::Inconsistent(failure),
+                CommitError::NotAwaited(pending) => InstallError::Pending(pending),
+                CommitError::NoModule | CommitError::Storage => InstallError::Storage,
+            })
+    }
+
+    /// Makes the update that awaits it permanent: what it provides becomes the device's.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`].
+    ///
+    /// # Power loss and cancellation
+    ///
+    /// The same again goes on.
+    pub async fn commit(&mut self) -> Result<(), CommitError> {
+        let deployment = self.load().await?;
+        match deployment.state {
+            Pending::Awaits | Pending::Committing => {}
+            Pending::CleaningUp => return Ok(self.finish(deployment).await?),
+            state @ (Pending::Nothing | Pending::Downloaded | Pending::Cut | Pending::RollingBack) => {
+                return Err(CommitError::NotAwaited(state));
+            }
+        }
+        let Module::Known(index, traits) = deployment.module else {
+            return Err(CommitError::NoModule);
+        };
+        self.commit_now(deployment, index, traits).await
+    }
+
+    /// Gets back to the software from before the update.
+    ///
+    /// # Errors
+    ///
+    /// [`RollbackError`].
+    ///
+    /// # Power loss and cancellation
+    ///
+    /// The same again goes on.
+    pub async fn rollback(&mut self) -> Result<RolledBack, RollbackError> {
+        let deployment = self.load().await?;
+        match deployment.state {
+            Pending::Nothing => return Err(RollbackError::Nothing),
+            Pending::Downloaded => {
+                self.finish(deployment).await?;
+                return Ok(RolledBack { needs_reboot: false });
+            }
+            Pending::CleaningUp => {
+                self.finish(deployment).await?;
+                return Err(RollbackError::Committed);
+            }
+            Pending::Committing if self.is_committed(deployment).await? => {
+                self.finish(deployment).await?;
+                return Err(RollbackError::Committed);
+            }
+            Pending::Cut | Pending::Awaits | Pending::Committing | Pending::RollingBack => {}
+        }
+        let Module::Known(index, traits) = deployment.module else {
+            return Err(RollbackError::NoModule);
+        };
+        let was_cut = deployment.state == Pending::Cut;
+        match self.undo(deployment, traits, index, was_cut).await? {
+            Ok(()) => Ok(RolledBack {
+                needs_reboot: traits.requires_reboot,
+            }),
+            Err(failure) => Err(RollbackError::Inconsistent(failure)),
+        }
+    }
+
+    async fn commit_now(
+        &mut self,
+        deployment: Deployment,
+        index: ModuleIndex,
+        traits: Traits,
+    ) -> Result<(), CommitError> {
+        self.store(deployment.number, StoredState::Commit).await?;
+        if let Err(failure) = self.modules.call(index, CallbackState::Commit).await {
+            let needs_reboot = traits.requires_reboot;
+            return Err(match self.undo(deployment, traits, index, true).await? {
+                Ok(()) => CommitError::RolledBack(failure, RolledBack { needs_reboot }),
+                Err(_) => CommitError::Inconsistent(failure),
+            });
+        }
+        self.store_installed(deployment).await?;
+        Ok(self.finish(deployment).await?)
+    }
+
+    /// Rolls back, calls `failure` if the update has failed, and cleans up. Within: why there is no way back.
+    async fn undo(
+        &mut self,
+        deployment: Deployment,
+        traits: Traits,
+        index: ModuleIndex,
+        has_failed: bool,
+    ) -> Result<Result<(), Failure>, Broken> {
+        self.store(deployment.number, StoredState::Rollback).await?;
+        let back = if traits.supports_rollback {
+            self.modules.call(index, CallbackState::Rollback).await.map(drop)
+        } else {
+            Err(Failure::of("the update module cannot roll back"))
+        };
+        if back.is_err() {
+            self.mark_inconsistent(deployment).await?;
+        }
+        if has_failed || back.is_err() {
+            self.call(deployment.module, CallbackState::Failure).await;
+        }
+        self.finish(deployment).await?;
+        Ok(back)
+    }
+
+    /// What is left of a deployment: `cleanup`, then its record.
+    async fn finish(&mut self, deployment: Deployment) -> Result<(), Broken> {
+        self.store(deployment.number, StoredState::Cleanup).await?;
+        self.call(deployment.module, CallbackState::Cleanup).await;
+        self.store(deployment.number, StoredState::Idle).await
+    }
+
+    /// Calls a state whose failure changes nothing.
+    async fn call(&mut self, module: Module, state: CallbackState) {
+        let Module::Known(index, _) = module else { return };
+        if let Err(failure) = self.modules.call(index, state).await {
+            warning!("{}: {}", state.name(), failure.as_str());
+        }
+    }
+
+    /// Gets the artifact: who installs it, and the length of its record in the token's memory.
+    async fn download<R: Read>(
+        &mut self,
+        mut reader: R,
+        number: DeploymentNumber,
+        installed_len: usize,
+    ) -> (Module, Result<usize, InstallError>) {
+        let Lent {
+            token,
+            block,
+            other_block,
+            artifact,
+            ..
+        } = &mut self.lent;
+        let (front, work) = artifact.split_at_mut_checked(installed_len).unwrap_or_default();
+        let blocks = Blocks::new(other_block);
+        let mut source = Source::new(Parser::new(self.config.artifact_limits, work), &blocks);
+        let mut module = Module::None;
+        let (modules, config, block_len) = (&mut self.modules, &self.config, block.len());
+        let take = async {
+            poll_fn(|cx| {
+                loop {
+                    match source.step() {
+                        Step::Header => return Poll::Ready(Ok(())),
+                        Step::Payload(_) => {}
+                        Step::Empty => {
+                            blocks.wait(cx);
+                            return Poll::Pending;
+                        }
+                        Step::Failed => return Poll::Ready(Err(refused(source.trouble()))),
+                    }
+                }
+            })
+            .await?;
+            let header = source.parser.header().ok_or(InstallError::Source)?;
+            let payload_type = header.payload_type().unwrap_or("");
+            module = Module::find(modules.descriptors(), payload_type);
+            if matches!(module, Module::Missing) {
+                return Err(InstallError::WrongType(Failure::of(payload_type)));
+            }
+            // What is installed will be written from a block.
+            let room = token.len().min(block_len);
+            let record = token.get_mut(..room).unwrap_or(&mut []);
+            let len = judge(&header, config.device_type, as_provides(front), number, record)?;
+            let mut payload = Payload::new(&mut source);
+            let taken = match &mut module {
+                Module::Known(index, traits) => match modules.download(*index, &mut payload).await {
+                    Ok(now) => {
+                        *traits = now.unwrap_or(*traits);
+                        Ok(())
+                    }
+                    Err(failure) => Err(failure),
+                },
+                Module::None | Module::Missing => Ok(()),
+            };
+            // What the module left unread is verified too, and so is the artifact's end. That it is damaged explains a module's
+            // failure, not the other way round.
+            let whole = match taken {
+                Ok(()) => payload.finish().await,
+                Err(_) => Ok(()),
+            };
+            match (source.trouble(), taken, whole) {
+                (Trouble::Artifact(error), _, _) => Err(InstallError::Artifact(error)),
+                (_, Err(failure), _) => Err(InstallError::Module(failure)),
+                (_, Ok(()), Err(_)) => Err(InstallError::Source),
+                (_, Ok(()), Ok(())) => Ok(len),
+            }
+        };
+        let mut block = &mut **block;
+        let fill = async {
+            loop {
+                if block.is_empty() {
+                    block = blocks.take_back();
+                }
+                if block.is_empty() {
+                    poll_fn(|_| {
+                        if blocks.has_news(true) {
+                            Poll::Ready(())
+                        } else {
+                            Poll::Pending
+                        }
+                    })
+                    .await;
+                    continue;
+                }
+                match reader.read(block).await {
+                    Ok(0) => break blocks.end(End::Final),
+                    Ok(len) => blocks.hand_over(core::mem::take(&mut block), len),
+                    Err(error) => {
+                        error!("the artifact cannot be read: {error:?}");
+                        break blocks.end(End::Broken);
+                    }
+                }
+            }
+            pending::<()>().await;
+        };
+        let taken = match select(take, fill).await {
+            Either::First(taken) => taken,
+            Either::Second(()) => Err(InstallError::Source),
+        };
+        (module, taken)
+    }
+
+    /// What is installed, to the front of the artifact's memory; its length.
+    async fn load_installed(&mut self) -> Result<usize, Broken> {
+        let len = read(&mut self.storage, RecordKey::Installed, self.lent.token).await?;
+        let record = self.lent.token.get(..len.unwrap_or(0)).unwrap_or(&[]);
+        let installed = if record.is_empty() {
+            InstalledRecord::default()
+        } else {
+            InstalledRecord::decode(record).map_err(|error| broken(&error))?
+        };
+        let list = ProvidesBuf::copy_of(installed.provides, self.lent.artifact).and_then(|mut list| {
+            if list.as_provides().artifact_name().is_none_or(str::is_empty) {
+                list.set(ARTIFACT_NAME, self.config.artifact_name)?;
+            }
+            Ok(list.len())
+        });
+        list.map_err(|error| broken(&error))
+    }
+
+    /// The deployment at hand; its record in the token's memory.
+    async fn load(&mut self) -> Result<Deployment, Broken> {
+        let mut state = [0; crate::deployment::record::STATE_RECORD_LEN];
+        let state_len = read(&mut self.pending, RecordKey::State, &mut state).await?;
+        let len = read(&mut self.pending, RecordKey::Deployment, self.lent.token).await?;
+        let state = match state_len.map(|len| StateRecord::decode(state.get(..len).unwrap_or(&[]))) {
+            Some(state) => Some(state.map_err(|error| broken(&error))?),
+            None => None,
+        };
+        let Some(len) = len else {
+            return Ok(Deployment {
+                number: state.map_or(DeploymentNumber::default(), |state| state.number),
+                state: Pending::Nothing,
+                module: Module::None,
+                len: 0,
+            });
+        };
+        let record = self.lent.token.get(..len).unwrap_or(&[]);
+        let record = DeploymentRecord::decode(record).map_err(|error| broken(&error))?;
+        let state = state.filter(|state| state.number == record.number);
+        Ok(Deployment {
+            number: record.number,
+            state: match state.map(|state| state.state) {
+                None | Some(StoredState::Download) => Pending::Downloaded,
+                Some(StoredState::Install | StoredState::Reboot) => Pending::Cut,
+                Some(StoredState::VerifyReboot) => Pending::Awaits,
+                Some(StoredState::Commit) => Pending::Committing,
+                Some(
+                    StoredState::Rollback
+                    | StoredState::RollbackReboot
+                    | StoredState::RollbackVerifyReboot
+                    | StoredState::Failure(_),
+                ) => Pending::RollingBack,
+                Some(StoredState::Cleanup) => Pending::CleaningUp,
+                Some(StoredState::Idle | StoredState::Owed(_)) => Pending::Nothing,
+            },
+            module: Module::find(self.modules.descriptors(), record.payload_type),
+            len,
+        })
+    }
+
+    async fn store(&mut self, number: DeploymentNumber, state: StoredState) -> Result<(), Broken> {
+        let record = StateRecord {
+            number,
+            state,
+            transitions: 0,
+        };
+        write(&mut self.pending, RecordKey::State, &record.encode()).await
+    }
+
+    async fn store_deployment(&mut self, deployment: Deployment) -> Result<(), Broken> {
+        let record = self.lent.token.get(..deployment.len).unwrap_or(&[]);
+        write(&mut self.pending, RecordKey::Deployment, record).await
+    }
+
+    /// What the deployment provides is the device's own from now on. No deployment of the server has committed it.
+    async fn store_installed(&mut self, deployment: Deployment) -> Result<(), Broken> {
+        let len = self.installed_of(deployment)?;
+        let record = self.lent.block.get(..len).unwrap_or(&[]);
+        write(&mut self.storage, RecordKey::Installed, record).await
+    }
+
+    async fn mark_inconsistent(&mut self, deployment: Deployment) -> Result<(), Broken> {
+        let len = self.installed_of(deployment)?;
+        let none = DeploymentNumber::default();
+        let len =
+            records::mark(self.lent.block, len, none, self.config.artifact_name).map_err(|error| broken(&error))?;
+        let record = self.lent.block.get(..len).unwrap_or(&[]);
+        write(&mut self.storage, RecordKey::Installed, record).await
+    }
+
+    /// The installed record of what the deployment provides, in the block; its length.
+    fn installed_of(&mut self, deployment: Deployment) -> Result<usize, Broken> {
+        let record = self.lent.token.get(..deployment.len).unwrap_or(&[]);
+        let record = DeploymentRecord::decode(record).map_err(|error| broken(&error))?;
+        let none = DeploymentNumber::default();
+        records::installed(self.lent.block, none, record.provides).map_err(|error| broken(&error))
+    }
+
+    /// What is installed is what the deployment provides.
+    async fn is_committed(&mut self, deployment: Deployment) -> Result<bool, Broken> {
+        let len = self.installed_of(deployment)?;
+        let installed = read(&mut self.storage, RecordKey::Installed, self.lent.artifact).await?;
+        let installed = installed.and_then(|len| self.lent.artifact.get(..len));
+        Ok(installed == self.lent.block.get(..len))
+    }
+}
+
+/// Whether this device can take the artifact; the length of the record of it.
+fn judge(
+    header: &Header<'_>,
+    device_type: &str,
+    installed: Provides<'_>,
+    number: DeploymentNumber,
+    record: &mut [u8],
+) -> Result<usize, InstallError> {
+    header
+        .check_fit(device_type, installed)
+        .map_err(|misfit| InstallError::Misfit(Failure::of(&misfit)))?;
+    records::deployment(record, number, ID, header, installed).ok_or(InstallError::TooLong)
+}
+
+fn refused(trouble: Trouble) -> InstallError {
+    match trouble {
+        Trouble::Artifact(error) => InstallError::Artifact(error),
+        Trouble::WrongType(failure) => InstallError::WrongType(failure),
+        Trouble::Misfit(failure) => InstallError::Misfit(failure),
+        Trouble::Record => InstallError::TooLong,
+        Trouble::Module(failure) => InstallError::Module(failure),
+        Trouble::Unfinished => InstallError::Source,
+    }
+}
+
+fn broken(error: &dyn fmt::Display) -> Broken {
+    error!("a record cannot be used: {error}");
+    Broken
+}
+
+async fn read<S: Storage>(storage: &mut S, key: RecordKey, buffer: &mut [u8]) -> Result<Option<usize>, Broken> {
+    storage.read(key, buffer).await.map_err(|error| broken(&error))
+}
+
+async fn write<S: Storage>(storage: &mut S, key: RecordKey, record: &[u8]) -> Result<(), Broken> {
+    storage.write(key, record).await.map_err(|error| broken(&error))
+}
