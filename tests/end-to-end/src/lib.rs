@@ -4,3 +4,8 @@
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 pub struct Readme;
+
+/// And those in the guide.
+#[cfg(doctest)]
+#[doc = include_str!("../../../mender/GUIDE.md")]
+pub struct Guide;
