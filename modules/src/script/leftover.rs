@@ -1,24 +1,22 @@
-//! A program that outlived the client that had started it.
+//! Programs that outlived the client that had started them.
 //!
-//! A client that is killed leaves the program running, and the next client would call the same module at the same time. So it is
-//! noted which process runs, and the next client ends that one first. A process is known again by its number, its start and the
-//! boot of the system.
-//!
-//! The note comes after the start: there is a moment between them in which a killed client leaves no trace of its program. A
-//! service manager that ends the whole group of a service, as systemd does, leaves none.
+//! A client that is killed leaves its program running, and the next client would call the same module at the same time. So each
+//! program gets an empty file of its own as standard input, from its first moment on. When it has ended, the file is removed; if the next
+//! client finds the file, whoever still has it open is ended, with the process group.
 
 use core::time::Duration;
-use std::format;
-use std::fs;
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
-use std::string::{String, ToString};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, getpgid, kill_process_group};
 use tokio::time::{Instant, sleep};
 
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The file that says what runs.
+/// The file that says that a program runs.
 #[derive(Debug)]
 pub(super) struct Running {
     path: PathBuf,
@@ -29,57 +27,60 @@ impl Running {
         Running { path }
     }
 
-    /// This process runs. A note that cannot be written is not worth a failed update.
-    pub(super) fn note(&self, id: u32) {
-        if let Some(identity) = identity(&id.to_string()) {
-            let _ = fs::write(&self.path, identity);
-        }
+    /// The standard input of a program that is to start.
+    pub(super) fn begin(&self) -> io::Result<File> {
+        self.forget();
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600).open(&self.path)?;
+        File::open(&self.path)
     }
 
     /// Nothing runs any more.
     pub(super) fn forget(&self) {
+        // One that stays is open nowhere.
         let _ = fs::remove_file(&self.path);
     }
 
-    /// Ends what an earlier client left running, with its process group. Says whether there was something.
+    /// Ends what an earlier client left running: by SIGTERM, and after some time by SIGKILL. Says whether there was something.
     pub(super) async fn end(&self, grace: Duration) -> bool {
-        let Ok(noted) = fs::read_to_string(&self.path) else {
+        let Ok(file) = fs::metadata(&self.path) else {
             return false;
         };
-        let id = noted.split(' ').next().unwrap_or("");
-        let group = id.parse().ok().and_then(Pid::from_raw);
-        let still_runs = || identity(id).as_deref() == Some(noted.as_str());
-        let Some(group) = group.filter(|_| still_runs()) else {
-            self.forget();
-            return false;
-        };
-        let _ = kill_process_group(group, Signal::TERM);
-        wait_until_gone(still_runs, grace).await;
-        // Without its leader the number of a group may be somebody else's by now.
-        if still_runs() {
-            let _ = kill_process_group(group, Signal::KILL);
-            wait_until_gone(still_runs, grace).await;
+        let file = (file.dev(), file.ino());
+        let mut found = false;
+        for signal in [Signal::TERM, Signal::KILL] {
+            let end = Instant::now().checked_add(grace);
+            let mut groups = groups_with(file);
+            for group in &groups {
+                found = true;
+                // One that is gone needs no signal; one that may not be ended is told by what goes wrong then.
+                let _ = kill_process_group(*group, signal);
+            }
+            while !groups.is_empty() && end.is_none_or(|end| Instant::now() < end) {
+                sleep(LOOK).await;
+                groups = groups_with(file);
+            }
         }
         self.forget();
-        true
+        found
     }
 }
 
-async fn wait_until_gone(still_runs: impl Fn() -> bool, time: Duration) {
-    let end = Instant::now().checked_add(time);
-    while still_runs() && end.is_none_or(|end| Instant::now() < end) {
-        sleep(LOOK).await;
-    }
-}
-
-/// What tells a process from all others; `None` if there is none, or it is dead and only not waited for.
-fn identity(id: &str) -> Option<String> {
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // The program's name, in parentheses, may have any characters in it.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_ascii_whitespace();
-    let state = fields.next()?;
-    let start = fields.nth(18)?;
-    (state != "Z").then(|| format!("{id} {start} {}", boot.trim()))
+/// The process groups of those that have the file as standard input. None of them is this process's.
+fn groups_with(file: (u64, u64)) -> HashSet<Pid> {
+    let Ok(processes) = fs::read_dir("/proc") else {
+        return HashSet::new();
+    };
+    let own = getpgid(None).ok();
+    processes
+        .flatten()
+        .filter(|process| {
+            let input = fs::metadata(process.path().join("fd/0"));
+            input.is_ok_and(|input| (input.dev(), input.ino()) == file)
+        })
+        .filter_map(|process| process.file_name().to_str()?.parse().ok())
+        .filter(|id: &i32| *id > 0)
+        .filter_map(|id| getpgid(Pid::from_raw(id)).ok())
+        .filter(|group| Some(*group) != own)
+        .collect()
 }

@@ -74,7 +74,7 @@
 //!
 //! # Time, output, processes
 //!
-//! A call runs in a process group of its own, with the client's environment and nothing to read. After [`Settings::timeout`] the group
+//! A call runs in a process group of its own, with the client's environment and an empty standard input. After [`Settings::timeout`] the group
 //! gets SIGTERM, and SIGKILL when its leader has ended or [`Settings::grace`] is over. What it writes goes to [`Host::observe`], line by
 //! line. When a program has ended, nobody waits for others that hold its output open: a service that a module starts must have
 //! its output elsewhere, because the pipe is closed then.
@@ -87,10 +87,9 @@
 //! The file tree is on the disk before the client knows of the download, and every answer before it acts by it. A download that was cut
 //! begins anew; the module of the old one gets its `Cleanup` first.
 //!
-//! A client that is killed, or dies, leaves its module running. The next client ends that process group before it calls any module; it
-//! knows the process by its number, its start and the boot of the system. (Only a kill between the start of a program and the note of it,
-//! some microseconds later, leaves one that nobody knows of. `KillMode=control-group`, the default of systemd, ends it.) Two clients at a
-//! time on one work folder are not kept apart.
+//! A client that is killed leaves its module running. The next client ends that process group before it calls any module; it knows the
+//! processes by their standard input, an empty file in the work folder that each call has of its own. A client that is dropped ends the
+//! process group itself. Two clients at a time on one work folder are not kept apart.
 //!
 //! # Rules
 //!

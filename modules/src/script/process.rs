@@ -40,7 +40,7 @@ pub(super) struct Process<'r> {
     child: Child,
     out: Source<ChildStdout>,
     err: Source<ChildStderr>,
-    /// Where it is noted that it runs; it is ended with the client. `None`: nothing ends it.
+    /// By which it is known if the client ends before it. `None`: nothing ends it, not even the client's end.
     running: Option<&'r Running>,
 }
 
@@ -52,20 +52,20 @@ impl<'r> Process<'r> {
         folder: &Path,
         running: Option<&'r Running>,
     ) -> Result<Process<'r>, Error> {
+        // Without that file nothing else goes wrong than that a killed client's program is not found.
+        let input = running.and_then(|running| running.begin().ok());
+        let input = input.map_or_else(Stdio::null, Stdio::from);
         let mut command = Command::new(program);
         command
             .args(arguments)
             .current_dir(folder)
             // Whoever looks at its environment is not to see another folder than the one it is in.
             .env("PWD", folder)
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
         let mut child = command.spawn().map_err(Error::Start)?;
-        if let (Some(running), Some(id)) = (running, child.id()) {
-            running.note(id);
-        }
         Ok(Process {
             out: Source::new(Stream::Out, child.stdout.take()),
             err: Source::new(Stream::Err, child.stderr.take()),

@@ -3,7 +3,9 @@
 #![cfg(target_os = "linux")]
 
 mod calls;
+mod deploy;
 mod downloads;
 mod faults;
 mod folder;
+mod restarts;
 mod rig;

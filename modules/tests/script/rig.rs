@@ -48,7 +48,8 @@ impl Host for TestHost {
 }
 
 pub struct Rig {
-    folder: TempDir,
+    _folder: Option<TempDir>,
+    at: PathBuf,
     pub notes: Notes,
     pub settings: Settings,
 }
@@ -58,12 +59,22 @@ impl Rig {
         let folder = TempDir::new().unwrap();
         let at = fs::canonicalize(folder.path()).unwrap();
         fs::create_dir(at.join("modules")).unwrap();
+        Rig {
+            _folder: Some(folder),
+            ..Rig::again(&at)
+        }
+    }
+
+    /// The same one, in another process. There the client's end is the device's restart.
+    pub fn again(at: &Path) -> Rig {
         let mut settings = Settings::new(at.join("work"), "board-a");
         settings.modules = at.join("modules");
         settings.timeout = LONG;
         settings.grace = LONG;
+        settings.reboot = ["sh", "-c", "kill -9 $PPID"].map(Into::into).to_vec();
         Rig {
-            folder,
+            _folder: None,
+            at: at.into(),
             notes: Notes::default(),
             settings,
         }
@@ -78,7 +89,7 @@ impl Rig {
     }
 
     pub fn at(&self) -> PathBuf {
-        fs::canonicalize(self.folder.path()).unwrap()
+        self.at.clone()
     }
 
     pub fn module(&self, name: &str, body: &str) {
