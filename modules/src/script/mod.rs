@@ -65,7 +65,8 @@
 //!
 //! `payloads/0000/tree` in [`Settings::work`], for the owner alone: `version`, `current_artifact_name`, `current_artifact_group`,
 //! `current_device_type`, `header/artifact_name`, `header/artifact_group`, `header/payload_type`, `header/header-info`,
-//! `header/type-info`, `header/meta-data`, `tmp/`. Values are bare, without an end of line.
+//! `header/type-info`, `header/meta-data`, `tmp/`. Values are bare, without an end of line. `meta-data` is the artifact's text, or `null`;
+//! `header-info` and `type-info` say what the artifact's say, in JSON written anew.
 //!
 //! In the download `stream-next` is a named pipe. Each full read gives one line, `streams/NAME` (`streams/NAME SIZE` with sizes): another
 //! named pipe, to be read once, to its end. An empty read of `stream-next` says that there is no file any more. A module that opens
@@ -96,13 +97,14 @@
 //! Mender's protocol v3 (`update-modules-v3-file-api.md` of the Linux client), and where that is silent, what the Linux client does. Not
 //! here: its state scripts, and augmented artifacts.
 //!
-//! Within this folder, `set` depends on all but `beside`; `pipes` and `answers` on `tree` and `error`; `process` on `leftover`,
+//! Within this folder, `set` depends on all but `beside`; `pipes` and `answers` on `tree` and `error`; `tree` on `header`; `process` on `leftover`,
 //! `output` and `error`; `host` on `catalog` and `output`.
 
 mod answers;
 mod beside;
 mod catalog;
 mod error;
+mod header;
 mod host;
 mod leftover;
 mod output;

@@ -210,7 +210,7 @@ impl<H: Host> Scripts<H> {
             artifact_group: &self.host.artifact_group(),
             device_type: &self.settings.device_type,
         };
-        self.tree.make(&current, &payload.artifact())
+        self.tree.make(&current, payload)
     }
 
     async fn receive(

@@ -1,13 +1,14 @@
 //! The folder that a module is called with: the protocol's file tree.
 
-use std::format;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::string::String;
 
-use mender::update_module::Artifact;
+use mender::update_module::Payload;
+
+use super::header::Texts;
 
 /// What the tree says of the device.
 #[derive(Debug)]
@@ -43,7 +44,10 @@ impl Tree {
     }
 
     /// Makes it. There must be none.
-    pub(super) fn make(&self, current: &Current<'_>, artifact: &Artifact<'_>) -> io::Result<()> {
+    pub(super) fn make(&self, current: &Current<'_>, payload: &Payload<'_>) -> io::Result<()> {
+        let (artifact, whole) = (payload.artifact(), payload.header());
+        let texts = Texts::of(&artifact, whole.as_ref());
+        let group = whole.and_then(|whole| whole.artifact_group()).unwrap_or("");
         let path = &self.path;
         let header = path.join("header");
         for folder in [path, &path.join("tmp"), &header] {
@@ -54,9 +58,9 @@ impl Tree {
         write(&path.join("current_artifact_group"), current.artifact_group)?;
         write(&path.join("current_device_type"), current.device_type)?;
         write(&header.join("artifact_name"), artifact.name)?;
-        write(&header.join("artifact_group"), "")?;
-        write(&header.join("header-info"), &header_info(artifact))?;
-        write(&header.join("type-info"), &type_info(artifact))?;
+        write(&header.join("artifact_group"), group)?;
+        write(&header.join("header-info"), &texts.header_info)?;
+        write(&header.join("type-info"), &texts.type_info)?;
         // The word is what the Linux client writes where the artifact has none.
         write(&header.join("meta-data"), artifact.meta_data.unwrap_or("null"))?;
         // The last one: it says that the tree is whole.
@@ -103,12 +107,4 @@ pub(super) fn write(path: &Path, content: &str) -> io::Result<()> {
 /// Brings all of the file system to the disk that a folder is on: what a program wrote too.
 pub(super) fn sync(folder: &Path) -> io::Result<()> {
     Ok(rustix::fs::syncfs(File::open(folder)?)?)
-}
-
-fn header_info(artifact: &Artifact<'_>) -> String {
-    format!("{{\"payloads\":[{{\"type\":\"{}\"}}]}}", artifact.payload_type)
-}
-
-fn type_info(artifact: &Artifact<'_>) -> String {
-    format!("{{\"type\":\"{}\"}}", artifact.payload_type)
 }

@@ -44,7 +44,10 @@ fn the_tree_says_what_the_protocol_says() {
         ("header/artifact_name", "release-1"),
         ("header/artifact_group", ""),
         ("header/payload_type", MODULE),
-        ("header/header-info", r#"{"payloads":[{"type":"a-module"}]}"#),
+        (
+            "header/header-info",
+            r#"{"payloads":[{"type":"a-module"}],"artifact_provides":{"artifact_name":"release-1"}}"#,
+        ),
         ("header/type-info", r#"{"type":"a-module"}"#),
         ("header/meta-data", r#"{"a": [1, "\u00e4"]}"#),
         ("tmp/", ""),

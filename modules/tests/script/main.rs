@@ -2,10 +2,13 @@
 //! than it must.
 #![cfg(target_os = "linux")]
 
+mod artifact;
 mod calls;
 mod deploy;
 mod downloads;
 mod faults;
 mod folder;
+mod golden;
 mod restarts;
 mod rig;
+mod stock;

@@ -31,6 +31,7 @@ impl Notes {
 #[derive(Debug)]
 pub struct TestHost {
     notes: Notes,
+    group: &'static str,
 }
 
 impl Host for TestHost {
@@ -39,7 +40,7 @@ impl Host for TestHost {
     }
 
     fn artifact_group(&mut self) -> String {
-        "beta".into()
+        self.group.into()
     }
 
     fn observe(&mut self, event: Event<'_>) {
@@ -52,6 +53,8 @@ pub struct Rig {
     at: PathBuf,
     pub notes: Notes,
     pub settings: Settings,
+    /// The group of the artifact that runs.
+    pub group: &'static str,
 }
 
 impl Rig {
@@ -77,6 +80,7 @@ impl Rig {
             at: at.into(),
             notes: Notes::default(),
             settings,
+            group: "beta",
         }
     }
 
@@ -124,6 +128,7 @@ impl Rig {
             .unwrap();
         let host = TestHost {
             notes: self.notes.clone(),
+            group: self.group,
         };
         let mut scripts = runtime.block_on(Scripts::open(self.settings.clone(), host));
         scripts.descriptors();
