@@ -85,6 +85,8 @@ impl Device for Mps2<'_> {
             }
             Event::Progress { received, total } => {
                 let total = total.unwrap_or(0);
+                // Before, the artifact's host was connected to.
+                self.phases.enter("receive");
                 if received >= self.shown.get() + PROGRESS_BYTES || received == total {
                     self.shown.set(received);
                     say!("@progress {received} {total}");

@@ -151,8 +151,8 @@ async fn updates(spawner: Spawner, board: Board, release: Release) {
         retry_first: Duration::from_millis(250),
         retry_cap: Duration::from_secs(1),
         network_retry: Duration::from_millis(250),
-        network_timeout: Duration::from_secs(10),
-        commit_timeout: Duration::from_secs(8),
+        network_timeout: Duration::from_secs(3),
+        commit_timeout: Duration::from_secs(6),
         restart_timeout: Duration::from_secs(5),
         ..Config::new(settings.server, DEVICE_TYPE)
     };
@@ -166,6 +166,7 @@ async fn updates(spawner: Spawner, board: Board, release: Release) {
 /// Says why, and restarts: a new image that cannot even run is not confirmed, and the bootloader takes the old one again.
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    say!("@panic {info}");
+    let (file, line) = info.location().map_or(("?", 0), |at| (at.file(), at.line()));
+    say!("@panic {file}:{line}: {}", info.message());
     board::restart();
 }

@@ -28,6 +28,8 @@ pub struct Setup {
     pub tls: bool,
     /// The board measures cryptography.
     pub measures: bool,
+    /// The board's time is counted in instructions: the same on each machine.
+    pub counts: bool,
     /// Nothing is shown of what happens.
     pub quiet: bool,
 }
@@ -46,6 +48,7 @@ pub struct Bench {
     /// Where it is shown.
     pub terminal: Terminal,
     emulator: Option<Emulator>,
+    counts: bool,
     /// Removed with the bench.
     _folder: tempfile::TempDir,
 }
@@ -57,12 +60,16 @@ impl Bench {
     ///
     /// Whatever cannot be started.
     pub fn new(setup: Setup) -> Result<Bench, Box<dyn Error>> {
-        Emulator::find()?;
+        crate::emulator::find()?;
         let terminal = Terminal::new(setup.quiet);
         terminal.say("runner", "builds bootloader and firmware; the first time takes minutes");
-        let images = crate::images::build(setup.tls)?;
+        let mut images = crate::images::build(setup.tls)?;
         let site = Site::start(setup.tls)?;
         let folder = tempfile::Builder::new().prefix("qemu-mps2-").tempdir()?;
+        // QEMU reads it at each start, and somebody may build another one meanwhile.
+        let bootloader = folder.path().join("bootloader");
+        std::fs::copy(&images.bootloader.elf, &bootloader)?;
+        images.bootloader.elf = bootloader;
         let settings = Settings {
             server: &site.url,
             time: site.time,
@@ -78,6 +85,7 @@ impl Bench {
             watch: Watch::default(),
             terminal,
             emulator: None,
+            counts: setup.counts,
             _folder: folder,
         })
     }
@@ -91,7 +99,7 @@ impl Bench {
         self.terminal.say("runner", "switches the board on");
         // What it was told before is no longer so.
         self.watch.is_idle = false;
-        self.emulator = Some(Emulator::start(&self.flash, &self.images.bootloader.elf)?);
+        self.emulator = Some(Emulator::start(&self.flash, &self.images.bootloader.elf, self.counts)?);
         Ok(())
     }
 
@@ -99,7 +107,8 @@ impl Bench {
     pub fn cut_power(&mut self) {
         if let Some(mut emulator) = self.emulator.take() {
             emulator.cut();
-            while let Ok(Some(line)) = emulator.line(Duration::ZERO) {
+            // What it has said before, to the end of the pipe.
+            while let Ok(Some(line)) = emulator.line(LIMIT) {
                 self.heard(&line);
             }
         }

@@ -11,6 +11,23 @@ use crate::factory::Flash;
 
 const QEMU: &str = "qemu-system-arm";
 
+/// Whether there is a QEMU; else what to do.
+///
+/// # Errors
+///
+/// What to install.
+pub fn find() -> Result<(), String> {
+    let found = Command::new(QEMU)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    match found {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) | Err(_) => Err(format!("{QEMU} is missing: on Debian 'apt-get install {QEMU}'")),
+    }
+}
+
 /// A board that is switched on. Dropping it is a loss of power.
 #[derive(Debug)]
 pub struct Emulator {
@@ -19,31 +36,16 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Whether there is a QEMU; else what to do.
-    ///
-    /// # Errors
-    ///
-    /// What to install.
-    pub fn find() -> Result<(), String> {
-        let found = Command::new(QEMU)
-            .arg("--version")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        match found {
-            Ok(status) if status.success() => Ok(()),
-            Ok(_) | Err(_) => Err(format!("{QEMU} is missing: on Debian 'apt-get install {QEMU}'")),
-        }
-    }
-
-    /// Switches the board on.
+    /// Switches the board on. Its time is that of this machine, or `counts` its instructions: 62.5 million of them are a second.
     ///
     /// # Errors
     ///
     /// QEMU cannot be started.
-    pub fn start(flash: &Flash, bootloader: &Path) -> io::Result<Emulator> {
+    pub fn start(flash: &Flash, bootloader: &Path, counts: bool) -> io::Result<Emulator> {
         let file = flash.path().display();
+        let clock: &[&str] = if counts { &["-icount", "shift=4"] } else { &[] };
         let mut child = Command::new(QEMU)
+            .args(clock)
             .args(["-M", "mps2-an386,memory-backend=flash", "-m", "16M"])
             .args([
                 "-object",
@@ -63,7 +65,17 @@ impl Emulator {
             .arg(bootloader)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()?;
+        if let Some(errors) = child.stderr.take() {
+            thread::spawn(move || {
+                // A frame for a board that is just being reset is lost, which is no news.
+                let lines = BufReader::new(errors).lines().map_while(Result::ok);
+                for line in lines.filter(|line| !line.contains("Slirp: Failed to send packet")) {
+                    eprintln!("{line}");
+                }
+            });
+        }
         let output = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
         let (sender, lines) = channel();
         thread::spawn(move || {

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `main.rs` | arguments, exit status |
 //! | `story.rs` | the demo |
+//! | `rounds.rs` | updates that lose their power |
+//! | `measure.rs` | the demo, measured |
 //! | `bench.rs` | a board on the network, watched |
 //! | `images.rs` | builds the programs |
 //! | `factory.rs` | the board's flash, as it leaves the factory |
@@ -19,11 +21,14 @@ mod images;
 #[path = "../../board/src/map.rs"]
 #[allow(dead_code, reason = "the linker scripts need the rest")]
 mod map;
+mod measure;
+mod rounds;
 mod site;
 mod story;
 mod terminal;
 mod watch;
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -37,20 +42,42 @@ struct Arguments {
     /// HTTP without TLS, and firmware that has none
     #[arg(long)]
     plain: bool,
+
+    /// Instead of the demo, updates during which QEMU is killed at moments by chance: so many
+    #[arg(long, value_name = "N")]
+    rounds: Option<u32>,
+
+    /// Which moments
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+
+    /// Instead of it, measure: flash, RAM, stack, times, with TLS and without
+    #[arg(long, conflicts_with_all = ["plain", "rounds"])]
+    measure: bool,
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let setup = Setup {
-        tls: !arguments.plain,
-        measures: false,
-        quiet: false,
-    };
-    match story::tell(setup) {
+    match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("runner: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    if arguments.measure {
+        return measure::run();
+    }
+    let setup = Setup {
+        tls: !arguments.plain,
+        measures: false,
+        counts: false,
+        quiet: arguments.rounds.is_some(),
+    };
+    match arguments.rounds {
+        Some(rounds) => rounds::play(setup, rounds, arguments.seed),
+        None => story::tell(setup).map(drop),
     }
 }

@@ -8,16 +8,18 @@ use crate::bench::{Bench, Setup, artifact_name};
 use crate::images::Image;
 use crate::watch::Boot;
 
-const IMAGE: &str = "embassy-boot-image";
-const TABLE: &str = "calibration-table";
+/// The artifacts that the bundled module takes.
+pub const IMAGE: &str = "embassy-boot-image";
+/// Those that `calibration` takes.
+pub const TABLE: &str = "calibration-table";
 const SECOND_TABLE: [u8; 200] = [2; 200];
 
-/// Tells it, and checks all of it.
+/// Tells it, and checks all of it; what was measured is in the bench's watch.
 ///
 /// # Errors
 ///
 /// What did not come as it must.
-pub fn tell(setup: Setup) -> Result<(), Box<dyn Error>> {
+pub fn tell(setup: Setup) -> Result<Bench, Box<dyn Error>> {
     let mut bench = Bench::new(setup)?;
     let url = &bench.site.url;
     bench
@@ -81,7 +83,7 @@ pub fn tell(setup: Setup) -> Result<(), Box<dyn Error>> {
     let violations = bench.site.server.server().violations().len();
     expect("violations of the protocol", violations, 0)?;
     bench.terminal.say("runner", "all is as it must be");
-    Ok(())
+    Ok(bench)
 }
 
 fn print_log(

@@ -25,6 +25,8 @@ pub struct Watch {
     pub progress: Option<(u64, u64)>,
     /// The client has nothing to do.
     pub is_idle: bool,
+    /// What the board is doing: a state of the deployment, or what comes between.
+    pub doing: String,
     /// Number and checksum of the calibration table at the last start.
     pub table: Option<(u32, u32)>,
     /// What must not happen.
@@ -62,7 +64,10 @@ impl Watch {
         }
         let number = |index: usize| rest.get(index).and_then(|word| word.parse::<u64>().ok());
         match kind {
-            "swaps" => Some("bootloader: swaps the images, or back if nobody has confirmed the new one".to_owned()),
+            "swaps" => {
+                self.doing = "swap".to_owned();
+                Some("bootloader: swaps the images, or back if nobody has confirmed the new one".to_owned())
+            }
             "bootloader" => {
                 let state = rest.first().and_then(|word| word.strip_prefix("state="));
                 match state {
@@ -78,6 +83,7 @@ impl Watch {
                     version: version.clone(),
                 });
                 (self.progress, self.is_idle) = (None, false);
+                self.doing = "start".to_owned();
                 Some(format!("firmware {version} runs"))
             }
             "calibration" => {
@@ -92,6 +98,7 @@ impl Watch {
             }
             "idle" => {
                 let known = std::mem::replace(&mut self.is_idle, true);
+                self.doing = "idle".to_owned();
                 (!known).then(|| "asks for an update: there is none".to_owned())
             }
             "offered" => {
@@ -116,11 +123,20 @@ impl Watch {
                 self.faults.push(said.to_owned());
                 Some(said.to_owned())
             }
-            "state" | "phase" | "connected" | "refused" | "took" | "inventory" | "unauthorized" => None,
+            "state" => {
+                self.doing = rest.concat();
+                None
+            }
+            "phase" | "connected" | "refused" | "took" | "inventory" | "unauthorized" => None,
             _ => {
                 self.faults.push(format!("says what nobody knows: {said}"));
                 None
             }
         }
+    }
+
+    /// The firmware that runs.
+    pub fn version(&self) -> Option<&str> {
+        Some(&self.boots.last()?.version)
     }
 }
