@@ -194,9 +194,9 @@ impl Settings {
                         self.server_url
                     )
                 }
-                ConfigError::DeviceType
-                | ConfigError::ArtifactName
-                | ConfigError::TooShort(_)
+                ConfigError::DeviceType => "the device type must have 1 to 256 bytes".to_owned(),
+                ConfigError::ArtifactName => "--artifact-name: must have 1 to 256 bytes".to_owned(),
+                ConfigError::TooShort(_)
                 | ConfigError::TooLong(_)
                 | ConfigError::TransitionLimit
                 | ConfigError::NoIdentity => error.to_string(),

@@ -5,7 +5,13 @@
 //! | `rig.rs` | server, data directory, the program |
 //! | `deployments.rs` | deployments that succeed, fail, are aborted; outages |
 //! | `control.rs` | signals, the lock, what is said |
+//! | `tls.rs` | HTTPS and proxies |
+//! | `starts.rs` | starts that cannot be; keys; a full disk |
+//! | `kills.rs` | the program killed, at each report and at random |
 
 mod control;
 mod deployments;
+mod kills;
 mod rig;
+mod starts;
+mod tls;

@@ -206,6 +206,14 @@ impl Rig {
         self.device()
     }
 
+    /// The installed artifact's name, by the program.
+    #[track_caller]
+    pub fn run_show(&self) -> String {
+        let (status, said) = self.run(&["--show-artifact"]);
+        assert_eq!(status, 0, "{said}");
+        said.trim().to_owned()
+    }
+
     /// Uploads an artifact and deploys it to the device.
     pub fn deploy(&self, name: &str, artifact: &ArtifactWriter) -> DeploymentId {
         let device = self.device();
