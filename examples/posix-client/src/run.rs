@@ -18,6 +18,7 @@ use crate::cli::Arguments;
 use crate::conf::{self, Conf};
 use crate::device::{Host, Notes};
 use crate::lock::{self, Ask, Lock, LockError};
+use crate::modules::{AtWork, Watched};
 use crate::net::Net;
 use crate::outcome::Outcome;
 use crate::proxy::Proxies;
@@ -30,6 +31,8 @@ type HostResources = Resources<16384, 16384, 65536, 262144>;
 
 /// How long the client may take to stop between two steps before it is stopped where it is.
 const GRACE: Duration = Duration::from_millis(800);
+/// How often it is looked whether a module is at its end.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Does what the arguments ask for.
 pub fn run(arguments: Arguments) -> Outcome {
@@ -149,6 +152,7 @@ async fn serve(settings: &Settings, terminal: std::sync::Arc<Terminal>) -> Resul
         notes: Notes::default(),
     };
     info!("asks {} for updates of a {device_type}", settings.server_url);
+    let at_work = AtWork::default();
     let mut resources: Box<HostResources> = Box::default();
     let mut client = Client::new(
         config,
@@ -157,7 +161,10 @@ async fn serve(settings: &Settings, terminal: std::sync::Arc<Terminal>) -> Resul
         storage,
         TokioClock::start(),
         UnwrapErr(getrandom::SysRng),
-        modules::new(&settings.data_dir, &settings.root),
+        Watched {
+            modules: modules::built_in(&settings.data_dir, &settings.root),
+            at_work: &at_work,
+        },
         &mut resources,
     )
     .map_err(|error| Outcome::Usage(error.to_string()))?;
@@ -167,7 +174,7 @@ async fn serve(settings: &Settings, terminal: std::sync::Arc<Terminal>) -> Resul
         biased;
         result = client.run_with(&handle) => Some(result),
         never = renew_inventory(settings, &host, &handle, &renew) => match never {},
-        () = signals.obey(&handle, &renew) => None,
+        () = signals.obey(&handle, &renew, &at_work) => None,
     };
     match ended {
         Some(Err(error)) => Err(Outcome::Failed(format!("{error}; nothing was sent"))),
@@ -218,7 +225,7 @@ impl Signals {
     }
 
     /// Passes on what signals ask for. Ends when the client is to be dropped.
-    async fn obey(&mut self, handle: &Handle, renew: &Notify) {
+    async fn obey(&mut self, handle: &Handle, renew: &Notify, at_work: &AtWork) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => break,
@@ -235,11 +242,17 @@ impl Signals {
         }
         self.were_heard = true;
         handle.stop();
+        // Dropping the client is like a loss of power to it, which it gets over; but what a module has half done is undone then.
+        let patience = async {
+            tokio::time::sleep(GRACE).await;
+            while at_work.get() {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
-            // Dropping the client is like a loss of power to it, which it gets over.
-            () = tokio::time::sleep(GRACE) => {}
+            () = patience => {}
         }
     }
 }

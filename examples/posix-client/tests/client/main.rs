@@ -8,10 +8,12 @@
 //! | `tls.rs` | HTTPS and proxies |
 //! | `starts.rs` | starts that cannot be; keys; a full disk |
 //! | `kills.rs` | the program killed, at each report and at random |
+//! | `papers.rs` | man page, systemd unit, Debian package |
 
 mod control;
 mod deployments;
 mod kills;
+mod papers;
 mod rig;
 mod starts;
 mod tls;
