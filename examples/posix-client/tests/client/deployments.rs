@@ -73,6 +73,13 @@ fn one_cycle_says_by_its_status_what_happened() {
     let (status, said) = rig.run(&["--once"]);
     assert_eq!(status, 0, "{said}");
     rig.assert_no_violation();
+    let server = rig.server();
+    let reports = server
+        .requests()
+        .iter()
+        .filter(|request| request.path().contains("/inventory/"));
+    let answers: Vec<_> = reports.map(|request| request.status).collect();
+    assert!(answers.iter().all(|&status| status == Some(200)), "{answers:?}");
 }
 
 /// The device's folders and files are as before; the server has the reasons.

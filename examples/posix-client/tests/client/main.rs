@@ -9,11 +9,13 @@
 //! | `starts.rs` | starts that cannot be; keys; a full disk |
 //! | `kills.rs` | the program killed, at each report and at random |
 //! | `papers.rs` | man page, systemd unit, Debian package |
+//! | `readme.rs` | the commands of the README |
 
 mod control;
 mod deployments;
 mod kills;
 mod papers;
+mod readme;
 mod rig;
 mod starts;
 mod tls;
