@@ -39,6 +39,8 @@ pub struct Host<'h> {
 pub struct Notes {
     /// A deployment is under way.
     is_busy: Cell<bool>,
+    /// And its artifact has come: to cut it now is to lose it.
+    is_installing: Cell<bool>,
     /// The server has nothing for this device.
     is_up_to_date: Cell<bool>,
     verdict: Cell<Option<Verdict>>,
@@ -47,6 +49,11 @@ pub struct Notes {
 }
 
 impl Notes {
+    /// An update is being installed, or undone.
+    pub fn is_installing(&self) -> bool {
+        self.is_installing.get()
+    }
+
     /// What one cycle has come to; `last_error` is why the server was not reached.
     pub fn outcome(&self, last_error: Option<String>) -> Outcome {
         if self.storage_fails.get() {
@@ -134,9 +141,13 @@ impl Device for Host<'_> {
             }
             Event::Resumed { id, state } => {
                 notes.is_busy.set(true);
+                notes.is_installing.set(true);
                 info!("deployment {id} goes on with {}", state.name());
             }
-            Event::Entered(state) => entered(state),
+            Event::Entered(state) => {
+                notes.is_installing.set(state != State::Download);
+                entered(state);
+            }
             Event::Progress { received, total } => match total {
                 Some(total) if received < total => self.terminal.progress(received, total),
                 Some(total) => {
@@ -153,6 +164,7 @@ impl Device for Host<'_> {
             Event::Finished(verdict) => {
                 self.terminal.progress_ends();
                 notes.is_busy.set(false);
+                notes.is_installing.set(false);
                 notes.verdict.set(Some(verdict));
                 match verdict {
                     Verdict::Success => info!("the update is installed"),

@@ -1,7 +1,10 @@
-//! What is installed, from the client's records: for `--show-artifact` and `--show-provides`.
+//! What is installed, from the client's records: for `--show-artifact` and `--show-provides`, and for update modules.
 
 use std::fs;
+use std::future::Future;
 use std::path::Path;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 use mender::deployment::record::InstalledRecord;
 use mender::provides::ARTIFACT_NAME;
@@ -14,7 +17,7 @@ use mender::storage::{FileStorage, RecordKey, Storage as _};
 /// # Errors
 ///
 /// What cannot be read, for people.
-pub async fn provides(directory: &Path, configured_name: &str) -> Result<Vec<(String, String)>, String> {
+pub fn provides(directory: &Path, configured_name: &str) -> Result<Vec<(String, String)>, String> {
     let before_any = vec![(ARTIFACT_NAME.to_owned(), configured_name.to_owned())];
     let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", directory.display());
     match fs::metadata(directory) {
@@ -25,7 +28,7 @@ pub async fn provides(directory: &Path, configured_name: &str) -> Result<Vec<(St
     }
     let mut storage = FileStorage::new(directory).map_err(|error| error.to_string())?;
     let mut buffer = vec![0; RECORD_MAX_LEN];
-    let read = storage.read(RecordKey::Installed, &mut buffer).await;
+    let read = now(storage.read(RecordKey::Installed, &mut buffer)).ok_or_else(|| failed(&"not ready"))?;
     let Some(len) = read.map_err(|error| failed(&error))? else {
         return Ok(before_any);
     };
@@ -44,3 +47,11 @@ pub async fn provides(directory: &Path, configured_name: &str) -> Result<Vec<(St
 
 /// More than the client's own block.
 const RECORD_MAX_LEN: usize = 1 << 20;
+
+/// What a future gives at once: those of files block instead of waiting.
+fn now<F: Future>(future: F) -> Option<F::Output> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
+}

@@ -15,12 +15,14 @@
 //! | `installed.rs` | what is installed, from the records | nothing |
 //! | `terminal.rs` | lines of the log, and the progress bar between them | nothing |
 //! | `tls.rs`, `net.rs` | certificates; connections, also by a proxy | `proxy` |
-//! | `modules.rs` | the update modules | nothing |
+//! | `modules.rs` | the update modules | `installed`, `settings` |
 //! | `outcome.rs` | exit status | nothing |
 //! | `device.rs` | this host as the client sees it | `inventory`, `modules`, `outcome`, `terminal` |
-//! | `run.rs` | the client, signals and intervals together | all above |
+//! | `serve.rs` | the client, signals and intervals together | all above |
+//! | `run.rs` | what the arguments ask for | all above |
 //!
-//! Everything that decides is pure and has unit tests beside it; what is awaited is in `script.rs`, `net.rs`, `device.rs` and `run.rs`.
+//! Everything that decides is pure and has unit tests beside it; what is awaited is in `script.rs`, `net.rs`,
+//! `modules.rs`, `device.rs` and `serve.rs`.
 
 pub mod cli;
 pub mod conf;
@@ -37,6 +39,7 @@ pub mod outcome;
 pub mod proxy;
 pub mod run;
 pub mod script;
+pub mod serve;
 pub mod settings;
 pub mod span;
 pub mod terminal;

@@ -1,18 +1,92 @@
-//! The update modules of this client.
+//! The update modules of this client: programs in a folder, and what is built in.
 
 use std::cell::Cell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use log::{info, warn};
+use mender::provides::{ARTIFACT_GROUP, ARTIFACT_NAME};
 use mender::update_module::{CallbackState, Descriptor, Failure, Late, ModuleIndex, ModuleSet, Payload, Traits};
 use mender_modules::directory::Directory;
 use mender_modules::file::SingleFile;
+use mender_modules::script::{self, Beside, Scripts};
 
-/// What is built in, with the work folders in the data directory; they write below `root` only.
-pub fn built_in(data_dir: &Path, root: &Path) -> (SingleFile, Directory) {
-    (
-        SingleFile::new(data_dir.join("single-file"), root),
-        Directory::new(data_dir.join("directory"), root),
-    )
+use crate::installed;
+use crate::settings::Settings;
+
+/// All of them. Where a program and a built-in module take the same payload type, it is the program that is asked: whoever put it
+/// there meant it.
+pub type Modules = Beside<Scripts<Device>, (SingleFile, Directory)>;
+
+/// All of them, with their work folders in the data directory, which is there. The built-in ones write below `settings.root` only.
+///
+/// # Errors
+///
+/// The data directory has no absolute path.
+pub async fn all(settings: &Settings, device_type: &str) -> Result<Modules, String> {
+    // Programs run in folders of their own.
+    let data_dir = settings
+        .data_dir
+        .canonicalize()
+        .map_err(|error| format!("{}: {error}", settings.data_dir.display()))?;
+    let scripts = script::Settings {
+        modules: settings.modules_dir.clone(),
+        timeout: settings.module_timeout,
+        reboot: ["/bin/sh", "-c", &settings.reboot_command].map(Into::into).to_vec(),
+        ..script::Settings::new(data_dir.join("scripts"), device_type)
+    };
+    let device = Device {
+        data_dir: data_dir.clone(),
+        artifact_name: settings.artifact_name.clone(),
+    };
+    let built_in = (
+        SingleFile::new(data_dir.join("single-file"), &settings.root),
+        Directory::new(data_dir.join("directory"), &settings.root),
+    );
+    Ok(Beside::new(Scripts::open(scripts, device).await, built_in))
+}
+
+/// What programs are told of the device.
+#[derive(Debug)]
+pub struct Device {
+    data_dir: PathBuf,
+    /// Before the first update.
+    artifact_name: String,
+}
+
+impl Device {
+    fn provided(&self, wanted: &str) -> String {
+        provided(&self.data_dir, &self.artifact_name, wanted)
+    }
+}
+
+fn provided(data_dir: &Path, artifact_name: &str, wanted: &str) -> String {
+    match installed::provides(data_dir, artifact_name) {
+        Ok(provides) => {
+            let found = provides.into_iter().find(|(key, _)| key == wanted);
+            found.map(|(_, value)| value).unwrap_or_default()
+        }
+        Err(error) => {
+            warn!("{error}");
+            String::new()
+        }
+    }
+}
+
+impl script::Host for Device {
+    fn artifact_name(&mut self) -> String {
+        self.provided(ARTIFACT_NAME)
+    }
+
+    fn artifact_group(&mut self) -> String {
+        self.provided(ARTIFACT_GROUP)
+    }
+
+    fn observe(&mut self, event: script::Event<'_>) {
+        match event {
+            script::Event::Line { .. } => info!("{event}"),
+            script::Event::NoModule { .. } | script::Event::Trouble(_) => warn!("{event}"),
+        }
+    }
 }
 
 /// Whether a module changes something just now: a client that is to stop waits for its end then. A download may be cut at any time.

@@ -76,6 +76,8 @@ pub struct Settings {
     pub inventory_dir: Option<PathBuf>,
     /// Roots for the server.
     pub ca: Option<PathBuf>,
+    /// Where programs are that are update modules.
+    pub modules_dir: PathBuf,
     /// Where built-in modules may write.
     pub root: PathBuf,
     /// Restarts the host.
@@ -160,6 +162,7 @@ impl Settings {
             inventory,
             inventory_dir: arguments.inventory_dir,
             ca: arguments.ca.or(conf.server_certificate),
+            modules_dir: arguments.modules_dir,
             root: arguments.root,
             reboot_command: arguments.reboot_command,
             module_timeout: conf.module_timeout.unwrap_or(MODULE),
@@ -167,7 +170,7 @@ impl Settings {
         })
     }
 
-    /// The library's configuration. The inventory's interval is kept by [`run`](crate::run), which runs the scripts before.
+    /// The library's configuration. The inventory's interval is kept by [`serve`](crate::serve), which runs the scripts before.
     ///
     /// # Errors
     ///

@@ -8,12 +8,14 @@
 //! | `tls.rs` | HTTPS and proxies |
 //! | `starts.rs` | starts that cannot be; keys; a full disk |
 //! | `kills.rs` | the program killed, at each report and at random |
+//! | `modules.rs` | programs as update modules, restarts of the host |
 //! | `papers.rs` | man page, systemd unit, Debian package |
 //! | `readme.rs` | the commands of the README |
 
 mod control;
 mod deployments;
 mod kills;
+mod modules;
 mod papers;
 mod readme;
 mod rig;

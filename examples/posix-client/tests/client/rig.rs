@@ -169,6 +169,9 @@ impl Rig {
                 MAC,
             ])
             .args(["--poll-interval=1", "--retry-interval=1", "--inventory-interval=1h"])
+            // Not those that are installed on this machine.
+            .arg("--modules-dir")
+            .arg(self.path("no-modules"))
             .arg("--data-dir")
             .arg(self.data())
             .args(&self.more)
