@@ -1,10 +1,11 @@
 //! What other tasks may ask of a running client.
 
-use core::cell::Cell;
+use core::cell::RefCell;
+use core::future::poll_fn;
+use core::task::{Poll, Waker};
 
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
-use embassy_sync::signal::Signal;
 
 use crate::agent::Requests;
 
@@ -21,13 +22,20 @@ use crate::agent::Requests;
 /// }
 /// ```
 pub struct Handle {
-    requests: Mutex<CriticalSectionRawMutex, Cell<Requests>>,
-    woken: Signal<CriticalSectionRawMutex, ()>,
+    asked: Mutex<CriticalSectionRawMutex, RefCell<Asked>>,
+}
+
+struct Asked {
+    requests: Requests,
+    /// The client's, while it waits. Not a `Signal`, which wakes the waker that it has when another one comes: executors may have
+    /// several wakers of one task that do not know each other (`Waker::will_wake` is only a guess), and then the client would wake
+    /// itself for ever.
+    waker: Option<Waker>,
 }
 
 impl core::fmt::Debug for Handle {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_tuple("Handle").field(&self.requests.lock(Cell::get)).finish()
+        f.debug_tuple("Handle").field(&self.requests()).finish()
     }
 }
 
@@ -41,8 +49,10 @@ impl Handle {
     /// A handle that no client has yet.
     pub const fn new() -> Handle {
         Handle {
-            requests: Mutex::new(Cell::new(Requests::NONE)),
-            woken: Signal::new(),
+            asked: Mutex::new(RefCell::new(Asked {
+                requests: Requests::NONE,
+                waker: None,
+            })),
         }
     }
 
@@ -68,29 +78,50 @@ impl Handle {
     }
 
     fn ask(&self, change: impl FnOnce(&mut Requests)) {
-        self.requests.lock(|cell| {
-            let mut requests = cell.get();
-            change(&mut requests);
-            cell.set(requests);
+        let waker = self.with(|asked| {
+            change(&mut asked.requests);
+            asked.waker.take()
         });
-        self.woken.signal(());
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Asked) -> T) -> T {
+        // Borrowed for the length of `work` alone, which never comes back here.
+        self.asked.lock(|asked| work(&mut asked.borrow_mut()))
+    }
+
+    fn requests(&self) -> Requests {
+        self.with(|asked| asked.requests)
     }
 
     /// What was asked since the last time.
     pub(super) fn take(&self) -> Requests {
-        self.requests.lock(|cell| cell.replace(Requests::NONE))
+        self.with(|asked| core::mem::replace(&mut asked.requests, Requests::NONE))
     }
 
     /// Ends when the client is to stop, and was not told so before.
     pub(super) async fn stopped(&self) {
         // Whatever else is asked is found when the client looks, which it does before it waits again.
-        while !self.requests.lock(Cell::get).stop {
-            self.asked().await;
-        }
+        self.until(|requests| requests.stop).await;
     }
 
     /// Ends when something is asked.
     pub(super) async fn asked(&self) {
-        self.woken.wait().await;
+        self.until(|requests| requests != Requests::NONE).await;
+    }
+
+    async fn until(&self, is_so: impl Fn(Requests) -> bool) {
+        poll_fn(|cx| {
+            self.with(|asked| {
+                if is_so(asked.requests) {
+                    return Poll::Ready(());
+                }
+                asked.waker = Some(cx.waker().clone());
+                Poll::Pending
+            })
+        })
+        .await;
     }
 }

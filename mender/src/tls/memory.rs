@@ -10,9 +10,9 @@
 
 use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 
-use embassy_sync::waitqueue::{MultiWakerRegistration, WakerRegistration};
+use embassy_sync::waitqueue::MultiWakerRegistration;
 use heapless::String;
 
 use super::error::{StreamError, TlsError};
@@ -156,8 +156,9 @@ pub(super) struct Door {
     pub(super) read_len: usize,
     pub(super) write: [u8; WRITE],
     pub(super) write_len: usize,
-    stream: WakerRegistration,
-    work: WakerRegistration,
+    /// Not a `WakerRegistration`, which wakes the waker that it has when another one comes: see [`Handle`](crate::client::Handle).
+    stream: Option<Waker>,
+    work: Option<Waker>,
 }
 
 impl<const RX: usize, const TX: usize> Place<RX, TX> {
@@ -171,8 +172,8 @@ impl<const RX: usize, const TX: usize> Place<RX, TX> {
                 read_len: 0,
                 write: [0; WRITE],
                 write_len: 0,
-                stream: WakerRegistration::new(),
-                work: WakerRegistration::new(),
+                stream: None,
+                work: None,
             }),
             target: RefCell::new(Target {
                 host: String::new(),
@@ -188,15 +189,16 @@ impl Door {
     /// Changes the state, and tells both sides.
     pub(super) fn set(&mut self, state: State) {
         self.state = state;
-        self.stream.wake();
-        self.work.wake();
+        for waker in [self.stream.take(), self.work.take()].into_iter().flatten() {
+            waker.wake();
+        }
     }
 
-    fn stream(&mut self) -> &mut WakerRegistration {
+    fn stream(&mut self) -> &mut Option<Waker> {
         &mut self.stream
     }
 
-    fn work(&mut self) -> &mut WakerRegistration {
+    fn work(&mut self) -> &mut Option<Waker> {
         &mut self.work
     }
 }
@@ -214,14 +216,14 @@ pub(super) async fn stream_until<O>(door: &RefCell<Door>, find: impl FnMut(&mut 
 async fn until<O>(
     door: &RefCell<Door>,
     mut find: impl FnMut(&mut Door) -> Option<O>,
-    side: impl Fn(&mut Door) -> &mut WakerRegistration,
+    side: impl Fn(&mut Door) -> &mut Option<Waker>,
 ) -> O {
     poll_fn(|cx: &mut Context<'_>| {
         let mut door = door.borrow_mut();
         match find(&mut door) {
             Some(found) => Poll::Ready(found),
             None => {
-                side(&mut door).register(cx.waker());
+                *side(&mut door) = Some(cx.waker().clone());
                 Poll::Pending
             }
         }

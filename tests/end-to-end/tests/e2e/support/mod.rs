@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use embassy_futures::select::{Either, select};
@@ -351,7 +351,8 @@ impl Site {
                     if polls.take(&polls.drop_at) {
                         return Poll::Ready(None);
                     }
-                    work.as_mut().poll(cx).map(Some)
+                    let waker = Waker::from(Arc::new(Stranger(cx.waker().clone())));
+                    work.as_mut().poll(&mut Context::from_waker(&waker)).map(Some)
                 })
                 .await
             };
@@ -377,6 +378,16 @@ impl Site {
             Run::TimeUp => Some(Ended::TimeUp),
             Run::Stalled => panic!("everything waits for ever"),
         }
+    }
+}
+
+/// A waker that knows no other one of its task, as `Waker::will_wake` allows: whoever wakes the one from the last poll because another
+/// has come, is polled for ever.
+struct Stranger(Waker);
+
+impl Wake for Stranger {
+    fn wake(self: Arc<Self>) {
+        self.0.wake_by_ref();
     }
 }
 
