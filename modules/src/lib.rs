@@ -58,7 +58,7 @@ pub mod script;
 mod writer;
 
 #[cfg(all(any(feature = "file", feature = "directory"), not(target_os = "none")))]
-pub use disk::{DiskError, PathFault};
+pub use disk::{DiskError, Error as ReplaceError, PathFault, Refusal, Replacer};
 pub use restart::Restart;
 
 #[cfg(all(test, any(feature = "file", feature = "directory")))]

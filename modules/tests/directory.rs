@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use mender::UpdateModule;
 use mender::update_module::{CallbackState, FAILURE_TEXT_LEN, Payload, PayloadError};
 use mender_modules::PathFault;
-use mender_modules::directory::{Directory, EntryFault, Error};
+use mender_modules::directory::{Directory, EntryFault, Error, Refusal};
 use mender_testkit::payload::MemoryPayload;
 use pollster::block_on;
 use proptest::prelude::*;
@@ -250,7 +250,7 @@ fn entries_that_are_refused() {
         (kind(EntryType::new(b'M')), EntryFault::Kind),
     ] {
         match Device::new().refuses(archive.end()) {
-            Error::Entry { fault: found, path } => assert_eq!(found, fault, "{path}"),
+            Error::Refused(Refusal::Entry { fault: found, path }) => assert_eq!(found, fault, "{path}"),
             other => panic!("{fault:?}: {other}"),
         }
     }
@@ -279,14 +279,20 @@ fn links_that_stay_inside() {
 #[test]
 fn archives_that_are_none() {
     let whole = Raw::default().file("a", &"x".repeat(3000)).file("b", "y").end();
-    assert!(matches!(Device::new().refuses(vec![1; 2000]), Error::Archive(_)));
+    assert!(matches!(
+        Device::new().refuses(vec![1; 2000]),
+        Error::Refused(Refusal::Archive(_))
+    ));
     for len in [100, 512, 1000, 3000] {
         let error = Device::new().refuses(whole[..len].into());
-        assert!(matches!(error, Error::Archive(_)), "{len}: {error}");
+        assert!(matches!(error, Error::Refused(Refusal::Archive(_))), "{len}: {error}");
     }
     let mut damaged = whole;
     damaged[10] ^= 1;
-    assert!(matches!(Device::new().refuses(damaged), Error::Archive(_)));
+    assert!(matches!(
+        Device::new().refuses(damaged),
+        Error::Refused(Refusal::Archive(_))
+    ));
     // Nothing in it is a folder with nothing in it.
     assert_eq!(names(&Device::new().installs(vec![0; 1024])).len(), 0);
 }
@@ -334,7 +340,7 @@ fn no_destination_outside_of_the_root() {
     let archive = || Raw::default().file("x", "").end();
     assert!(matches!(
         device.receive(&inside("leads-in"), archive()),
-        Err(Error::NotAFolder)
+        Err(Error::InTheWay)
     ));
     device.receive(&inside("leads-in/app"), archive()).unwrap();
     block_on(device.module().replace()).unwrap();
@@ -383,7 +389,7 @@ fn links_of_an_earlier_update_lead_nowhere_else() {
     }
     for folder in ["nowhere/new", "loop/new", "in", "d/up"] {
         let error = device.receive(&below(folder), archive()).unwrap_err();
-        let link = matches!(error, Error::NotAFolder | Error::Folder(_) | Error::Disk(_));
+        let link = matches!(error, Error::InTheWay | Error::Folder(_) | Error::Disk(_));
         assert!(link, "{folder}: {error}");
     }
     // The way up is refused by its letters, wherever it would lead.
@@ -522,7 +528,7 @@ fn display_texts_fit_into_a_failure() {
         Error::Missing("update.tar"),
         Error::Unexpected,
         Error::Folder(PathFault::NotAFolder),
-        Error::NotAFolder,
+        Error::InTheWay,
         Error::NotReceived,
         Error::Damaged,
         Error::BackupLost,
@@ -536,7 +542,7 @@ fn display_texts_fit_into_a_failure() {
         EntryFault::Kind,
     ] {
         let path = "usr/bin/x".into();
-        all.push(Error::Entry { fault, path });
+        all.push(Error::Refused(Refusal::Entry { fault, path }));
     }
     for error in all {
         let text = error.to_string();

@@ -337,10 +337,10 @@ fn sparse_files_are_refused() {
         .unwrap_err();
     let fault = matches!(
         error,
-        directory::Error::Entry {
+        directory::Error::Refused(directory::Refusal::Entry {
             fault: EntryFault::Kind,
             ..
-        }
+        })
     );
     assert!(fault, "{error}");
 }

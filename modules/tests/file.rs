@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use mender::UpdateModule;
 use mender::update_module::{CallbackState, FAILURE_TEXT_LEN, Payload, PayloadError};
 use mender_modules::PathFault;
-use mender_modules::file::{Error, SingleFile};
+use mender_modules::file::{Error, Refusal, SingleFile};
 use mender_testkit::payload::MemoryPayload;
 use pollster::block_on;
 use tempfile::TempDir;
@@ -143,7 +143,10 @@ fn permissions() {
     fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
     assert_eq!(with(None).unwrap(), 0o640, "those of the old file");
     for text in ["", "888", "12345", "u+x", "-1", "+644", "6 4", "0x1", "64\n4"] {
-        assert!(matches!(with(Some(text)), Err(Error::Permissions)), "{text:?}");
+        assert!(
+            matches!(with(Some(text)), Err(Error::Refused(Refusal::Permissions))),
+            "{text:?}"
+        );
     }
 }
 
@@ -327,7 +330,10 @@ fn names_are_plain() {
             .file("dest_dir", device.path("root/etc").to_str().unwrap())
             .file("filename", name)
             .file("app", "new");
-        assert!(matches!(device.receive(source), Err(Error::Name(_))), "{name:?}");
+        assert!(
+            matches!(device.receive(source), Err(Error::Refused(Refusal::Name(_)))),
+            "{name:?}"
+        );
     }
     let long = "x".repeat(5000);
     let source = device.payload("root/etc", "app").file("filename", long);
@@ -341,12 +347,12 @@ fn destinations_that_are_no_files_stay() {
     symlink("../../outside/x", device.path("root/etc/link")).unwrap();
     for name in ["folder", "link"] {
         let error = device.receive(device.payload("root/etc", name)).unwrap_err();
-        assert!(matches!(error, Error::NotAFile), "{error}");
+        assert!(matches!(error, Error::InTheWay), "{error}");
     }
     // It became one after the download.
     device.receive(device.payload("root/etc", "late")).unwrap();
     symlink("../../outside/x", device.path("root/etc/late")).unwrap();
-    assert!(matches!(block_on(device.module().replace()), Err(Error::NotAFile)));
+    assert!(matches!(block_on(device.module().replace()), Err(Error::InTheWay)));
     block_on(device.module().restore()).unwrap();
     block_on(device.module().tidy()).unwrap();
     assert!(device.path("root/etc/late").is_symlink());
@@ -439,9 +445,9 @@ fn display_texts_say_what_to_do() {
         Error::Unexpected,
         Error::Folder(PathFault::NotAFolder),
         Error::Folder(PathFault::Work),
-        Error::Name(PathFault::NotAName),
-        Error::Permissions,
-        Error::NotAFile,
+        Error::Refused(Refusal::Name(PathFault::NotAName)),
+        Error::Refused(Refusal::Permissions),
+        Error::InTheWay,
         Error::NotReceived,
         Error::Damaged,
         Error::BackupLost,

@@ -15,7 +15,7 @@ use std::vec::Vec;
 
 use tar::{Archive, EntryType};
 
-use super::{EntryFault, Error};
+use super::{EntryFault, Error, Refusal};
 use crate::DiskError;
 use crate::disk::{Disk, Owner};
 
@@ -53,7 +53,7 @@ enum Kind {
 /// Checks every entry, and that all of the archive can be read.
 pub(super) fn check(archive: &Path) -> Result<(), Error> {
     walk(archive, &mut |_, content| {
-        io::copy(content, &mut io::sink()).map(drop).map_err(Error::Archive)
+        io::copy(content, &mut io::sink()).map(drop).map_err(damaged)
     })
 }
 
@@ -75,7 +75,7 @@ pub(super) fn unpack(archive: &Path, folder: &Path, disk: &Disk, owner: Option<O
                 let mut file = disk.create(&path)?;
                 let mut buffer = vec![0; 64 * 1024];
                 loop {
-                    let len = content.read(&mut buffer).map_err(Error::Archive)?;
+                    let len = content.read(&mut buffer).map_err(damaged)?;
                     match buffer.get(..len) {
                         None | Some([]) => break,
                         Some(data) => file.write(data)?,
@@ -141,22 +141,22 @@ fn walk(archive: &Path, visit: &mut dyn FnMut(&Item, &mut dyn Read) -> Result<()
         .map_err(Error::Disk)?;
     let mut archive = Archive::new(file);
     let mut seen = BTreeMap::from([(PathBuf::new(), Seen::ImpliedFolder)]);
-    for entry in archive.entries().map_err(Error::Archive)? {
-        let mut entry = entry.map_err(Error::Archive)?;
+    for entry in archive.entries().map_err(damaged)? {
+        let mut entry = entry.map_err(damaged)?;
         let header = entry.header();
         let kind = header.entry_type();
         if kind == EntryType::XGlobalHeader {
             continue;
         }
         let shown = String::from_utf8_lossy(&entry.path_bytes()).to_string();
-        let refuse = |fault| Error::Entry {
-            fault,
-            path: shown.clone(),
+        let refuse = |fault| {
+            let path = shown.clone();
+            Error::Refused(Refusal::Entry { fault, path })
         };
         let path = entry.path().map_err(|_| refuse(EntryFault::Path))?;
         let path = inner_path(&path).ok_or_else(|| refuse(EntryFault::Path))?;
         let mut item = Item {
-            mode: header.mode().map_err(Error::Archive)? & 0o7777,
+            mode: header.mode().map_err(damaged)? & 0o7777,
             owner: owner(header),
             modified: header
                 .mtime()
@@ -257,4 +257,8 @@ fn stays_inside(target: &Path, path: &Path) -> bool {
         }
     }
     !target.as_os_str().is_empty() && !target.as_os_str().as_encoded_bytes().contains(&0)
+}
+
+fn damaged(error: io::Error) -> Error {
+    Error::Refused(Refusal::Archive(error))
 }

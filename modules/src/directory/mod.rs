@@ -14,10 +14,10 @@
 //!
 //! | state | method | |
 //! |---|---|---|
-//! | download | [`receive`](Directory::receive) | the payload goes to the work folder, every entry is checked |
-//! | install | [`replace`](Directory::replace) | the archive is unpacked beside the destination, closed to others until it is whole; then the old folder is renamed, and the new one after it |
-//! | rollback | [`restore`](Directory::restore) | the old folder is renamed back; without an old one the new one is removed |
-//! | cleanup | [`tidy`](Directory::tidy) | the old folder and the download are removed; a rollback that was begun is finished first |
+//! | download | [`receive`](Replacer::receive) | the payload goes to the work folder, every entry is checked |
+//! | install | [`replace`](Replacer::replace) | the archive is unpacked beside the destination, closed to others until it is whole; then the old folder is renamed, and the new one after it |
+//! | rollback | [`restore`](Replacer::restore) | the old folder is renamed back; without an old one the new one is removed |
+//! | cleanup | [`tidy`](Replacer::tidy) | the old folder and the download are removed; a rollback that was begun is finished first |
 //!
 //! The destination is the old folder or the new one, whole and on the disk; between two renames, for less than a
 //! millisecond, there is none. If power goes just then, the rollback puts the old one back. There is room for both at the same time.
@@ -53,63 +53,54 @@ mod error;
 #[cfg(test)]
 mod tests;
 
-pub use error::{EntryFault, Error};
+pub use error::{EntryFault, Refusal};
 
 use std::borrow::ToOwned;
 use std::ffi::OsStr;
 use std::fs::Metadata;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::string::String;
 
-use mender::update_module;
 use mender::update_module::Payload;
 
-use crate::PathFault;
 use crate::disk::{
-    Disk, Failed, Lines, Place, Places, Placing, Target, Thing, hash_of, hex, line, look, mode_of, name, owner_of,
-    short, store,
+    self, Disk, Failed, Lines, Place, Places, Target, Thing, hash_of, hex, line, look, mode_of, name, owner_of, short,
+    store,
 };
+use crate::{PathFault, Replacer};
 
 const ARCHIVE: &str = "update.tar";
 /// For folders of which neither the archive nor an old folder says it.
 const DEFAULT_MODE: u32 = 0o755;
 
-/// The update module for folders: see the [module documentation](self).
-///
-/// Its futures block while the disk works.
-#[update_module(
-    artifact_type = "directory",
-    supports_rollback,
-    on(download = receive, install = replace, rollback = restore, cleanup = tidy)
-)]
+/// The update module for folders: see the [module documentation](self). All it has is [`Replacer`]'s.
+pub type Directory = Replacer<Tree>;
+
+/// Why a callback of [`Directory`] failed.
+pub type Error = disk::Error<Refusal>;
+
+/// A folder, placed by renames of the old one and the new one.
 #[derive(Debug)]
-pub struct Directory {
-    placing: Placing<Tree>,
-}
+pub enum Tree {}
 
-impl Directory {
-    /// A module that keeps its own files in `work` and replaces folders below `root` only.
-    ///
-    /// `work` is made when it is needed; nothing else may use it, and it must survive restarts. `root` must be there when an
-    /// update comes; `/` allows every destination.
-    pub fn new(work: impl Into<PathBuf>, root: impl Into<PathBuf>) -> Directory {
-        Directory {
-            placing: Placing::new(work.into(), root.into()),
-        }
-    }
+impl Thing for Tree {
+    type Refusal = Refusal;
 
-    /// Download: writes the payload to the work folder, and checks every entry and where it wants to go.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`]: nothing outside of the work folder was touched.
-    pub async fn receive(&mut self, payload: &mut Payload<'_>) -> Result<(), Error> {
-        let tar = self.placing.begin()?.join(ARCHIVE);
+    const ARTIFACT_TYPE: &'static str = "directory";
+    const PLAN: &'static str = "directory plan 1";
+    const JOURNAL: &'static str = "directory journal 1";
+    /// Also what is to be removed.
+    const NEW: &'static str = ".mender-directory.new";
+    const OLD: &'static str = ".mender-directory.old";
+    const OWN: &'static [&'static str] = &[Self::NEW, Self::OLD];
+
+    async fn receive(disk: &Disk, incoming: &Path, payload: &mut Payload<'_>) -> Result<Lines, Error> {
+        let tar = incoming.join(ARCHIVE);
         let (mut folder, mut hash) = (None, None);
         while let Some(mut file) = payload.next_file().await? {
             match file.name() {
                 "dest_dir" if folder.is_none() => folder = Some(short(&mut file).await?),
-                ARCHIVE if hash.is_none() => hash = Some(store(&self.placing.places.disk, &mut file, &tar).await?),
+                ARCHIVE if hash.is_none() => hash = Some(store(disk, &mut file, &tar).await?),
                 _ => return Err(Error::Unexpected),
             }
         }
@@ -117,55 +108,11 @@ impl Directory {
         let folder = line(&folder).map_err(Error::Folder)?;
         let hash = hash.ok_or(Error::Missing(ARCHIVE))?;
         archive::check(&tar)?;
-        let plan = Lines::new(Tree::PLAN)
+        let plan = Lines::new(Self::PLAN)
             .with("dest_dir", folder)
             .with("sha256", hex(&hash));
-        Ok(self.placing.end(&plan)?)
+        Ok(plan)
     }
-
-    /// Install: unpacks the new folder and puts it in place of the old one.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`]; [`restore`](Directory::restore) undoes what was done.
-    pub async fn replace(&mut self) -> Result<(), Error> {
-        self.placing.install()
-    }
-
-    /// Rollback: puts the old folder back, or removes the new one if there was none.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::BackupLost`], [`Error::JournalDamaged`]; [`Error::Folder`] if another way leads to the destination than before; or
-    /// [`Error::Disk`], and then calling again may help. [`tidy`](Directory::tidy) tries again too.
-    pub async fn restore(&mut self) -> Result<(), Error> {
-        Ok(self.placing.restore()?)
-    }
-
-    /// Cleanup: removes the old folder and the download. If [`restore`](Directory::restore) has begun, or nothing is at the
-    /// destination, the old one is brought back first: it may be the only copy.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`restore`](Directory::restore): the next download tries again, and leaves what cannot be removed.
-    pub async fn tidy(&mut self) -> Result<(), Error> {
-        Ok(self.placing.tidy()?)
-    }
-}
-
-/// A folder, placed by renames of the old one and the new one.
-#[derive(Debug)]
-enum Tree {}
-
-impl Thing for Tree {
-    type Error = Error;
-
-    const PLAN: &'static str = "directory plan 1";
-    const JOURNAL: &'static str = "directory journal 1";
-    /// Also what is to be removed.
-    const NEW: &'static str = ".mender-directory.new";
-    const OLD: &'static str = ".mender-directory.old";
-    const OWN: &'static [&'static str] = &[Self::NEW, Self::OLD];
 
     /// The links on the way are resolved.
     fn target(places: &Places, plan: &Lines) -> Result<(Place, String), Failed> {
@@ -237,14 +184,5 @@ fn parent_of(folder: &str) -> Result<(&str, &str), PathFault> {
         (Some(parent), Some(last)) if !Tree::OWN.contains(&last) => Ok((parent, name(last)?)),
         (Some(_), Some(_)) => Err(PathFault::NotAName),
         (_, _) => Err(PathFault::Root),
-    }
-}
-
-#[cfg(test)]
-impl Directory {
-    fn on(disk: Disk, work: &Path, root: &Path) -> Directory {
-        Directory {
-            placing: Placing::on(disk, work, root),
-        }
     }
 }

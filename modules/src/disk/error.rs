@@ -88,7 +88,7 @@ impl core::error::Error for PathFault {}
 
 /// Why a callback failed, as far as it does not matter what is placed.
 #[derive(Debug)]
-pub(crate) enum Failed {
+pub enum Failed {
     Payload(PayloadError),
     /// The payload has a file that must not be there, or one that is too long.
     Unexpected,
@@ -111,46 +111,116 @@ impl From<PathFault> for Failed {
     }
 }
 
-/// From what the steps of an update report.
-macro_rules! from_its_parts {
-    ($error:ty) => {
-        impl From<mender::update_module::PayloadError> for $error {
-            fn from(error: mender::update_module::PayloadError) -> Self {
-                Self::Payload(error)
-            }
-        }
-
-        impl From<$crate::DiskError> for $error {
-            fn from(error: $crate::DiskError) -> Self {
-                Self::Disk(error)
-            }
-        }
-    };
+impl From<PayloadError> for Failed {
+    fn from(error: PayloadError) -> Self {
+        Failed::Payload(error)
+    }
 }
 
-/// Makes a module's own error from [`Failed`] and its parts; only what it calls a thing in the way is its own.
-macro_rules! from_failed {
-    ($error:ident, InTheWay => $in_the_way:ident) => {
-        $crate::disk::from_its_parts!($error);
-
-        impl From<$crate::disk::Failed> for $error {
-            fn from(failed: $crate::disk::Failed) -> Self {
-                use $crate::disk::Failed;
-                match failed {
-                    Failed::Payload(error) => Self::Payload(error),
-                    Failed::Unexpected => Self::Unexpected,
-                    Failed::Folder(fault) => Self::Folder(fault),
-                    Failed::InTheWay => Self::$in_the_way,
-                    Failed::NotReceived => Self::NotReceived,
-                    Failed::BackupLost => Self::BackupLost,
-                    Failed::JournalDamaged => Self::JournalDamaged,
-                    Failed::Disk(error) => Self::Disk(error),
-                }
-            }
-        }
-    };
+impl From<DiskError> for Failed {
+    fn from(error: DiskError) -> Self {
+        Failed::Disk(error)
+    }
 }
 
-from_its_parts!(Failed);
+/// What a module refuses that no other one does, and its words for what all of them do.
+pub trait Refusal: core::error::Error + 'static {
+    /// What is replaced.
+    const THING: &'static str;
+    /// The program that makes such artifacts.
+    const TOOL: &'static str;
+    /// What the payload has too many of.
+    const UNEXPECTED: &'static str;
+    /// What is at the destination.
+    const IN_THE_WAY: &'static str;
+}
 
-pub(crate) use {from_failed, from_its_parts};
+/// Why a callback of a module that replaces things on a disk failed. `R` is what only that one refuses.
+#[derive(Debug)]
+pub enum Error<R> {
+    /// The payload ended early.
+    Payload(PayloadError),
+    /// The payload lacks a file that must be there.
+    Missing(&'static str),
+    /// The payload has a file too many, one that is too long, or one by another name than it says.
+    Unexpected,
+    /// `dest_dir` names a folder that may not be written to, or may not be replaced.
+    Folder(PathFault),
+    /// What only this module refuses.
+    Refused(R),
+    /// At the destination is something that is not what the module replaces, or a symbolic link.
+    InTheWay,
+    /// There is no complete download.
+    NotReceived,
+    /// The download changed on disk since it was received.
+    Damaged,
+    /// The old one is neither in place nor in its backup.
+    BackupLost,
+    /// The journal in the work folder is damaged, or of another version: what was at the destination is not known.
+    JournalDamaged,
+    /// The file system failed.
+    Disk(DiskError),
+}
+
+impl<R: Refusal> fmt::Display for Error<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Payload(error) => error.fmt(f),
+            Error::Missing(what) => write!(f, "the payload lacks {what}: make it with {}", R::TOOL),
+            Error::Unexpected => write!(f, "the payload has {}", R::UNEXPECTED),
+            Error::Folder(fault) => write!(f, "dest_dir {fault}"),
+            Error::Refused(refusal) => fmt::Display::fmt(refusal, f),
+            Error::InTheWay => write!(f, "the destination is {}: move it away", R::IN_THE_WAY),
+            Error::NotReceived => f.write_str("there is no complete download: deploy again"),
+            Error::Damaged => f.write_str("the download changed on disk: deploy again"),
+            Error::BackupLost => write!(f, "cannot go back: the backup of the old {} is gone", R::THING),
+            Error::JournalDamaged => f.write_str("cannot go back: the journal in the work folder is damaged"),
+            Error::Disk(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<R: Refusal> core::error::Error for Error<R> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Error::Payload(error) => Some(error),
+            Error::Folder(fault) => Some(fault),
+            Error::Refused(refusal) => refusal.source(),
+            Error::Disk(error) => Some(error),
+            Error::Missing(_)
+            | Error::Unexpected
+            | Error::InTheWay
+            | Error::NotReceived
+            | Error::Damaged
+            | Error::BackupLost
+            | Error::JournalDamaged => None,
+        }
+    }
+}
+
+impl<R> From<PayloadError> for Error<R> {
+    fn from(error: PayloadError) -> Self {
+        Error::Payload(error)
+    }
+}
+
+impl<R> From<DiskError> for Error<R> {
+    fn from(error: DiskError) -> Self {
+        Error::Disk(error)
+    }
+}
+
+impl<R> From<Failed> for Error<R> {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Payload(error) => Error::Payload(error),
+            Failed::Unexpected => Error::Unexpected,
+            Failed::Folder(fault) => Error::Folder(fault),
+            Failed::InTheWay => Error::InTheWay,
+            Failed::NotReceived => Error::NotReceived,
+            Failed::BackupLost => Error::BackupLost,
+            Failed::JournalDamaged => Error::JournalDamaged,
+            Failed::Disk(error) => Error::Disk(error),
+        }
+    }
+}

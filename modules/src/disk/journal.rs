@@ -9,7 +9,7 @@ use super::Target;
 
 /// The lines. Values have no line breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Lines(String);
+pub struct Lines(String);
 
 impl Lines {
     pub(crate) fn new(title: &str) -> Lines {

@@ -17,7 +17,7 @@ use super::steps::look;
 use super::{Disk, DiskError, Failed, PathFault};
 
 #[derive(Debug)]
-pub(crate) struct Places {
+pub struct Places {
     root: PathBuf,
     work: PathBuf,
     pub(crate) disk: Disk,
@@ -25,7 +25,7 @@ pub(crate) struct Places {
 
 /// A folder below the root, without symbolic links in its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub struct Place {
     base: PathBuf,
     /// Folders below that are not there yet.
     missing: Vec<OsString>,

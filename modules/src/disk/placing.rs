@@ -19,20 +19,24 @@ use std::path::{Path, PathBuf};
 use std::string::String;
 use std::vec::Vec;
 
-use mender::update_module::File;
+use mender::update_module::{File, Payload};
 use sha2::{Digest, Sha256};
 
 use super::journal::{Journal, Stage};
-use super::{Disk, Failed, Lines, PathFault, Place, Places, line, look};
+use super::{Disk, Error, Failed, Lines, PathFault, Place, Places, Refusal, line, look};
 
 /// No path or number of a payload is longer.
 const LINE_MAX_LEN: usize = 4096;
 
 /// What is placed at a destination.
-pub(crate) trait Thing {
-    /// Why a callback failed.
-    type Error: From<Failed>;
+///
+/// Public only in the signatures of the two modules: nobody outside can name it or what it speaks of.
+pub trait Thing: Sized + Send {
+    /// What only this one refuses.
+    type Refusal: Refusal;
 
+    /// The payload type.
+    const ARTIFACT_TYPE: &'static str;
     /// First lines of what is written about it.
     const PLAN: &'static str;
     const JOURNAL: &'static str;
@@ -42,6 +46,13 @@ pub(crate) trait Thing {
     const OLD: &'static str;
     /// All names that are used there.
     const OWN: &'static [&'static str];
+
+    /// Writes the payload to the empty folder `incoming`. Gives the plan, which says all that an install has to know.
+    fn receive(
+        disk: &Disk,
+        incoming: &Path,
+        payload: &mut Payload<'_>,
+    ) -> impl Future<Output = Result<Lines, Error<Self::Refusal>>> + Send;
 
     /// Where a plan wants to go: a folder, and a name in it.
     fn target(places: &Places, plan: &Lines) -> Result<(Place, String), Failed>;
@@ -53,7 +64,12 @@ pub(crate) trait Thing {
     fn describe(target: &Target) -> Result<String, Failed>;
 
     /// Makes the new one from the download, beside the destination, whole and on the disk.
-    fn build(places: &Places, plan: &Lines, target: &Target, old: Option<&Metadata>) -> Result<(), Self::Error>;
+    fn build(
+        places: &Places,
+        plan: &Lines,
+        target: &Target,
+        old: Option<&Metadata>,
+    ) -> Result<(), Error<Self::Refusal>>;
 
     /// Makes the old one be beside the destination. Whether it is still at the destination does not matter.
     fn keep(disk: &Disk, target: &Target) -> Result<(), Failed>;
@@ -68,7 +84,7 @@ pub(crate) trait Thing {
 
 /// A destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
+pub struct Target {
     /// The folder that the thing is in; no link is on the way there.
     pub(crate) parent: PathBuf,
     pub(crate) path: PathBuf,
@@ -96,7 +112,7 @@ impl Target {
     }
 }
 
-/// What the modules have in common.
+/// The way of an update, as far as it does not matter what is placed.
 #[derive(Debug)]
 pub(crate) struct Placing<T> {
     pub(crate) places: Places,
@@ -161,7 +177,7 @@ impl<T: Thing> Placing<T> {
     }
 
     /// Puts the new one in place of the old one.
-    pub(crate) fn install(&self) -> Result<(), T::Error> {
+    pub(crate) fn install(&self) -> Result<(), Error<T::Refusal>> {
         // An install that was cut short is undone before it is done again.
         self.restore()?;
         let plan = self.plan()?;

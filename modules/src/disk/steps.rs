@@ -12,7 +12,7 @@ use super::DiskError;
 
 /// The disk. In tests a handle onto it can end the program at any step; cloning gives the same handle.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Disk {
+pub struct Disk {
     #[cfg(test)]
     pub(crate) witness: super::witness::Witness,
 }

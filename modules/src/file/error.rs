@@ -1,76 +1,40 @@
-//! Why a callback of the module failed.
+//! What only this module refuses.
 
 use core::fmt;
 
-use mender::update_module::PayloadError;
+use crate::PathFault;
+use crate::disk;
 
-use crate::disk::from_failed;
-use crate::{DiskError, PathFault};
-
-/// Why a callback of [`SingleFile`](super::SingleFile) failed.
+/// What [`SingleFile`](super::SingleFile) refuses besides.
 #[derive(Debug)]
-pub enum Error {
-    /// The payload ended early.
-    Payload(PayloadError),
-    /// The payload lacks a file that must be there: `dest_dir`, `filename`, or the one that it names.
-    Missing(&'static str),
-    /// The payload has a file too many, or the only file does not have the name that `filename` says.
-    Unexpected,
-    /// `dest_dir` names a folder that may not be written to.
-    Folder(PathFault),
+pub enum Refusal {
     /// `filename` names no file.
     Name(PathFault),
     /// `permissions` is not an octal number of up to four digits.
     Permissions,
-    /// At the destination is a folder, a link or a device.
-    NotAFile,
-    /// There is no complete download.
-    NotReceived,
-    /// The download changed on disk since it was received.
-    Damaged,
-    /// The old file is neither in place nor in its backup.
-    BackupLost,
-    /// The journal in the work folder is damaged, or of another version: what was at the destination is not known.
-    JournalDamaged,
-    /// The file system failed.
-    Disk(DiskError),
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Payload(error) => error.fmt(f),
-            Error::Missing(what) => write!(f, "the payload lacks {what}: make it with single-file-artifact-gen"),
-            Error::Unexpected => f.write_str("the payload has other files than `filename` says: make it anew"),
-            Error::Folder(fault) => write!(f, "dest_dir {fault}"),
-            Error::Name(fault) => write!(f, "filename {fault}"),
-            Error::Permissions => f.write_str("permissions must be an octal number such as 644"),
-            Error::NotAFile => f.write_str("the destination is no regular file: move it away"),
-            Error::NotReceived => f.write_str("there is no complete download: deploy again"),
-            Error::Damaged => f.write_str("the download changed on disk: deploy again"),
-            Error::BackupLost => f.write_str("cannot go back: the backup of the old file is gone"),
-            Error::JournalDamaged => f.write_str("cannot go back: the journal in the work folder is damaged"),
-            Error::Disk(error) => error.fmt(f),
+            Refusal::Name(fault) => write!(f, "filename {fault}"),
+            Refusal::Permissions => f.write_str("permissions must be an octal number such as 644"),
         }
     }
 }
 
-impl core::error::Error for Error {
+impl core::error::Error for Refusal {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
-            Error::Payload(error) => Some(error),
-            Error::Folder(fault) | Error::Name(fault) => Some(fault),
-            Error::Disk(error) => Some(error),
-            Error::Missing(_)
-            | Error::Unexpected
-            | Error::Permissions
-            | Error::NotAFile
-            | Error::NotReceived
-            | Error::Damaged
-            | Error::BackupLost
-            | Error::JournalDamaged => None,
+            Refusal::Name(fault) => Some(fault),
+            Refusal::Permissions => None,
         }
     }
 }
 
-from_failed!(Error, InTheWay => NotAFile);
+impl disk::Refusal for Refusal {
+    const THING: &'static str = "file";
+    const TOOL: &'static str = "single-file-artifact-gen";
+    const UNEXPECTED: &'static str = "other files than `filename` says: make it anew";
+    const IN_THE_WAY: &'static str = "no regular file";
+}

@@ -15,10 +15,10 @@
 //!
 //! | state | method | |
 //! |---|---|---|
-//! | download | [`receive`](SingleFile::receive) | the payload goes to the work folder |
-//! | install | [`replace`](SingleFile::replace) | the file is written beside the destination, the old one gets a second name, then the new one takes its place in one step |
-//! | rollback | [`restore`](SingleFile::restore) | the old one takes its place back in one step; without an old one the new one is removed, and the folders made for it |
-//! | cleanup | [`tidy`](SingleFile::tidy) | backup and download are removed; a rollback that was begun is finished first |
+//! | download | [`receive`](Replacer::receive) | the payload goes to the work folder |
+//! | install | [`replace`](Replacer::replace) | the file is written beside the destination, the old one gets a second name, then the new one takes its place in one step |
+//! | rollback | [`restore`](Replacer::restore) | the old one takes its place back in one step; without an old one the new one is removed, and the folders made for it |
+//! | cleanup | [`tidy`](Replacer::tidy) | backup and download are removed; a rollback that was begun is finished first |
 //!
 //! At any moment there is the old file or the new one, whole and on the disk, never half of one. Each rename follows a sync of
 //! what it puts in place and is followed by one of the folder. The backup is a second name (hard link) of the old file, so owner,
@@ -49,58 +49,47 @@ mod error;
 #[cfg(test)]
 mod tests;
 
-pub use error::Error;
+pub use error::Refusal;
 
 use core::fmt::Write;
 use std::borrow::ToOwned;
 use std::fs::Metadata;
-use std::path::PathBuf;
+use std::path::Path;
 use std::string::String;
 
-use mender::update_module;
 use mender::update_module::Payload;
 
-use crate::PathFault;
 use crate::disk::{
-    Disk, Failed, Lines, Place, Places, Placing, Target, Thing, hash_of, hex, line, look, mode_of, name, owner_of,
-    short, store,
+    self, Disk, Failed, Lines, Place, Places, Target, Thing, hash_of, hex, line, look, mode_of, name, owner_of, short,
+    store,
 };
+use crate::{PathFault, Replacer};
 
 /// A backup that is being copied.
 const PART: &str = ".mender-single-file.part";
 const DEFAULT_MODE: u32 = 0o644;
 
-/// The update module for single files: see the [module documentation](self).
-///
-/// Its futures block while the disk works.
-#[update_module(
-    artifact_type = "single-file",
-    supports_rollback,
-    on(download = receive, install = replace, rollback = restore, cleanup = tidy)
-)]
+/// The update module for single files: see the [module documentation](self). All it has is [`Replacer`]'s.
+pub type SingleFile = Replacer<OneFile>;
+
+/// Why a callback of [`SingleFile`] failed.
+pub type Error = disk::Error<Refusal>;
+
+/// A file, placed by renames over it.
 #[derive(Debug)]
-pub struct SingleFile {
-    placing: Placing<OneFile>,
-}
+pub enum OneFile {}
 
-impl SingleFile {
-    /// A module that keeps its own files in `work` and installs below `root` only.
-    ///
-    /// `work` is made when it is needed; nothing else may use it, and it must survive restarts. `root` must be there when an
-    /// update comes; `/` allows every destination.
-    pub fn new(work: impl Into<PathBuf>, root: impl Into<PathBuf>) -> SingleFile {
-        SingleFile {
-            placing: Placing::new(work.into(), root.into()),
-        }
-    }
+impl Thing for OneFile {
+    type Refusal = Refusal;
 
-    /// Download: writes the payload to the work folder and checks where it wants to go.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`]: nothing outside of the work folder was touched.
-    pub async fn receive(&mut self, payload: &mut Payload<'_>) -> Result<(), Error> {
-        let incoming = self.placing.begin()?;
+    const ARTIFACT_TYPE: &'static str = "single-file";
+    const PLAN: &'static str = "single-file plan 1";
+    const JOURNAL: &'static str = "single-file journal 1";
+    const NEW: &'static str = ".mender-single-file.new";
+    const OLD: &'static str = ".mender-single-file.old";
+    const OWN: &'static [&'static str] = &[Self::NEW, Self::OLD, PART];
+
+    async fn receive(disk: &Disk, incoming: &Path, payload: &mut Payload<'_>) -> Result<Lines, Error> {
         let (mut folder, mut file_name, mut permissions) = (None, None, None);
         let mut content: Option<(String, [u8; 32])> = None;
         while let Some(mut file) = payload.next_file().await? {
@@ -112,7 +101,7 @@ impl SingleFile {
                 other => {
                     let other = other.to_owned();
                     let path = incoming.join("content");
-                    let hash = store(&self.placing.places.disk, &mut file, &path).await?;
+                    let hash = store(disk, &mut file, &path).await?;
                     content = Some((other, hash));
                 }
             }
@@ -120,67 +109,24 @@ impl SingleFile {
         let folder = folder.ok_or(Error::Missing("dest_dir"))?;
         let folder = line(&folder).map_err(Error::Folder)?;
         let file_name = file_name.ok_or(Error::Missing("filename"))?;
-        let file_name = checked_name(&file_name).map_err(Error::Name)?;
+        let file_name = checked_name(&file_name).map_err(|fault| Error::Refused(Refusal::Name(fault)))?;
         let (content_name, hash) = content.ok_or(Error::Missing("the file"))?;
         if content_name != file_name {
             return Err(Error::Unexpected);
         }
-        let mut plan = Lines::new(OneFile::PLAN)
+        let mut plan = Lines::new(Self::PLAN)
             .with("dest_dir", folder)
             .with("filename", file_name)
             .with("sha256", hex(&hash));
         if let Some(permissions) = permissions {
-            let mode = parse_mode(line(&permissions).map_err(|_| Error::Permissions)?)?;
+            let mode = parse_mode(line(&permissions).map_err(|_| Error::Refused(Refusal::Permissions))?)?;
             let mut text = String::new();
             // Writing into a string does not fail.
             let _ = write!(text, "{mode:o}");
             plan = plan.with("mode", text);
         }
-        Ok(self.placing.end(&plan)?)
+        Ok(plan)
     }
-
-    /// Install: puts the new file in place of the old one.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`]; [`restore`](SingleFile::restore) undoes what was done.
-    pub async fn replace(&mut self) -> Result<(), Error> {
-        self.placing.install()
-    }
-
-    /// Rollback: puts the old file back, or removes the new one if there was none.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::BackupLost`], [`Error::JournalDamaged`]; [`Error::Folder`] if another way leads to the destination than before; or
-    /// [`Error::Disk`], and then calling again may help. [`tidy`](SingleFile::tidy) tries again too.
-    pub async fn restore(&mut self) -> Result<(), Error> {
-        Ok(self.placing.restore()?)
-    }
-
-    /// Cleanup: removes the backup and the download. If [`restore`](SingleFile::restore) has begun, it is finished first: the backup
-    /// may be the only copy.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`restore`](SingleFile::restore): the next download tries again, and leaves what cannot be removed.
-    pub async fn tidy(&mut self) -> Result<(), Error> {
-        Ok(self.placing.tidy()?)
-    }
-}
-
-/// A file, placed by renames over it.
-#[derive(Debug)]
-enum OneFile {}
-
-impl Thing for OneFile {
-    type Error = Error;
-
-    const PLAN: &'static str = "single-file plan 1";
-    const JOURNAL: &'static str = "single-file journal 1";
-    const NEW: &'static str = ".mender-single-file.new";
-    const OLD: &'static str = ".mender-single-file.old";
-    const OWN: &'static [&'static str] = &[Self::NEW, Self::OLD, PART];
 
     fn target(places: &Places, plan: &Lines) -> Result<(Place, String), Failed> {
         let folder = plan.get("dest_dir").ok_or(Failed::NotReceived)?;
@@ -279,16 +225,7 @@ fn checked_name(content: &[u8]) -> Result<&str, PathFault> {
 /// As `chmod` reads it, but for symbolic modes.
 fn parse_mode(text: &str) -> Result<u32, Error> {
     if text.is_empty() || text.len() > 4 || !text.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(Error::Permissions);
+        return Err(Error::Refused(Refusal::Permissions));
     }
-    u32::from_str_radix(text, 8).map_err(|_| Error::Permissions)
-}
-
-#[cfg(test)]
-impl SingleFile {
-    fn on(disk: Disk, work: &std::path::Path, root: &std::path::Path) -> SingleFile {
-        SingleFile {
-            placing: Placing::on(disk, work, root),
-        }
-    }
+    u32::from_str_radix(text, 8).map_err(|_| Error::Refused(Refusal::Permissions))
 }
