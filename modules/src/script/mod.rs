@@ -80,7 +80,7 @@
 //! line. When a program has ended, nobody waits for others that hold its output open: a service that a module starts must have
 //! its output elsewhere, because the pipe is closed then.
 //!
-//! The client's other work goes on while a module runs. Small files are read and written while the client waits.
+//! The client's other work goes on while a module runs.
 //!
 //! # Power loss, and clients that are killed
 //!

@@ -57,7 +57,13 @@ impl<H: Host> Scripts<H> {
     /// # Panics
     ///
     /// As all futures here, outside of a Tokio runtime with IO and time enabled.
-    pub async fn open(settings: Settings, host: H) -> Scripts<H> {
+    pub async fn open(mut settings: Settings, host: H) -> Scripts<H> {
+        for folder in [&mut settings.modules, &mut settings.work] {
+            // Programs run elsewhere. Only an empty path has no absolute one.
+            if let Ok(absolute) = std::path::absolute(&*folder) {
+                *folder = absolute;
+            }
+        }
         let folder = settings.work.join("payloads").join("0000");
         let mut scripts = Scripts {
             catalog: Catalog::new(settings.modules.clone()),
@@ -179,8 +185,9 @@ impl<H: Host> Scripts<H> {
         {
             self.trouble("an update that was cut", &error);
         }
-        self.forget("Download", module)?;
+        self.forget("Download", module).await?;
         self.make_tree(payload)
+            .await
             .map_err(|error| Error::Tree("file tree", error).of("Download", module))?;
         let with_sizes = self.ask(module, "ProvidePayloadFileSizes", parse_yes).await?;
         let state = if with_sizes {
@@ -194,6 +201,7 @@ impl<H: Host> Scripts<H> {
         payload.finish().await?;
         let supports_rollback = self.ask(module, "SupportsRollback", parse_yes).await?;
         tree::sync(self.tree.path())
+            .await
             .map_err(Error::tree("sync"))
             .and_then(|()| self.keep(Answers::new(module, supports_rollback)))
             .map_err(|error| error.of(state, module))?;
@@ -204,13 +212,13 @@ impl<H: Host> Scripts<H> {
         })
     }
 
-    fn make_tree(&mut self, payload: &Payload<'_>) -> io::Result<()> {
+    async fn make_tree(&mut self, payload: &Payload<'_>) -> io::Result<()> {
         let current = Current {
             artifact_name: &self.host.artifact_name(),
             artifact_group: &self.host.artifact_group(),
             device_type: &self.settings.device_type,
         };
-        self.tree.make(&current, payload)
+        self.tree.make(&current, payload).await
     }
 
     async fn receive(
@@ -296,15 +304,19 @@ impl<H: Host> Scripts<H> {
         } else {
             Ok(())
         };
-        cleaned.and(self.forget("Cleanup", module))
+        cleaned.and(self.forget("Cleanup", module).await)
     }
 
     /// Removes what is kept of a deployment.
-    fn forget(&mut self, state: &'static str, module: &str) -> Result<(), Failure> {
+    async fn forget(&mut self, state: &'static str, module: &str) -> Result<(), Failure> {
         self.answers = None;
-        tree::make_folder(&self.folder)
-            .and_then(|()| self.tree.remove())
-            .and_then(|()| self.kept.remove())
+        let removed = async {
+            tree::make_folder(&self.folder)?;
+            self.tree.remove().await?;
+            self.kept.remove()
+        };
+        removed
+            .await
             .map_err(|error| Error::Tree("file tree", error).of(state, module))
     }
 }

@@ -44,7 +44,7 @@ impl Tree {
     }
 
     /// Makes it. There must be none.
-    pub(super) fn make(&self, current: &Current<'_>, payload: &Payload<'_>) -> io::Result<()> {
+    pub(super) async fn make(&self, current: &Current<'_>, payload: &Payload<'_>) -> io::Result<()> {
         let (artifact, whole) = (payload.artifact(), payload.header());
         let texts = Texts::of(&artifact, whole.as_ref());
         let group = whole.and_then(|whole| whole.artifact_group()).unwrap_or("");
@@ -65,17 +65,21 @@ impl Tree {
         write(&header.join("meta-data"), artifact.meta_data.unwrap_or("null"))?;
         // The last one: it says that the tree is whole.
         write(&header.join("payload_type"), artifact.payload_type)?;
-        sync(path)
+        sync(path).await
     }
 
     /// Removes it and all that is in it; none there is well too.
-    pub(super) fn remove(&self) -> io::Result<()> {
-        remove(&self.old)?;
-        match fs::rename(&self.path, &self.old) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            renamed => renamed?,
-        }
-        remove(&self.old)
+    pub(super) async fn remove(&self) -> io::Result<()> {
+        let (path, old) = (self.path.clone(), self.old.clone());
+        let work = move || {
+            remove(&old)?;
+            match fs::rename(path, &old) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                renamed => renamed?,
+            }
+            remove(&old)
+        };
+        aside(work).await
     }
 }
 
@@ -105,6 +109,12 @@ pub(super) fn write(path: &Path, content: &str) -> io::Result<()> {
 }
 
 /// Brings all of the file system to the disk that a folder is on: what a program wrote too.
-pub(super) fn sync(folder: &Path) -> io::Result<()> {
-    Ok(rustix::fs::syncfs(File::open(folder)?)?)
+pub(super) async fn sync(folder: &Path) -> io::Result<()> {
+    let folder = PathBuf::from(folder);
+    aside(move || Ok(rustix::fs::syncfs(File::open(folder)?)?)).await
+}
+
+/// What may take long is done by another thread.
+async fn aside(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }

@@ -80,6 +80,20 @@ fn a_module_is_called_with_state_and_tree_in_the_tree() {
 }
 
 #[test]
+fn a_module_gets_an_absolute_path() {
+    let mut rig = Rig::with_module("test -d \"$2\" && echo \"$2\" >\"$AT/seen\"");
+    let here = std::env::current_dir().unwrap();
+    // As many steps up as there are folders down.
+    let up = here.components().skip(1).map(|_| "../").collect::<String>();
+    let relative = |path: &std::path::Path| up.clone() + path.to_str().unwrap().trim_start_matches('/');
+    rig.settings.work = relative(&rig.settings.work).into();
+    rig.settings.modules = relative(&rig.settings.modules).into();
+    let mut device = rig.start();
+    device.download(&rig.payload(&[])).unwrap();
+    assert!(rig.read("seen").starts_with('/'), "{}", rig.read("seen"));
+}
+
+#[test]
 fn every_state_is_called() {
     let rig = Rig::with_module("");
     let mut device = rig.start();

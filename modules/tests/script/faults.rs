@@ -7,6 +7,9 @@ use mender::update_module::{CallbackState, ModuleSet};
 
 use crate::rig::{Device, LONG, MODULE, Rig, is_running, write_program};
 
+/// For calls that take too long. All others must come to their end in it, on a busy machine too.
+const SHORT: Duration = Duration::from_secs(2);
+
 /// After a download; the body is run in `ArtifactCommit`.
 fn ready(rig: &Rig, body: &str) -> Device {
     rig.module(MODULE, &format!("if test \"$1\" = ArtifactCommit; then\n{body}\nfi"));
@@ -60,9 +63,9 @@ fn numbers(rig: &Rig, name: &str) -> Vec<String> {
 #[test]
 fn a_program_that_takes_too_long_is_ended_with_all_that_it_started() {
     let mut rig = Rig::new();
-    rig.settings.timeout = Duration::from_millis(800);
+    rig.settings.timeout = SHORT;
     let body = "sleep 1000 & echo $! >\"$AT/ids\"; echo $$ >>\"$AT/ids\"; echo begun; wait";
-    commit_fails(&rig, body, "killed after 0.8 s");
+    commit_fails(&rig, body, "killed after 2 s");
     let ids = numbers(&rig, "ids");
     assert_eq!(ids.len(), 2);
     assert_eq!(ids.iter().find(|id| is_running(id)), None);
@@ -72,10 +75,10 @@ fn a_program_that_takes_too_long_is_ended_with_all_that_it_started() {
 #[test]
 fn a_program_that_does_not_want_to_end_is_killed() {
     let mut rig = Rig::new();
-    rig.settings.timeout = Duration::from_millis(500);
+    rig.settings.timeout = SHORT;
     rig.settings.grace = Duration::from_millis(300);
     let body = "trap 'echo no' TERM; echo $$ >\"$AT/ids\"; while :; do sleep 0.05; done";
-    commit_fails(&rig, body, "killed after 0.5 s");
+    commit_fails(&rig, body, "killed after 2 s");
     assert_eq!(numbers(&rig, "ids").iter().find(|id| is_running(id)), None);
     // It was asked first.
     assert!(rig.notes.take().contains(&"a-module ArtifactCommit: no".to_owned()));
@@ -84,10 +87,10 @@ fn a_program_that_does_not_want_to_end_is_killed() {
 #[test]
 fn what_ignores_the_signal_ends_with_its_leader() {
     let mut rig = Rig::new();
-    rig.settings.timeout = Duration::from_millis(500);
+    rig.settings.timeout = SHORT;
     let body = "(trap '' TERM; exec sleep 1000) & echo $! >\"$AT/ids\"; sleep 0.1; exec sleep 1000";
     let begin = Instant::now();
-    commit_fails(&rig, body, "killed after 0.5 s");
+    commit_fails(&rig, body, "killed after 2 s");
     assert!(begin.elapsed() < LONG);
     let ids = numbers(&rig, "ids");
     // It takes the kernel a moment to end what is not waited for here.

@@ -346,7 +346,7 @@ fn a_file_that_no_process_has_open_ends_nothing() {
 #[test]
 fn what_runs_on_is_told_to_end_and_then_made_to() {
     let mut rig = Rig::new();
-    rig.settings.grace = Duration::from_millis(300);
+    rig.settings.grace = Duration::from_secs(2);
     let mut device = downloaded(&rig, "Yes");
     let running = rig.settings.work.join("payloads/0000/running");
     fs::write(&running, "").unwrap();
