@@ -3,7 +3,10 @@
 //! The format is that of MCUboot's `docs/design.md`, "Image format": a header of 32 bytes and padding, the body, protected
 //! TLVs if there are any, and TLVs with the hash of all before them.
 
-use std::fmt;
+use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
 
 use sha2::{Digest, Sha256, Sha384, Sha512};
 

@@ -117,6 +117,8 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+extern crate alloc;
+
 pub mod artifact;
 pub mod bootloader;
 pub mod device;

@@ -2,7 +2,7 @@
 //! area's to slot 0. The status is in slot 0's trailer, or in the scratch area's while the sectors with the trailer are
 //! being exchanged.
 
-use std::ops::Range;
+use core::ops::Range;
 
 use super::check::image_len;
 use super::run::Run;

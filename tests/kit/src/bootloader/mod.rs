@@ -26,7 +26,7 @@
 //! | `run.rs` | writes that all swaps have in common |
 //! | `trailer.rs` | cells, decoding, the decision |
 //!
-//! Depends on [`flash`](crate::flash) and [`image`](crate::image).
+//! Depends on [`flash`](crate::flash) and [`image`](crate::image), and not on `std`: an emulated board boots by it.
 
 mod by_move;
 mod by_offset;
@@ -37,7 +37,9 @@ mod run;
 mod trailer;
 mod xip;
 
-use std::ops::Range;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::Range;
 
 pub use trailer::{Flag, MAGIC, Magic, SwapType, Trailer, decide, decide_offset, magic};
 

@@ -1,6 +1,8 @@
 //! What the swaps have in common: the trailer that records one, its end, and the copying of sectors.
 
-use std::ops::Range;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::trailer::{Flag, SwapType, magic};
 use super::{Mcuboot, read};

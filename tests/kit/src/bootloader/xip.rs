@@ -1,6 +1,8 @@
 //! Direct-xip with revert: the image with the higher version runs where it is. One that was chosen before and has not
 //! confirmed itself since, or that has no good magic, is erased, and the other slot's turn comes.
 
+use alloc::vec;
+
 use super::check::{Verdict, bootable};
 use super::run::Run;
 use super::trailer::{Flag, Magic, SwapType};
