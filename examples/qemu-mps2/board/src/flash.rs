@@ -71,13 +71,15 @@ impl Flash {
     fn check_change(&self, what: &str, range: &Range<u32>, unit: usize) -> Result<(), FlashError> {
         const SETTINGS: Range<u32> = MAP.range("settings");
         const ACTIVE: Range<u32> = MAP.range("active");
+        // The last page is no code: there is the trailer of MCUboot's images, which the firmware writes to.
+        const CODE: Range<u32> = ACTIVE.start..ACTIVE.end - MAP.erase_len;
         let touches = |area: &Range<u32>| range.start < area.end && area.start < range.end;
         let is_aligned = |offset: u32| (offset as usize).is_multiple_of(unit);
         let error = if range.start > range.end || range.end > MAP.len {
             FlashError::OutOfBounds
         } else if !is_aligned(range.start) || !is_aligned(range.end) {
             FlashError::Unaligned
-        } else if touches(&SETTINGS) || self.user == User::Firmware && touches(&ACTIVE) {
+        } else if touches(&SETTINGS) || self.user == User::Firmware && touches(&CODE) {
             FlashError::Protected
         } else {
             return Ok(());

@@ -38,10 +38,12 @@ pub struct Board {
     /// The source of random numbers.
     #[cfg(feature = "network")]
     pub generator: random::Generator,
-    core: Core,
+    /// The processor.
+    pub core: Core,
 }
 
-struct Core(cortex_m::Peripherals);
+/// The processor's own peripherals.
+pub struct Core(cortex_m::Peripherals);
 
 impl core::fmt::Debug for Core {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -62,11 +64,14 @@ impl Board {
             core: Core(core),
         })
     }
+}
 
-    /// Starts the image in the flash's area `active`. Returns, without time or interrupts, if there is none.
-    pub fn start_active(mut self) {
-        time::stop(&mut self.core.0);
-        raw::start_active(&mut self.core.0);
+impl Core {
+    /// Starts the image whose vector table is at this offset of the flash, within the area `active`. Returns, without time or interrupts, if
+    /// there is none.
+    pub fn start_image(mut self, offset: u32) {
+        time::stop(&mut self.0);
+        raw::start_image(&mut self.0, offset);
     }
 }
 

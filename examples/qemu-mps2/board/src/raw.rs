@@ -86,18 +86,22 @@ pub fn stack_used() -> (u32, u32) {
     (top - used.unwrap_or(top), top - bottom)
 }
 
-/// Starts the image whose vector table is at the start of the flash's area `active`.
+/// Starts the image whose vector table is at this offset of the flash, within the area `active`.
 ///
 /// Returns if there is none: its stack is not in RAM, or its first instruction not in that area.
-pub fn start_active(core: &mut cortex_m::Peripherals) {
+pub fn start_image(core: &mut cortex_m::Peripherals, offset: u32) {
     const ACTIVE: core::ops::Range<u32> = MAP.range("active");
-    let table = MAP.base + ACTIVE.start;
-    let (stack, entry) = (flash_word(ACTIVE.start), flash_word(ACTIVE.start + 4));
+    const TABLE_ALIGN: u32 = 0x400;
+    if !ACTIVE.contains(&offset) || !offset.is_multiple_of(TABLE_ALIGN) {
+        return;
+    }
+    let table = MAP.base + offset;
+    let (stack, entry) = (flash_word(offset), flash_word(offset + 4));
     let code = table..MAP.base + ACTIVE.end;
     if !(RAM.start < stack && stack <= RAM.end && stack.is_multiple_of(8) && code.contains(&entry)) {
         return;
     }
-    // SAFETY: the table is aligned to more than its length, and was looked at just now. What runs next is another program: nothing of this one
+    // SAFETY: the table is aligned to its length, as VTOR wants it, and was looked at just now. What runs next is another program: nothing of this one
     // is used again, and no interrupt of it can come, as `crate::time::stop` was called (which `core` was needed for).
     unsafe {
         core.SCB.vtor.write(table);

@@ -46,7 +46,7 @@ fn main() -> ! {
         }
         Err(error) => say!("@bootloader failed {error:?}"),
     }
-    board.start_active();
+    board.core.start_image(const { MAP.range("active").start });
     say!("@bootloader nothing to start");
     // Somebody has to look at the board.
     loop {

@@ -5,6 +5,7 @@
 //! | `bin/` | the releases: what is another one in each |
 //! | `lib.rs` | puts everything together |
 //! | `settings.rs` | what the factory has written |
+//! | `boot.rs` | the update module of its bootloader |
 //! | `device.rs` | the board as the client sees it |
 //! | `sntp.rs` | asks for the time |
 //! | `timed.rs` | a connector that says how long connecting took |
@@ -13,6 +14,7 @@
 
 #![no_std]
 
+mod boot;
 mod device;
 mod heart;
 mod measure;
@@ -38,7 +40,6 @@ use mender::adapters::random::Random;
 use mender::client::{Client, Config, Resources};
 use mender::rand_core::Rng;
 use mender::storage::{FlashRange, FlashStorage};
-use mender_modules::embassy_boot::EmbassyBoot;
 use static_cell::{ConstStaticCell, StaticCell};
 
 use device::Mps2;
@@ -97,13 +98,10 @@ async fn updates(spawner: Spawner, board: Board, release: Release) {
     static RESOURCES: ConstStaticCell<Resources> = ConstStaticCell::new(Resources::new());
 
     let flash = FLASH.init(SharedFlash::new(board.flash));
-    let [settings, calibration, records, state, active, dfu] = [
+    let [settings, calibration, records] = [
         const { MAP.range("settings") },
         const { MAP.range("calibration") },
         const { MAP.range("records") },
-        const { MAP.range("state") },
-        const { MAP.range("active") },
-        const { MAP.range("dfu") },
     ]
     .map(|range| flash.partition(range).unwrap());
     let settings = Settings::read(settings).await.unwrap();
@@ -142,8 +140,7 @@ async fn updates(spawner: Spawner, board: Board, release: Release) {
         TlsConnector::new(connector, TLS.take(), rng, Roots::same(&roots)).unwrap()
     };
     let storage = FlashStorage::new(records, const { FlashRange::new(0..MAP.len_of("records")) }).unwrap();
-    let bootloader = embassy_boot::FirmwareUpdaterConfig { state, dfu };
-    let firmware = EmbassyBoot::<_, _, _, _>::new(bootloader, active, || board::restart()).unwrap();
+    let firmware = boot::module(flash);
     // A few seconds instead of days.
     let config = Config {
         artifact_name: "release-1",

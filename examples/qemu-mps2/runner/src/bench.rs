@@ -8,7 +8,7 @@ use mender_testkit::server::{DeploymentId, DeviceId, Server, Status, Time};
 
 use crate::emulator::Emulator;
 use crate::factory::{Flash, Settings};
-use crate::images::Images;
+use crate::images::{Bootloader, Images};
 use crate::site::Site;
 use crate::terminal::Terminal;
 use crate::watch::Watch;
@@ -22,8 +22,10 @@ const LIMIT: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// How a bench is set up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Setup {
+    /// What starts the firmware.
+    pub bootloader: Bootloader,
     /// TLS, or not.
     pub tls: bool,
     /// The board measures cryptography.
@@ -59,11 +61,11 @@ impl Bench {
     /// # Errors
     ///
     /// Whatever cannot be started.
-    pub fn new(setup: Setup) -> Result<Bench, Box<dyn Error>> {
+    pub fn new(setup: &Setup) -> Result<Bench, Box<dyn Error>> {
         crate::emulator::find()?;
         let terminal = Terminal::new(setup.quiet);
         terminal.say("runner", "builds bootloader and firmware; the first time takes minutes");
-        let mut images = crate::images::build(setup.tls)?;
+        let mut images = crate::images::build(setup.tls, &setup.bootloader)?;
         let site = Site::start(setup.tls)?;
         let folder = tempfile::Builder::new().prefix("qemu-mps2-").tempdir()?;
         // QEMU reads it at each start, and somebody may build another one meanwhile.
@@ -209,6 +211,17 @@ impl Bench {
         self.watch.is_idle = false;
         let mut server = self.site.server.server();
         Ok(server.deploy(name, std::slice::from_ref(device), Time::now())?)
+    }
+
+    /// Waits until the board has heard of a deployment.
+    ///
+    /// # Errors
+    ///
+    /// It does not.
+    pub fn begun(&mut self) -> Result<(), Box<dyn Error>> {
+        self.until("the deployment is offered", |_, watch| {
+            (watch.doing != "idle").then_some(())
+        })
     }
 
     /// Waits until a deployment is over and the board has nothing to do any more.

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use mender_testkit::image::{ImageBuilder, Version};
 use object::read::elf::{ElfFile32, FileHeader, ProgramHeader, SectionHeader};
 use object::{Endianness, elf};
 
-use crate::map::MAP;
+use crate::map::{IMAGE_HEADER_LEN, MAP, MCUBOOT_MAP};
 
 /// SHA-256 in its compact form, and arithmetic in words of 32 bits: half the flash. The client's README says more.
 const RUSTFLAGS: &str = "--cfg sha2_backend_soft=\"compact\" --cfg cpubits=\"32\"";
@@ -29,38 +30,88 @@ pub struct Image {
     pub bss: u64,
 }
 
+/// Which bootloader the board has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bootloader {
+    /// embassy-boot.
+    EmbassyBoot,
+    /// The kit's model of MCUboot. Images are made by the kit, or signed by imgtool if its name is given.
+    Mcuboot {
+        /// The program.
+        imgtool: Option<PathBuf>,
+    },
+}
+
+impl Bootloader {
+    /// The payload type of its images.
+    pub fn artifact_type(&self) -> &'static str {
+        match self {
+            Bootloader::EmbassyBoot => "embassy-boot-image",
+            Bootloader::Mcuboot { .. } => "zephyr-image",
+        }
+    }
+}
+
 /// All programs.
 #[derive(Clone, Debug)]
 pub struct Images {
-    /// embassy-boot.
+    /// What starts the others.
     pub bootloader: Image,
     /// The releases 1, 2 and 3.
     pub releases: [Image; 3],
 }
 
-/// Builds all, with or without TLS.
+/// Builds all, with or without TLS, for this bootloader.
 ///
 /// # Errors
 ///
 /// The compiler's message is on the terminal.
-pub fn build(tls: bool) -> Result<Images, Box<dyn Error>> {
+pub fn build(tls: bool, bootloader: &Bootloader) -> Result<Images, Box<dyn Error>> {
     let root = root();
-    cargo(&root, "bootloader", true)?;
-    cargo(&root, "firmware", tls)?;
+    let (package, features) = match bootloader {
+        Bootloader::EmbassyBoot => ("bootloader", ""),
+        Bootloader::Mcuboot { .. } => ("mcuboot", "mcuboot"),
+    };
+    cargo(&root, package, &[])?;
+    let tls = if tls { "tls" } else { "" };
+    cargo(
+        &root,
+        "firmware",
+        &["--no-default-features", "--features", &format!("{tls},{features}")],
+    )?;
     let built = root.join(TARGET_DIR).join("thumbv7em-none-eabihf/firmware");
-    let bootloader = read(&built.join("bootloader"))?;
+    let program = read(&built.join(package))?;
     let mut releases = Vec::new();
     for number in 1..=3 {
-        releases.push(read(&built.join(format!("release-{number}")))?);
+        let mut release = read(&built.join(format!("release-{number}")))?;
+        match bootloader {
+            Bootloader::EmbassyBoot => {}
+            Bootloader::Mcuboot { imgtool: None } => {
+                let builder = ImageBuilder::new(Version::new(number, 0, 0)).header_len(IMAGE_HEADER_LEN as u16);
+                release.bytes = builder.body(release.bytes).build();
+            }
+            Bootloader::Mcuboot { imgtool: Some(imgtool) } => release.bytes = sign(imgtool, number, &release.bytes)?,
+        }
+        // Written in words.
+        let len = release.bytes.len().next_multiple_of(MAP.write_len as usize);
+        release.bytes.resize(len, 0xff);
+        releases.push(release);
     }
     let releases = <[Image; 3]>::try_from(releases).map_err(|_| "three releases")?;
     for release in &releases {
-        let (len, room) = (release.bytes.len() as u64, u64::from(const { MAP.len_of("active") }));
+        // The last page is for the bootloader's records, or the module's.
+        let (len, room) = (
+            release.bytes.len(),
+            const { MAP.len_of("active") - MAP.erase_len } as usize,
+        );
         if len > room {
             return Err(format!("an image has {len} bytes, ACTIVE has {room}").into());
         }
     }
-    Ok(Images { bootloader, releases })
+    Ok(Images {
+        bootloader: program,
+        releases,
+    })
 }
 
 /// The repository.
@@ -68,7 +119,35 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
 }
 
-fn cargo(root: &Path, package: &str, tls: bool) -> Result<(), Box<dyn Error>> {
+/// What a Zephyr build does at its end, but for the key: the bootloader here checks no signature.
+fn sign(imgtool: &Path, number: u8, bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let (input, output) = (
+        folder.path().join("firmware.bin"),
+        folder.path().join("firmware.signed.bin"),
+    );
+    fs::write(&input, bytes)?;
+    let status = Command::new(imgtool)
+        .args([
+            "sign",
+            "--align",
+            "4",
+            "--pad-header",
+            "--version",
+            &format!("{number}.0.0"),
+        ])
+        .args(["--header-size", &IMAGE_HEADER_LEN.to_string()])
+        .args(["--slot-size", &const { MCUBOOT_MAP.len_of("slot0") }.to_string()])
+        .args([&input, &output])
+        .status()
+        .map_err(|error| format!("{}: {error}; it comes by 'pip install imgtool'", imgtool.display()))?;
+    if !status.success() {
+        return Err(format!("{} has failed", imgtool.display()).into());
+    }
+    Ok(fs::read(&output)?)
+}
+
+fn cargo(root: &Path, package: &str, arguments: &[&str]) -> Result<(), Box<dyn Error>> {
     let mut command = Command::new(root.join(".ci/thumb"));
     command.args([
         "build",
@@ -78,10 +157,11 @@ fn cargo(root: &Path, package: &str, tls: bool) -> Result<(), Box<dyn Error>> {
         "-p",
         package,
     ]);
-    if !tls {
-        command.arg("--no-default-features");
-    }
-    command.env("THUMB_DIR", TARGET_DIR).env("RUSTFLAGS", RUSTFLAGS);
+    command.args(arguments);
+    command
+        .env("THUMB_DIR", TARGET_DIR)
+        .env("THUMB_STD", "core,alloc")
+        .env("RUSTFLAGS", RUSTFLAGS);
     // What the cargo that runs this program has set for itself.
     for name in [
         "CARGO",
@@ -119,8 +199,6 @@ fn read(path: &Path) -> Result<Image, Box<dyn Error>> {
         }
         bytes[offset..end].copy_from_slice(content);
     }
-    // Written in words.
-    bytes.resize(bytes.len().next_multiple_of(MAP.write_len as usize), 0xff);
     let mut sizes = [0; 3];
     for section in header.sections(endian, &*file)?.iter() {
         let (flags, len) = (section.sh_flags(endian), u64::from(section.sh_size(endian)));

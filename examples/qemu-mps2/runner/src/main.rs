@@ -29,11 +29,13 @@ mod terminal;
 mod watch;
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use bench::Setup;
+use images::Bootloader;
 
 /// An emulated board that updates itself over the air: one update stays, one is rolled back, one needs no restart
 #[derive(Debug, Parser)]
@@ -42,6 +44,14 @@ struct Arguments {
     /// HTTP without TLS, and firmware that has none
     #[arg(long)]
     plain: bool,
+
+    /// With a bootloader for MCUboot's images instead of embassy-boot
+    #[arg(long)]
+    mcuboot: bool,
+
+    /// The images are signed by this program: imgtool
+    #[arg(long, value_name = "PROGRAM", requires = "mcuboot")]
+    imgtool: Option<PathBuf>,
 
     /// Instead of the demo, updates during which QEMU is killed at moments by chance: so many
     #[arg(long, value_name = "N")]
@@ -52,7 +62,7 @@ struct Arguments {
     seed: u64,
 
     /// Instead of it, measure: flash, RAM, stack, times, with TLS and without
-    #[arg(long, conflicts_with_all = ["plain", "rounds"])]
+    #[arg(long, conflicts_with_all = ["plain", "rounds", "mcuboot"])]
     measure: bool,
 }
 
@@ -70,14 +80,22 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if arguments.measure {
         return measure::run();
     }
+    let bootloader = if arguments.mcuboot {
+        Bootloader::Mcuboot {
+            imgtool: arguments.imgtool.clone(),
+        }
+    } else {
+        Bootloader::EmbassyBoot
+    };
     let setup = Setup {
+        bootloader,
         tls: !arguments.plain,
         measures: false,
         counts: false,
         quiet: arguments.rounds.is_some(),
     };
     match arguments.rounds {
-        Some(rounds) => rounds::play(setup, rounds, arguments.seed),
-        None => story::tell(setup).map(drop),
+        Some(rounds) => rounds::play(&setup, rounds, arguments.seed),
+        None => story::tell(&setup).map(drop),
     }
 }

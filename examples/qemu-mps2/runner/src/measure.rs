@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use crate::bench::{Bench, Setup};
-use crate::images::Image;
+use crate::images::{Bootloader, Image};
 use crate::story;
 
 /// Plays and prints.
@@ -14,12 +14,13 @@ use crate::story;
 pub fn run() -> Result<(), Box<dyn Error>> {
     for tls in [true, false] {
         let setup = Setup {
+            bootloader: Bootloader::EmbassyBoot,
             tls,
             measures: true,
             counts: true,
             quiet: true,
         };
-        print(&story::tell(setup)?, tls);
+        print(&story::tell(&setup)?, tls);
     }
     Ok(())
 }

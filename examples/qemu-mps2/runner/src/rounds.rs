@@ -9,7 +9,7 @@ use mender_testkit::device::SeededRng;
 use mender_testkit::server::{DeviceId, Status};
 
 use crate::bench::{Bench, Setup, artifact_name};
-use crate::story::{IMAGE, TABLE, expect};
+use crate::story::{TABLE, expect};
 
 /// What is deployed in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,13 +36,13 @@ struct Present {
 /// # Errors
 ///
 /// The first round after which something is not as it must be.
-pub fn play(setup: Setup, rounds: u32, seed: u64) -> Result<(), Box<dyn Error>> {
+pub fn play(setup: &Setup, rounds: u32, seed: u64) -> Result<(), Box<dyn Error>> {
     let mut bench = Bench::new(setup)?;
     let mut chance = SeededRng::new(seed);
     bench.switch_on()?;
     let device = bench.accept()?;
     for (index, release) in bench.images.releases.clone().iter().enumerate() {
-        bench.upload(&release_name(index), IMAGE, &release.bytes)?;
+        bench.upload(&release_name(index), setup.bootloader.artifact_type(), &release.bytes)?;
     }
     let mut present = Present {
         release: 0,
@@ -52,8 +52,13 @@ pub fn play(setup: Setup, rounds: u32, seed: u64) -> Result<(), Box<dyn Error>> 
     // How long each takes that nobody disturbs.
     let mut lasts = BTreeMap::new();
     for kind in [Kind::Image, Kind::Table, Kind::Faulty] {
-        let start = Instant::now();
-        round(&mut bench, &device, &mut present, kind, "quiet", &mut |_| Ok(()))?;
+        let mut start = Instant::now();
+        let mut begun = |bench: &mut Bench| {
+            bench.begun()?;
+            start = Instant::now();
+            Ok(())
+        };
+        round(&mut bench, &device, &mut present, kind, "quiet", &mut begun)?;
         lasts.insert(kind, start.elapsed());
     }
     let mut struck = BTreeMap::<String, u32>::new();
@@ -65,6 +70,7 @@ pub fn play(setup: Setup, rounds: u32, seed: u64) -> Result<(), Box<dyn Error>> 
         };
         let all = lasts[&kind].as_micros() as u64;
         let mut cut = |bench: &mut Bench| {
+            bench.begun()?;
             // One cut, in every fourth round a second one, and so on.
             loop {
                 bench.listen(Duration::from_micros(chance.next_u64() % all))?;

@@ -5,11 +5,9 @@ use std::error::Error;
 use mender_testkit::server::Status;
 
 use crate::bench::{Bench, Setup, artifact_name};
-use crate::images::Image;
+use crate::images::{Bootloader, Image};
 use crate::watch::Boot;
 
-/// The artifacts that the bundled module takes.
-pub const IMAGE: &str = "embassy-boot-image";
 /// Those that `calibration` takes.
 pub const TABLE: &str = "calibration-table";
 const SECOND_TABLE: [u8; 200] = [2; 200];
@@ -19,7 +17,7 @@ const SECOND_TABLE: [u8; 200] = [2; 200];
 /// # Errors
 ///
 /// What did not come as it must.
-pub fn tell(setup: Setup) -> Result<Bench, Box<dyn Error>> {
+pub fn tell(setup: &Setup) -> Result<Bench, Box<dyn Error>> {
     let mut bench = Bench::new(setup)?;
     let url = &bench.site.url;
     bench
@@ -35,13 +33,14 @@ pub fn tell(setup: Setup) -> Result<Bench, Box<dyn Error>> {
     bench.switch_on()?;
     let device = bench.accept()?;
 
+    let image = setup.bootloader.artifact_type();
     let [_, second, third] = bench.images.releases.clone();
-    bench.upload("release-2", IMAGE, &second.bytes)?;
+    bench.upload("release-2", image, &second.bytes)?;
     let deployment = bench.deploy("release-2", &device)?;
     let outcome = bench.outcome(&deployment, &device)?;
     expect("the update", outcome, Status::Success)?;
 
-    bench.upload("release-3", IMAGE, &third.bytes)?;
+    bench.upload("release-3", image, &third.bytes)?;
     let deployment = bench.deploy("release-3", &device)?;
     let outcome = bench.outcome(&deployment, &device)?;
     expect("the update that reaches nobody", outcome, Status::Failure)?;
@@ -71,7 +70,12 @@ pub fn tell(setup: Setup) -> Result<Bench, Box<dyn Error>> {
     let name = bench.until("the inventory after the last start", |server, watch| {
         watch.is_idle.then(|| artifact_name(server, &device))?
     })?;
-    expect("the last boot", bench.watch.boots.last(), Some(&boot("revert", "2")))?;
+    // What the bootloader remembers of the swap back.
+    let state = match setup.bootloader {
+        Bootloader::EmbassyBoot => "revert",
+        Bootloader::Mcuboot { .. } => "boot",
+    };
+    expect("the last boot", bench.watch.boots.last(), Some(&boot(state, "2")))?;
     expect("the artifact's name", name.as_str(), "calibration-2")?;
     let table = bench.flash.table()?;
     expect("the table's length", table.len as usize, SECOND_TABLE.len())?;

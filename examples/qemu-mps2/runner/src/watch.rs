@@ -103,6 +103,7 @@ impl Watch {
             }
             "offered" => {
                 self.is_idle = false;
+                self.doing = "begin".to_owned();
                 Some(format!("is offered {}", rest.concat()))
             }
             "resumed" => Some(format!(
