@@ -21,6 +21,17 @@ use crate::span;
     group = ArgGroup::new("what").multiple(false)
 )]
 pub struct Arguments {
+    /// What to do with an update that was installed by --install
+    #[arg(value_enum, group = "what")]
+    pub command: Option<Command>,
+
+    /// Install an artifact from a file or URL, without a server, and exit
+    ///
+    /// It then awaits `mender-rs commit` or `mender-rs rollback`, unless its update module cannot roll back: then it is committed at once.
+    /// No client may run meanwhile.
+    #[arg(long, value_name = "FILE|URL", group = "what")]
+    pub install: Option<String>,
+
     /// The Mender server
     #[arg(long, alias = "server_url", value_name = "URL", env = "MENDER_SERVER_URL")]
     #[arg(help = "The Mender server [default: https://hosted.mender.io]")]
@@ -171,6 +182,15 @@ Signals: SIGUSR1 asks for an update now, SIGUSR2 sends the inventory now. SIGTER
 within a second unless an update is being installed, which comes to its end or to a pause first; a second one ends it at once. An update under way goes on at the next start.
 
 Proxies: http_proxy, https_proxy, no_proxy, also in capitals.";
+
+/// What to do with an update that was installed by `--install`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Command {
+    /// Make it permanent.
+    Commit,
+    /// Get back to the software before it.
+    Rollback,
+}
 
 /// Names of [`Tier`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

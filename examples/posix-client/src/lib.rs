@@ -19,6 +19,8 @@
 //! | `outcome.rs` | exit status | nothing |
 //! | `device.rs` | this host as the client sees it | `inventory`, `modules`, `outcome`, `terminal` |
 //! | `serve.rs` | the client, signals and intervals together | all above |
+//! | `fetch.rs` | an artifact from a file or URL | `net`, `terminal` |
+//! | `standalone.rs` | `--install`, `commit`, `rollback` | all above but `serve` |
 //! | `run.rs` | what the arguments ask for | all above |
 //!
 //! Everything that decides is pure and has unit tests beside it; what is awaited is in `script.rs`, `net.rs`,
@@ -27,6 +29,7 @@
 pub mod cli;
 pub mod conf;
 pub mod device;
+pub mod fetch;
 pub mod identity;
 pub mod installed;
 pub mod inventory;
@@ -42,5 +45,6 @@ pub mod script;
 pub mod serve;
 pub mod settings;
 pub mod span;
+pub mod standalone;
 pub mod terminal;
 pub mod tls;

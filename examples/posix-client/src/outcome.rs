@@ -15,6 +15,8 @@ pub enum Outcome {
     NotAccepted,
     /// With `--once`: the server was not reached, or does not answer as a Mender server does; the text says why.
     NotReached(String),
+    /// Done, and this host has to be restarted for it; the text says what for. Of `--install`, `commit` and `rollback`.
+    NeedsRestart(String),
     /// Something else failed; the text says what.
     Failed(String),
     /// Wrong usage or configuration; the text says what.
@@ -30,7 +32,8 @@ Exit status:
   3  --once: an update was installed and committed
   4  --once: an update failed; the old software is in use
   5  --once: the server has not accepted this device yet
-  6  --once: the server was not reached";
+  6  --once: the server was not reached
+  7  --install, commit, rollback: done, and this host has to be restarted";
 
 impl Outcome {
     /// The exit status.
@@ -43,13 +46,17 @@ impl Outcome {
             Outcome::UpdateFailed => 4,
             Outcome::NotAccepted => 5,
             Outcome::NotReached(_) => 6,
+            Outcome::NeedsRestart(_) => 7,
         }
     }
 
     /// What is said on standard error.
     pub fn message(&self) -> Option<&str> {
         match self {
-            Outcome::Failed(message) | Outcome::Usage(message) | Outcome::NotReached(message) => Some(message),
+            Outcome::Failed(message)
+            | Outcome::Usage(message)
+            | Outcome::NotReached(message)
+            | Outcome::NeedsRestart(message) => Some(message),
             Outcome::Done | Outcome::Updated | Outcome::UpdateFailed | Outcome::NotAccepted => None,
         }
     }
@@ -75,6 +82,7 @@ mod tests {
             Outcome::UpdateFailed,
             Outcome::NotAccepted,
             Outcome::NotReached(String::new()),
+            Outcome::NeedsRestart(String::new()),
         ];
         let lines: Vec<&str> = TABLE.lines().skip(1).collect();
         assert_eq!(lines.len(), all.len());

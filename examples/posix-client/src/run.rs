@@ -6,13 +6,14 @@ use std::path::Path;
 
 use log::{LevelFilter, warn};
 
-use crate::cli::Arguments;
+use crate::cli::{Arguments, Command};
 use crate::conf::{self, Conf};
 use crate::installed;
 use crate::lock::{self, Ask};
 use crate::outcome::Outcome;
 use crate::serve::serve;
 use crate::settings::Settings;
+use crate::standalone::{self, Order};
 use crate::terminal::Terminal;
 
 /// Does what the arguments ask for.
@@ -50,6 +51,12 @@ fn begin(arguments: Arguments) -> Result<Outcome, Outcome> {
         lock::ask(&arguments.data_dir, what).map_err(|error| Outcome::Failed(error.to_string()))?;
         return Ok(Outcome::Done);
     }
+    let order = match (&arguments.install, arguments.command) {
+        (Some(place), _) => Some(Order::Install(place.clone())),
+        (None, Some(Command::Commit)) => Some(Order::Commit),
+        (None, Some(Command::Rollback)) => Some(Order::Rollback),
+        (None, None) => None,
+    };
     let (show_artifact, show_provides) = (arguments.show_artifact, arguments.show_provides);
     let settings = Settings::merge(arguments, conf).map_err(Outcome::Usage)?;
     if show_artifact || show_provides {
@@ -59,7 +66,10 @@ fn begin(arguments: Arguments) -> Result<Outcome, Outcome> {
         .enable_all()
         .build()
         .map_err(|error| Outcome::Failed(format!("no runtime: {error}")))?;
-    runtime.block_on(serve(&settings, terminal))
+    match order {
+        Some(order) => runtime.block_on(standalone::obey(&order, &settings, terminal)),
+        None => runtime.block_on(serve(&settings, terminal)),
+    }
 }
 
 fn read_conf(path: &Path) -> Result<Conf, String> {

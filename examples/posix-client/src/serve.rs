@@ -20,7 +20,7 @@ use crate::outcome::Outcome;
 use crate::proxy::Proxies;
 use crate::settings::Settings;
 use crate::terminal::Terminal;
-use crate::{identity, inventory, key, tls};
+use crate::{identity, inventory, key, standalone, tls};
 
 /// Room for what hosts have: tokens and links of any server, blocks that keep a disk busy, artifacts of any size.
 pub type HostResources = Resources<16384, 16384, 65536, 262144>;
@@ -54,6 +54,12 @@ pub async fn serve(settings: &Settings, terminal: Arc<Terminal>) -> Result<Outco
     // What the client calls a source that never fails has been tried.
     getrandom::fill(&mut [0; 32]).map_err(|error| Outcome::Failed(format!("random numbers: {error}")))?;
     let _lock = Lock::take(&settings.data_dir).map_err(|error| Outcome::Failed(error.to_string()))?;
+    if standalone::is_pending(&settings.data_dir)
+        .await
+        .map_err(Outcome::Failed)?
+    {
+        return Err(Outcome::Failed(standalone::PENDING.to_owned()));
+    }
     let storage = FileStorage::new(&settings.data_dir).map_err(|error| Outcome::Failed(error.to_string()))?;
     let mut signals = Signals::new().map_err(|error| Outcome::Failed(format!("signals: {error}")))?;
 

@@ -9,6 +9,7 @@
 //! | `starts.rs` | starts that cannot be; keys; a full disk |
 //! | `kills.rs` | the program killed, at each report and at random |
 //! | `modules.rs` | programs as update modules, restarts of the host |
+//! | `standalone.rs` | `--install`, `commit`, `rollback` |
 //! | `papers.rs` | man page, systemd unit, Debian package |
 //! | `readme.rs` | the commands of the README |
 
@@ -19,5 +20,6 @@ mod modules;
 mod papers;
 mod readme;
 mod rig;
+mod standalone;
 mod starts;
 mod tls;

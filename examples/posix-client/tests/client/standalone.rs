@@ -1,0 +1,197 @@
+//! `--install`, `commit`, `rollback`: without a server.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+
+use mender_testkit::artifact::ArtifactWriter;
+use mender_testkit::server::Mode;
+
+use crate::rig::{DEVICE_TYPE, Rig, wait_for};
+
+/// An artifact in a file.
+fn stored(rig: &Rig, name: &str, artifact: &ArtifactWriter) -> String {
+    let path = rig.path(name);
+    fs::write(&path, artifact.write()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// A server of files that answers each request so.
+fn site(answer: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = Vec::new();
+            let mut byte = [0];
+            while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) > 0 {
+                request.push(byte[0]);
+            }
+            // Whoever has heard enough may be gone.
+            let _ = stream.write_all(&answer);
+        }
+    });
+    format!("http://{address}/releases/2?secret=4711")
+}
+
+#[test]
+fn what_is_installed_awaits_its_commit() {
+    let rig = Rig::new(Mode::Oss);
+    fs::write(rig.etc().join("settings"), "one").unwrap();
+    let file = stored(&rig, "2.mender", &rig.single_file("release-2", "settings", b"two"));
+    let (status, said) = rig.run(&["--install", &file]);
+    assert_eq!(status, 0, "{said}");
+    assert!(said.contains("mender-rs commit"), "{said}");
+    assert_eq!(rig.read("settings").unwrap(), b"two");
+    assert_eq!(rig.run_show(), "unknown");
+    for arguments in [&["--once"][..], &["--install", &file]] {
+        let (status, said) = rig.run(arguments);
+        assert_eq!(status, 1, "{said}");
+        assert!(said.contains("commit"), "{said}");
+    }
+    assert_eq!(rig.server().requests().len(), 0, "no client runs meanwhile");
+
+    let (status, said) = rig.run(&["commit"]);
+    assert_eq!(status, 0, "{said}");
+    assert_eq!(rig.run_show(), "release-2");
+    for command in ["commit", "rollback"] {
+        let (status, said) = rig.run(&[command]);
+        assert_eq!(status, 1, "{said}");
+        assert!(said.starts_with("mender-rs: "), "{said}");
+    }
+    // The server hears of it.
+    let device = rig.register();
+    let server = rig.server();
+    assert_eq!(
+        server.inventory(&device).unwrap().value("artifact_name").unwrap(),
+        "release-2"
+    );
+}
+
+#[test]
+fn what_is_installed_can_be_taken_back() {
+    let rig = Rig::new(Mode::Oss);
+    fs::write(rig.etc().join("settings"), "one").unwrap();
+    let file = stored(&rig, "2.mender", &rig.single_file("release-2", "settings", b"two"));
+    assert_eq!(rig.run(&["--install", &file]).0, 0);
+    let (status, said) = rig.run(&["rollback"]);
+    assert_eq!(status, 0, "{said}");
+    assert_eq!(rig.read("settings").unwrap(), b"one");
+    assert_eq!(rig.run_show(), "unknown");
+    rig.register();
+}
+
+#[test]
+fn an_artifact_may_come_from_a_url() {
+    let rig = Rig::new(Mode::Oss);
+    let artifact = rig.single_file("release-2", "settings", &[5; 300_000]).write();
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", artifact.len());
+    let whole = [head.as_bytes(), &artifact].concat();
+    let (status, said) = rig.run(&["--install", &site(whole.clone())]);
+    assert_eq!(status, 0, "{said}");
+    assert!(!said.contains("4711"), "{said}");
+    assert_eq!(rig.read("settings").unwrap(), [5; 300_000]);
+    assert_eq!(rig.run(&["rollback"]).0, 0);
+
+    let cut = whole[..200_000].to_vec();
+    for (answer, part) in [
+        (cut, "broke off"),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n".to_vec(), "status 404"),
+    ] {
+        let (status, said) = rig.run(&["--install", &site(answer)]);
+        assert_eq!(status, 1, "{said}");
+        assert!(
+            said.lines().last().unwrap().contains(part) && !said.contains("4711"),
+            "{said}"
+        );
+        assert_eq!(rig.read("settings"), None);
+    }
+    rig.register();
+}
+
+#[test]
+fn what_cannot_be_installed_is_named_and_changes_nothing() {
+    let rig = Rig::new(Mode::Oss);
+    let good = rig.single_file("release-2", "settings", b"two").write();
+    let half = rig.path("half.mender");
+    fs::write(&half, &good[..good.len() / 2]).unwrap();
+    let other = ArtifactWriter::new("release-2", "other-board")
+        .payload_type("single-file")
+        .file("x", b"x");
+    let other = stored(&rig, "other.mender", &other);
+    let unknown = ArtifactWriter::new("release-2", DEVICE_TYPE)
+        .payload_type("rootfs")
+        .file("x", b"x");
+    let unknown = stored(&rig, "unknown.mender", &unknown);
+    fs::write(rig.path("text"), "no artifact").unwrap();
+    for (file, part) in [
+        (rig.path("missing").to_str().unwrap(), "missing"),
+        (half.to_str().unwrap(), ""),
+        (&other, "device"),
+        (&unknown, "\"rootfs\""),
+        (rig.path("text").to_str().unwrap(), ""),
+        (rig.path("etc").to_str().unwrap(), ""),
+    ] {
+        let (status, said) = rig.run(&["--install", file]);
+        assert_eq!(status, 1, "{file}: {said}");
+        let last = said.lines().last().unwrap();
+        assert!(last.starts_with("mender-rs: ") && last.contains(part), "{file}: {said}");
+        assert_eq!((rig.read("settings"), rig.run_show().as_str()), (None, "unknown"));
+    }
+    rig.register();
+}
+
+/// A program that wants a restart, and one that is killed while it installs.
+#[test]
+fn programs_are_asked_likewise() {
+    let mut rig = Rig::new(Mode::Oss);
+    let module = rig.path("modules/app");
+    fs::create_dir_all(rig.path("modules")).unwrap();
+    let (app, gate) = (rig.etc().join("app"), rig.path("gate"));
+    let text = format!(
+        "#!/bin/sh\ncase $1 in\n\
+         SupportsRollback) echo Yes;;\n\
+         NeedsArtifactReboot) echo Automatic;;\n\
+         ArtifactInstall) cp {app} tmp/old; if [ -e {gate} ]; then rm {gate}; sleep 30; fi; cp files/app {app};;\n\
+         ArtifactRollback) [ ! -e tmp/old ] || cp tmp/old {app};;\n\
+         esac\n",
+        app = app.display(),
+        gate = gate.display()
+    );
+    fs::write(&module, text).unwrap();
+    fs::set_permissions(&module, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(&app, "old").unwrap();
+    let modules = rig.path("modules").to_str().unwrap().to_owned();
+    rig.more = vec!["--modules-dir".to_owned(), modules, "--reboot-command=false".to_owned()];
+    let artifact = ArtifactWriter::new("release-2", DEVICE_TYPE)
+        .payload_type("app")
+        .file("app", b"new");
+    let file = stored(&rig, "2.mender", &artifact);
+
+    let (status, said) = rig.run(&["--install", &file]);
+    assert_eq!(status, 7, "{said}");
+    assert!(said.contains("restart this host"), "{said}");
+    assert_eq!(rig.run(&["rollback"]).0, 7);
+    assert_eq!(rig.read("app").unwrap(), b"old");
+
+    fs::write(&gate, "").unwrap();
+    let mut killed = rig.start(&["--install", &file]);
+    wait_for("the install", || killed.said(), || (!gate.exists()).then_some(()));
+    killed.child.kill().unwrap();
+    killed.wait();
+    let (status, said) = rig.run(&["--install", &file]);
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains("roll it back first"), "{said}");
+    let (status, said) = rig.run(&["rollback"]);
+    assert!(matches!(status, 0 | 7), "{status}: {said}");
+    assert_eq!(rig.read("app").unwrap(), b"old");
+
+    assert_eq!(rig.run(&["--install", &file]).0, 7);
+    assert_eq!(rig.run(&["commit"]).0, 0);
+    assert_eq!(
+        (rig.read("app").unwrap().as_slice(), rig.run_show().as_str()),
+        (b"new".as_slice(), "release-2")
+    );
+}
