@@ -152,3 +152,23 @@ fn quiet_says_nothing() {
     let rig = Rig::new(Mode::Oss);
     assert_eq!(rig.run(&["--once", "--quiet"]), (0, String::new()));
 }
+
+/// Between two polls nothing is done: a task that wakes itself takes a whole processor.
+#[test]
+fn an_idle_client_sleeps() {
+    let rig = Rig::new(Mode::Oss);
+    let client = rig.start(&[]);
+    client.wait_for_line("there is no update");
+    // Nanoseconds on a processor, of the thread that does the work.
+    let busy = || -> u64 {
+        let path = format!("/proc/{}/schedstat", client.child.id());
+        let text = fs::read_to_string(path).unwrap();
+        text.split(' ').next().unwrap().parse().unwrap()
+    };
+    // Two polls by time.
+    std::thread::sleep(Duration::from_millis(2500));
+    let before = busy();
+    std::thread::sleep(Duration::from_secs(2));
+    let taken = Duration::from_nanos(busy() - before);
+    assert!(taken < Duration::from_millis(500), "{taken:?} in two seconds");
+}
