@@ -13,11 +13,11 @@
 //! | [`storage`] | what is kept across reboots: trait, record layouts, flash backend | embedded-storage |
 //! | [`mod@update_module`] | [`UpdateModule`], [`Payload`](update_module::Payload), the tuple of modules | `text` |
 //! | [`api`] | bytes of the device API's requests and responses | pure; `provides`, `text` |
-//! | [`artifact`] | the artifact stream parser | pure; `provides`, `text` |
+//! | [`artifact`] | the artifact stream parser | pure; `provides`, `signature`, `text` |
 //! | [`deployment`] | the update state machine | pure; `provides`, `update_module`, `text` |
 //! | [`provides`] | the key-value pairs that describe a device's software | pure; `text` |
-//! | `signature` | verifying signatures with public keys | pure; nothing |
-//! | [`text`], [`codes`], `json`, `shift`, `date` | short texts without `core::fmt`; what codes mean; JSON byte by byte; bytes that move; days and dates | nothing |
+//! | `signature` | verifying signatures with public keys | pure; `spki` |
+//! | [`text`], [`codes`], `json`, `shift`, `date`, `spki` | short texts without `core::fmt`; what codes mean; JSON byte by byte; bytes that move; days and dates; how public keys in files begin | nothing |
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -37,6 +37,7 @@ pub mod provides;
 mod shift;
 #[cfg(feature = "signature")]
 pub mod signature;
+mod spki;
 pub mod storage;
 pub mod text;
 #[cfg(feature = "tls-p256")]

@@ -62,6 +62,18 @@ pub struct Config<'a> {
     /// How large the parts of an artifact may be: [`Limits::DEFAULT`] unless changed. What is kept of it must also fit into
     /// `ARTIFACT` of [`Resources`](crate::client::Resources).
     pub artifact_limits: Limits,
+    /// Public keys, one of which must have signed each artifact; none unless changed, and then any artifact is taken. Several are for
+    /// the time in which one follows another. Files as `openssl` and `mender-artifact` have them, PEM or DER
+    /// (`SubjectPublicKeyInfo`): on P-256, or RSA of 2048 to 4096 bits with the feature `rsa`.
+    ///
+    /// ```ignore
+    /// artifact_keys: &[include_bytes!("artifact-key.pem")],
+    /// ```
+    ///
+    /// An artifact whose signature is missing or wrong is refused before anything of its header is believed. To verify takes the
+    /// executor for as long as a signature of TLS does.
+    #[cfg(feature = "artifact-keys")]
+    pub artifact_keys: &'a [&'a [u8]],
 }
 
 /// Why a [`Config`] cannot be used.
@@ -84,6 +96,9 @@ pub enum ConfigError {
     TransitionLimit,
     /// [`Device::identity`](crate::client::Device::identity) is empty: all such devices would be one and the same to the server.
     NoIdentity,
+    /// One of [`Config::artifact_keys`] is no public key, or of a kind that is not supported; its place is given, from 0.
+    #[cfg(feature = "artifact-keys")]
+    ArtifactKey(usize),
 }
 
 const SERVER_URL: Seldom = Seldom::new(50);
@@ -94,6 +109,8 @@ const TOO_SHORT: Seldom = Seldom::new(54);
 const TOO_LONG: Seldom = Seldom::new(55);
 const TRANSITION_LIMIT: Seldom = Seldom::new(56);
 const NO_IDENTITY: Seldom = Seldom::new(57);
+#[cfg(feature = "artifact-keys")]
+const ARTIFACT_KEY: Seldom = Seldom::new(58);
 
 impl Describe for ConfigError {
     fn describe(&self, out: &mut Text<'_>) {
@@ -118,6 +135,12 @@ impl Describe for ConfigError {
             }
             ConfigError::TransitionLimit => out.seldom(TRANSITION_LIMIT),
             ConfigError::NoIdentity => out.seldom(NO_IDENTITY),
+            #[cfg(feature = "artifact-keys")]
+            ConfigError::ArtifactKey(place) => {
+                out.seldom(ARTIFACT_KEY);
+                out.gap();
+                out.number(u32::try_from(*place).unwrap_or(u32::MAX));
+            }
         }
     }
 }
@@ -151,6 +174,8 @@ impl<'a> Config<'a> {
             download_retries: 10,
             transition_limit: DEFAULT_TRANSITION_LIMIT,
             artifact_limits: Limits::DEFAULT,
+            #[cfg(feature = "artifact-keys")]
+            artifact_keys: &[],
         }
     }
 
@@ -186,6 +211,14 @@ impl<'a> Config<'a> {
         in_range("restart_timeout", self.restart_timeout, MILLISECOND)?;
         if !(1..=250).contains(&self.transition_limit) {
             return Err(ConfigError::TransitionLimit);
+        }
+        #[cfg(feature = "artifact-keys")]
+        if let Some(place) = self
+            .artifact_keys
+            .iter()
+            .position(|key| !crate::signature::public_key::is_usable(key))
+        {
+            return Err(ConfigError::ArtifactKey(place));
         }
         Ok(())
     }

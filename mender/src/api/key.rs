@@ -22,6 +22,7 @@ use {
 };
 
 use crate::codes::Code;
+use crate::spki;
 use crate::text::{Describe, Text, display};
 use crate::window::Window;
 
@@ -327,20 +328,11 @@ const PEM_TAIL: &str = "-----END PUBLIC KEY-----\n";
 /// 91 bytes of DER are 124 of base64 in two lines.
 const PEM_LEN: usize = PEM_HEAD.len() + 64 + 1 + 60 + 1 + PEM_TAIL.len();
 
-/// SubjectPublicKeyInfo of every P-256 key up to the point: id-ecPublicKey, prime256v1, BIT STRING of 66 bytes (RFC 5480).
-const SPKI_PREFIX: [u8; 26] = [
-    0x30, 0x59, // SEQUENCE
-    0x30, 0x13, // SEQUENCE
-    0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, // 1.2.840.10045.2.1
-    0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, // 1.2.840.10045.3.1.7
-    0x03, 0x42, 0x00, // BIT STRING, no unused bits
-];
-
 /// The PEM text of a public key, character by character.
 pub(crate) fn pem(point: &[u8], mut put: impl FnMut(u8)) {
     PEM_HEAD.bytes().for_each(&mut put);
-    let mut der = [0; SPKI_PREFIX.len() + POINT_LEN];
-    for (place, byte) in der.iter_mut().zip(SPKI_PREFIX.iter().chain(point)) {
+    let mut der = [0; spki::P256.len() + POINT_LEN];
+    for (place, byte) in der.iter_mut().zip(spki::P256.iter().chain(point)) {
         *place = *byte;
     }
     let mut column = 0;

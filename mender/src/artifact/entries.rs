@@ -8,6 +8,8 @@ use super::document;
 use super::entry::{self, Name};
 use super::error::Error;
 use super::event::Event;
+#[cfg(feature = "artifact-keys")]
+use super::fault::SignatureFault;
 use super::fault::{Archive, Checked, Contradiction, Document, Entry, FileFault, TarFault};
 use super::limits::{Limit, Limits};
 use super::manifest::{self, Files, Sha256Sum, Sums};
@@ -103,6 +105,9 @@ pub(super) struct Entries<'w> {
     /// What the sums of `version` and `header.tar` must be; that of `version` as it was, until the manifest has come.
     sums: Sums,
     manifest_sha256: Sha256Sum,
+    /// One of them has to have signed it, if there are any.
+    #[cfg(feature = "artifact-keys")]
+    pub(super) keys: &'w [&'w [u8]],
     /// Of `header.tar`, then of each file.
     pub(super) hash: Sha256,
 }
@@ -126,6 +131,8 @@ impl<'w> Entries<'w> {
             hash: Sha256::new(),
             sums: Sums::default(),
             manifest_sha256: [0; 32],
+            #[cfg(feature = "artifact-keys")]
+            keys: &[],
             signed: false,
             scripts: 0,
             header_ready: false,
@@ -377,6 +384,10 @@ impl<'w> Entries<'w> {
                 return Ok(None);
             }
             Entry::Header => {
+                #[cfg(feature = "artifact-keys")]
+                if !self.signed && !self.keys.is_empty() {
+                    return Err(self.fail(Error::Signature(SignatureFault::Missing)));
+                }
                 self.begin_archive(Archive::Header, Stage::HeaderInfo, size)?;
                 return Ok(None);
             }
@@ -464,6 +475,9 @@ impl<'w> Entries<'w> {
             }
             Text::Signature => {
                 signature::check(data).map_err(|fault| self.fail(Error::Signature(fault)))?;
+                #[cfg(feature = "artifact-keys")]
+                signature::verify(data, self.keys, self.manifest_sha256)
+                    .map_err(|fault| self.fail(Error::Signature(fault)))?;
                 self.signed = true;
                 self.stage = Stage::Header;
             }

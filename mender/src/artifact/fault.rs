@@ -116,6 +116,10 @@ pub enum SignatureFault {
     Base64 = 190,
     /// Shorter than the shortest signature of the format (64 bytes).
     TooShort = 191,
+    /// None of the device's keys made it.
+    Wrong = 192,
+    /// It is missing, and the device has keys.
+    Missing = 193,
 }
 
 /// What a checksum of the manifest belongs to.

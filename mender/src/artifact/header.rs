@@ -69,7 +69,7 @@ impl<'p> Header<'p> {
         self.meta_data
     }
 
-    /// Whether the artifact has a signature. It was not verified: no keys can be configured.
+    /// Whether the artifact has a signature. It was verified if the parser has keys.
     pub fn is_signed(&self) -> bool {
         self.signed
     }

@@ -10,7 +10,7 @@
 //!   of the manifest came, once, and nothing else did.
 //!
 //! Accepted are artifacts of format version 3 with one payload: any number of files or none, empty payloads (type
-//! null), meta-data, state scripts (skipped), signatures (checked for their form only), ustar, PAX and GNU long names.
+//! null), meta-data, state scripts (skipped), signatures (verified where there are keys: feature `artifact-keys`), ustar, PAX and GNU long names.
 //! Refused with [`Error::NotSupported`] are compression, augmented artifacts and several payloads, with
 //! [`Error::FormatVersion`] other versions of the format, and with [`Limit::Artifact`] artifacts of 4 GiB and more.
 //! Everything on which readers of the format differ is refused as malformed, as far as it bears on what is installed. Not looked
@@ -32,7 +32,7 @@
 //! | `document.rs` | version, header-info, type-info, meta-data: the rules as tables |
 //! | `entry.rs`, `manifest.rs` | names of entries; the manifest as a compact list |
 //! | `error.rs`, `limits.rs` | why an artifact is refused; what may be how large |
-//! | `tar.rs`, `json.rs`, `signature.rs`, `records.rs` | header blocks and PAX headers; strict JSON; the form of a signature; what is kept of the documents |
+//! | `tar.rs`, `json.rs`, `signature.rs`, `records.rs` | header blocks and PAX headers; strict JSON; signatures; what is kept of the documents |
 //! | `stage.rs` | the order of entries |
 //! | `fault.rs` | lists of faults and of names of parts |
 //!

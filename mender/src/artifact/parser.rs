@@ -34,6 +34,18 @@ impl<'w> Parser<'w> {
         }
     }
 
+    /// As [`new`](Parser::new), for a device that takes signed artifacts alone: one of the keys must have signed the manifest, before
+    /// anything of the header is believed. Without keys there is no such rule.
+    ///
+    /// A key is a file with a public key as `SubjectPublicKeyInfo`, DER or PEM: on P-256, or RSA of 2048 to 4096 bits with the
+    /// feature `rsa`. One that [`is_usable`](crate::signature::public_key::is_usable) does not know matches no signature.
+    #[cfg(feature = "artifact-keys")]
+    pub fn with_keys(limits: Limits, work: &'w mut [u8], keys: &'w [&'w [u8]]) -> Parser<'w> {
+        let mut parser = Parser::new(limits, work);
+        parser.entries.keys = keys;
+        parser
+    }
+
     /// Takes the next bytes of the stream and returns how many were consumed and what was found. Call it again with
     /// what is left, even if that is nothing, until it returns [`Event::NeedInput`]: more than one event can belong
     /// to the same byte.

@@ -1,9 +1,7 @@
-//! The form of `manifest.sig`.
+//! The form of `manifest.sig`, and whether one of the keys made it.
 //!
-//! Rules: spec of the artifact format, section 5. Signatures are not verified yet, as no keys can be configured. The
-//! place for it is where [`check`] is called: all of the base64 text is in the work buffer there, the SHA-256 of the
-//! manifest's bytes is known, and nothing of the header has been read. An artifact without a signature is noticed
-//! where `header.tar` begins.
+//! Rules: spec of the artifact format, section 5. All of the base64 text is in the work buffer, the SHA-256 of the manifest's bytes is
+//! known, and nothing of the header has been read. An artifact without a signature is noticed where `header.tar` begins.
 
 use super::fault::SignatureFault;
 
@@ -21,6 +19,24 @@ pub(super) fn check(text: &[u8]) -> Result<(), SignatureFault> {
         return Err(SignatureFault::TooShort);
     }
     Ok(())
+}
+
+/// Whether one of the keys made this signature, which [`check`] has passed; if there are keys.
+#[cfg(feature = "artifact-keys")]
+pub(super) fn verify(text: &mut [u8], keys: &[&[u8]], manifest_sha256: [u8; 32]) -> Result<(), SignatureFault> {
+    use crate::signature::{Hash, base64, public_key};
+
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let len = base64::decode(text).ok_or(SignatureFault::Base64)?;
+    let signature = text.get(..len).unwrap_or(&[]);
+    let hash = Hash::Sha256(manifest_sha256);
+    if keys.iter().any(|key| public_key::verify(key, &hash, signature).is_ok()) {
+        Ok(())
+    } else {
+        Err(SignatureFault::Wrong)
+    }
 }
 
 #[cfg(test)]

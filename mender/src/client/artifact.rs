@@ -46,7 +46,12 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
             blocks.take().map(|first| first.map(|(_, len)| len))
         };
         let blocks = Blocks::new(other_block);
-        let mut source = Source::new(Parser::new(self.config.artifact_limits, work), &blocks);
+        let limits = self.config.artifact_limits;
+        #[cfg(feature = "artifact-keys")]
+        let parser = Parser::with_keys(limits, work, self.config.artifact_keys);
+        #[cfg(not(feature = "artifact-keys"))]
+        let parser = Parser::new(limits, work);
+        let mut source = Source::new(parser, &blocks);
         // What is left to the agent from then on.
         let mut rest = Memory {
             token: &mut *memory.token,

@@ -6,7 +6,7 @@
 //!
 //! Depends on the table alone.
 
-use super::table::{ALL, is_seldom};
+use super::table::{ALL, is_seldom, is_used};
 
 /// In the place of `…`.
 const GAP: u8 = b'@';
@@ -51,7 +51,7 @@ const fn plain() -> Packed {
                 packed.push(END);
                 next += 1;
             }
-            let text = text.as_bytes();
+            let text = if is_used(code) { text.as_bytes() } else { &[] };
             let mut at = 0;
             while at < text.len() {
                 if text[at] == 0xe2 {

@@ -16,7 +16,15 @@ macro_rules! codes {
 /// Whether the text is seen on hosts and in logs alone, never in a deployment log: what the inventory, a poll or an encoder refuses,
 /// the configuration, unreadable records, provides.
 pub(super) const fn is_seldom(code: u16) -> bool {
-    matches!(code, 26..=28 | 30..=41 | 50..=57 | 81..=83 | 240..=242)
+    matches!(code, 26..=28 | 30..=41 | 50..=58 | 81..=83 | 240..=242)
+}
+
+/// Whether this firmware can say it: a text that needs a feature takes no flash without it.
+pub(super) const fn is_used(code: u16) -> bool {
+    match code {
+        58 | 192 | 193 => cfg!(feature = "artifact-keys"),
+        _ => true,
+    }
 }
 
 codes! {
@@ -72,6 +80,7 @@ codes! {
     55 "a time is longer than 30 days: "
     56 "transition_limit: must be from 1 to 250"
     57 "the device's identity has no attribute: add one, such as its mac"
+    58 "artifact_keys: not a public key on P-256 (or RSA, with the feature `rsa`) as PEM or DER: number "
     60 "the download was given up: "
     61 "the download link cannot be used: "
     62 "the download link is too long: raise LINK of the client's Resources to its bytes"
@@ -173,6 +182,8 @@ codes! {
     182 "manifest: header.tar is not listed"
     190 "manifest.sig: not one line of base64"
     191 "manifest.sig: too short for a signature"
+    192 "manifest.sig: made by none of the device's keys"
+    193 "the artifact is not signed, and the device has keys"
     195 "the SHA-256 of version is not the one in the manifest"
     196 "the SHA-256 of header.tar is not the one in the manifest"
     197 "the SHA-256 of a payload file is not the one in the manifest"

@@ -4,6 +4,9 @@
 
 /// Tag of an INTEGER.
 pub const INTEGER: u8 = 0x02;
+/// Tag of a BIT STRING.
+#[cfg(feature = "rsa")]
+pub const BIT_STRING: u8 = 0x03;
 /// Tag of a SEQUENCE.
 pub const SEQUENCE: u8 = 0x30;
 /// Tag of what a certificate begins with if it has a version: `[0]`, constructed.

@@ -1,6 +1,6 @@
 //! Verifying signatures with public keys: ECDSA on P-256 and P-384, RSA of 2048 to 4096 bits.
 //!
-//! For TLS (RFC 8446, section 4.2.3: `ecdsa_secp256r1_sha256`, `ecdsa_secp384r1_sha384`, `rsa_pkcs1_*`, `rsa_pss_rsae_*`) and for
+//! For artifacts (feature `artifact-keys`), for TLS (RFC 8446, section 4.2.3: `ecdsa_secp256r1_sha256`, `ecdsa_secp384r1_sha384`, `rsa_pkcs1_*`, `rsa_pss_rsae_*`) and for
 //! certificates. Everything here is public: keys, hashes, signatures. Nothing signs, and nothing hides how long it took.
 //!
 //! Keys, signatures and certificates come from the network. No bytes make these functions panic, and what is not in the one
@@ -12,6 +12,8 @@
 //! | [`ecdsa`] | ECDSA; the arithmetic is that of the crates p256 and p384 | `der`; feature `p384` for that curve |
 //! | [`rsa`] | PKCS#1 v1.5 and PSS | `power`, `der`; feature `rsa` |
 //! | `power` | a number to the power of a public exponent, modulo an odd number | nothing |
+//! | [`public_key`] | keys as files have them, PEM or DER, and the signatures of artifacts | all of these |
+//! | [`base64`] | base64 | nothing |
 //! | [`der`] | the few pieces of DER: tag and length, positive integers, the public key in a certificate | nothing |
 //!
 //! # Example
@@ -24,10 +26,12 @@
 //! assert_eq!(ecdsa::verify_p256(&key, &hash, &signature), Err(Refused));
 //! ```
 
+pub mod base64;
 pub mod der;
 pub mod ecdsa;
 #[cfg(feature = "rsa")]
 mod power;
+pub mod public_key;
 #[cfg(feature = "rsa")]
 pub mod rsa;
 

@@ -22,6 +22,16 @@ fn open<'b>(key: &[u8], signature: &[u8], buffer: &'b mut [u8; MAX_LEN]) -> Opti
     Some(encoded)
 }
 
+/// Whether these bytes are a key of a length that is used here.
+pub fn is_key(key: &[u8]) -> bool {
+    // Zero to any power is a number below every modulus.
+    der::pair(key).is_some_and(|(modulus, _)| {
+        let mut zero = [0; MAX_LEN];
+        zero.get_mut(..modulus.len())
+            .is_some_and(|zero| open(key, zero, &mut [0; MAX_LEN]).is_some())
+    })
+}
+
 /// Whether this is the RSASSA-PKCS1-v1_5 signature of the key's owner over the hash (section 8.2.2).
 ///
 /// The message encoded has one form only: it is compared as a whole, and must have the NULL that section 9.2 prescribes.

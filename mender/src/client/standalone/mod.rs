@@ -55,6 +55,22 @@ pub struct StandaloneConfig<'a> {
     pub artifact_name: &'a str,
     /// As [`Config::artifact_limits`](super::Config::artifact_limits).
     pub artifact_limits: Limits,
+    /// As [`Config::artifact_keys`](super::Config::artifact_keys). One that cannot be used matches no signature.
+    #[cfg(feature = "artifact-keys")]
+    pub artifact_keys: &'a [&'a [u8]],
+}
+
+impl<'a> StandaloneConfig<'a> {
+    /// The defaults, for a device type and the artifact name before the first update.
+    pub const fn new(device_type: &'a str, artifact_name: &'a str) -> StandaloneConfig<'a> {
+        StandaloneConfig {
+            device_type,
+            artifact_name,
+            artifact_limits: Limits::DEFAULT,
+            #[cfg(feature = "artifact-keys")]
+            artifact_keys: &[],
+        }
+    }
 }
 
 /// Installs artifacts that come another way than from the server.
@@ -321,7 +337,12 @@ impl<'r, S: Storage, P: Storage, M: ModuleSet> Standalone<'r, S, P, M> {
         } = &mut self.lent;
         let (front, work) = artifact.split_at_mut_checked(installed_len).unwrap_or_default();
         let blocks = Blocks::new(other_block);
-        let mut source = Source::new(Parser::new(self.config.artifact_limits, work), &blocks);
+        let limits = self.config.artifact_limits;
+        #[cfg(feature = "artifact-keys")]
+        let parser = Parser::with_keys(limits, work, self.config.artifact_keys);
+        #[cfg(not(feature = "artifact-keys"))]
+        let parser = Parser::new(limits, work);
+        let mut source = Source::new(parser, &blocks);
         let mut module = Module::None;
         let (modules, config, block_len) = (&mut self.modules, &self.config, block.len());
         let take = async {

@@ -131,6 +131,8 @@ fn golden() -> Vec<(u16, Error)> {
         (182, manifest(ManifestFault::NoHeader)),
         (190, Error::Signature(SignatureFault::Base64)),
         (191, Error::Signature(SignatureFault::TooShort)),
+        (192, Error::Signature(SignatureFault::Wrong)),
+        (193, Error::Signature(SignatureFault::Missing)),
         (195, Error::Checksum(Checked::Version)),
         (196, Error::Checksum(Checked::Header)),
         (197, Error::Checksum(Checked::File)),

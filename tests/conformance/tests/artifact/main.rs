@@ -10,5 +10,6 @@ mod random;
 mod reasons;
 mod reject;
 mod run;
+mod signatures;
 mod spare;
 mod vectors;

@@ -11,7 +11,6 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use mender::artifact::Limits;
 use mender::client::{
     CommitError, InstallError, Installed, Pending, Resources, RollbackError, RolledBack, Standalone, StandaloneConfig,
 };
@@ -161,11 +160,7 @@ fn run<T, const BACK: bool>(
     command: impl for<'s> AsyncFnOnce(&'s mut Standalone<'_, Records, Records, (File<BACK>,)>) -> T,
 ) -> Option<T> {
     let mut resources: Resources = Resources::new();
-    let config = StandaloneConfig {
-        device_type: DEVICE_TYPE,
-        artifact_name: "release-1",
-        artifact_limits: Limits::DEFAULT,
-    };
+    let config = StandaloneConfig::new(DEVICE_TYPE, "release-1");
     let (storage, other) = (Records(world.clone(), 0), Records(world.clone(), 1));
     let mut standalone = Standalone::new(config, storage, other, (File::<BACK>(world.clone()),), &mut resources);
     let mut command = pin!(command(&mut standalone));

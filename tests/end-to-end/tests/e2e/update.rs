@@ -1,5 +1,6 @@
 //! Whole updates on a simulated board: one that works, one that is rolled back, and what the server sees of them.
 
+use mender::client::ConfigError;
 use mender_testkit::network::lock;
 use mender_testkit::server::{Mode, Status};
 
@@ -88,4 +89,22 @@ fn firmware_that_fails_its_check_is_rolled_back() {
         board.log(&deployment),
         ["error verify_reboot: the sensor does not answer"]
     );
+}
+
+#[test]
+fn an_artifact_without_a_signature_touches_nothing_if_there_are_keys() {
+    const KEY: &[u8] = include_bytes!("../../../vectors/artifacts/keys/test-ecdsa-p256-a.pub.pem");
+    let mut board = Board::accepted(Mode::Oss);
+    board.config.artifact_keys = &[KEY];
+    let deployment = board.deploy(artifact(2));
+    board.flash.reset_counters();
+    assert_eq!(board.run(HOUR, Site::finished(&deployment)), Ended::Reached);
+    assert_eq!(board.status(&deployment), Some(Status::Failure));
+    assert_eq!(board.run(HOUR, Site::over), Ended::Reached);
+    assert_eq!(board.calls(), [""; 0]);
+    assert_eq!(board.version_that_runs(), 1);
+    let log = board.log(&deployment);
+    assert!(log.iter().any(|line| line.contains("not signed")), "{log:?}");
+    board.config.artifact_keys = &[KEY, b"no key"];
+    assert_eq!(board.config.check(), Err(ConfigError::ArtifactKey(1)));
 }
