@@ -113,7 +113,7 @@ pub struct Arguments {
     /// Run the programs mender-inventory-* of this directory for each report, and send the KEY=VALUE lines that they print
     ///
     /// Those of the Linux client are in /usr/share/mender/inventory. Each may take ten seconds.
-    #[arg(long, alias = "inventory_dir", value_name = "DIR")]
+    #[arg(long, alias = "inventory_dir", value_name = "DIR", env = "MENDER_INVENTORY_DIR")]
     pub inventory_dir: Option<PathBuf>,
 
     /// Roots in PEM that may vouch for the server, in the place of the system's

@@ -99,6 +99,29 @@ fn a_server_that_cannot_be_trusted_is_refused_and_the_reason_said() {
     assert_eq!(rig.server().requests().len(), 0, "nothing was sent");
 }
 
+/// Without --ca the system's roots count: here those of `SSL_CERT_FILE`, as OpenSSL would have it. With it, they do not count for the
+/// server.
+#[test]
+fn the_systems_roots_count_unless_others_are_given() {
+    let authority = Authority::new("Own Root");
+    let mut rig = authority.rig(Mode::Oss, "127.0.0.1", NOW);
+    let own = rig.path("ca.pem");
+    let other = rig.path("other.pem");
+    fs::write(&other, Authority::new("Other Root").issuer.pem()).unwrap();
+    rig.more.clear();
+    for (arguments, expected) in [
+        (vec!["--once"], 0),
+        (vec!["--once", "--ca", other.to_str().unwrap()], 6),
+        (vec!["--once", "--ca", own.to_str().unwrap()], 0),
+    ] {
+        let mut command = rig.command(&arguments);
+        command.env("SSL_CERT_FILE", &own).env_remove("SSL_CERT_DIR");
+        let mut running = crate::rig::Running::start(command, &rig.path("log"));
+        let status = running.wait();
+        assert_eq!(status.code(), Some(expected), "{arguments:?}: {}", running.said());
+    }
+}
+
 /// The other way round: TLS spoken to a server without it.
 #[test]
 fn a_server_without_tls_is_named() {
