@@ -28,7 +28,7 @@ impl<const WRITE: usize, const SECTOR: usize> SimFlash<WRITE, SECTOR> {
     pub fn new(flash: Flash) -> Self {
         const {
             assert!(
-                WRITE == Flash::WRITE_SIZE && SECTOR == Flash::ERASE_SIZE,
+                WRITE == <Flash>::WRITE_SIZE && SECTOR == <Flash>::ERASE_SIZE,
                 "the units are the driver's"
             );
         }
