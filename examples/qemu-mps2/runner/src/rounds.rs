@@ -85,9 +85,10 @@ pub fn play(setup: &Setup, rounds: u32, seed: u64) -> Result<(), Box<dyn Error>>
         let name = format!("{seed}-{number}");
         let status = round(&mut bench, &device, &mut present, kind, &name, &mut cut)
             .map_err(|error| format!("round {number} of seed {seed} ({kind:?}): {error}"))?;
+        let cuts: u32 = struck.values().sum();
         if number % 10 == 0 || number == rounds {
             bench.terminal.line(format_args!(
-                "round {number}: {kind:?}, {status}; release {} runs",
+                "round {number}: {kind:?}, {status}; release {} runs; {cuts} cuts so far",
                 present.release + 1
             ));
         }
