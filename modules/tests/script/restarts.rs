@@ -229,6 +229,28 @@ fn of_a_rollback_with_the_devices_restart() {
     every_kill(flow, &calls(&rest));
 }
 
+#[test]
+fn a_cut_in_the_install_is_rolled_back_with_the_restart_that_the_module_wants() {
+    let rest = ["ArtifactFailure", "Cleanup"];
+    for (reboot, restart) in [
+        ("No", &[][..]),
+        ("Yes", &["ArtifactRollbackReboot", "ArtifactVerifyRollbackReboot"]),
+        ("Automatic", &["ArtifactVerifyRollbackReboot"]),
+    ] {
+        let flow = Flow { reboot, commits: true };
+        let expected = [&DOWNLOAD, &["ArtifactRollback"][..], restart, &rest].concat();
+        assert_eq!(
+            flow.play("ArtifactInstall", "before"),
+            (owned(&expected), true),
+            "{reboot}"
+        );
+    }
+}
+
+fn owned(calls: &[&str]) -> Vec<String> {
+    calls.iter().map(|call| String::from(*call)).collect()
+}
+
 /// After a download, with these answers.
 fn downloaded(rig: &Rig, rollback: &str) -> Device {
     rig.module(
