@@ -43,9 +43,17 @@ fn modules_are_executable_files() {
         "\"text\" is left out as an update module: it is not executable",
     ];
     assert_eq!(rig.notes.take(), left_out);
-    // Told once, unless the reason changes.
+    // Told once, unless it was gone in between or the reason changes.
     names(&mut device);
     assert_eq!(rig.notes.take(), [""; 0]);
+    fs::remove_dir(modules.join("folder")).unwrap();
+    names(&mut device);
+    fs::create_dir(modules.join("folder")).unwrap();
+    names(&mut device);
+    assert_eq!(
+        rig.notes.take(),
+        ["\"folder\" is left out as an update module: it is no file"]
+    );
     fs::remove_file(modules.join("text")).unwrap();
     fs::create_dir(modules.join("text")).unwrap();
     names(&mut device);
