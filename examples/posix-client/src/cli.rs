@@ -122,6 +122,12 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
 
+    /// A public key in PEM or DER, on P-256 or RSA, one of which must have signed each artifact; may be given several times
+    ///
+    /// Without one, signatures are not looked at.
+    #[arg(long, alias = "artifact_key", value_name = "FILE")]
+    pub artifact_key: Vec<PathBuf>,
+
     /// Where the update modules are: programs by the name of the payload type that they take, called by Mender's protocol v3
     ///
     /// Where one has the name of a built-in module (single-file, directory), the program is taken.

@@ -1,7 +1,6 @@
 //! The file `mender.conf`: JSON, as the Linux client has it, so that a device can change its client and keep its file.
 //!
-//! What has no effect here is named, and ignored; but what the device's safety hangs on is refused where it cannot be obeyed:
-//! somebody who asks for verified signatures must not get an update without. Source of the keys: the Linux client's documentation,
+//! What has no effect here is named, and ignored; but what the device's safety hangs on is refused where it cannot be obeyed. Source of the keys: the Linux client's documentation,
 //! "Configuration options".
 
 use std::path::PathBuf;
@@ -30,6 +29,8 @@ pub struct Conf {
     pub device_tier: Option<String>,
     /// `ModuleTimeoutSeconds`.
     pub module_timeout: Option<Duration>,
+    /// `ArtifactVerifyKey`, or `ArtifactVerifyKeys`.
+    pub artifact_keys: Vec<PathBuf>,
     /// `Security.AuthPrivateKey`.
     pub private_key: Option<PathBuf>,
     /// `DaemonLogLevel`.
@@ -100,16 +101,16 @@ pub fn parse(text: &str) -> Result<Conf, String> {
             "DeviceTier" => conf.device_tier = text_of(key, value)?,
             "DaemonLogLevel" => conf.log_level = text_of(key, value)?,
             "Security" => conf.private_key = private_key(value, &mut conf.ignored)?,
-            "ArtifactVerifyKey" | "ArtifactVerifyKeys" if !is_empty(value) => {
-                return Err(format!(
-                    "`{key}` is set, but this client does not verify signatures of artifacts yet; it would install what \
-                     nobody signed. Remove the key only if that is acceptable"
-                ));
+            "ArtifactVerifyKey" | "ArtifactVerifyKeys" if is_empty(value) => {}
+            "ArtifactVerifyKey" | "ArtifactVerifyKeys" if !conf.artifact_keys.is_empty() => {
+                return Err("has both `ArtifactVerifyKey` and `ArtifactVerifyKeys`: keep one of them".to_owned());
             }
+            "ArtifactVerifyKey" => conf.artifact_keys.extend(text_of(key, value)?.map(PathBuf::from)),
+            "ArtifactVerifyKeys" => conf.artifact_keys = key_files(value)?,
             "HttpsClient" if !is_empty(value) => {
                 return Err(format!("`{key}` is set, but this client has no client certificates"));
             }
-            "ArtifactVerifyKey" | "ArtifactVerifyKeys" | "HttpsClient" => {}
+            "HttpsClient" => {}
             other => conf
                 .ignored
                 .push(match WITHOUT_EFFECT.iter().find(|(name, _)| *name == other) {
@@ -162,6 +163,19 @@ fn server_urls(value: &Value) -> Result<Vec<String>, String> {
         .map(|server| {
             let url = server.get("ServerURL").and_then(Value::as_str);
             url.filter(|url| !url.is_empty()).map(str::to_owned).ok_or_else(wrong)
+        })
+        .collect()
+}
+
+fn key_files(value: &Value) -> Result<Vec<PathBuf>, String> {
+    let wrong = || "`ArtifactVerifyKeys` must be a list of file names".to_owned();
+    let list = value.as_array().ok_or_else(wrong)?;
+    list.iter()
+        .map(|file| {
+            file.as_str()
+                .filter(|file| !file.is_empty())
+                .map(PathBuf::from)
+                .ok_or_else(wrong)
         })
         .collect()
 }
@@ -227,12 +241,16 @@ mod tests {
                 device_type_file: Some("/data/device_type".into()),
                 device_tier: Some("system".to_owned()),
                 module_timeout: None,
+                artifact_keys: vec![],
                 private_key: Some("/etc/key.pem".into()),
                 log_level: Some("debug".to_owned()),
                 ignored: vec![],
             }
         );
         assert_eq!(parse("{}"), Ok(Conf::default()));
+        for text in [r#"{"ArtifactVerifyKey": "/k"}"#, r#"{"ArtifactVerifyKeys": ["/k"]}"#] {
+            assert_eq!(parse(text).unwrap().artifact_keys, [PathBuf::from("/k")]);
+        }
     }
 
     #[test]
@@ -272,10 +290,12 @@ mod tests {
                 "keep one",
             ),
             (r#"{"Security": 1}"#, "`Security` must be"),
-            (r#"{"ArtifactVerifyKey": "/etc/key.pem"}"#, "does not verify signatures"),
+            (r#"{"ArtifactVerifyKey": 1}"#, "`ArtifactVerifyKey` must be a text"),
+            (r#"{"ArtifactVerifyKeys": "/k"}"#, "must be a list"),
+            (r#"{"ArtifactVerifyKeys": [""]}"#, "must be a list"),
             (
-                r#"{"ArtifactVerifyKeys": ["/etc/key.pem"]}"#,
-                "does not verify signatures",
+                r#"{"ArtifactVerifyKey": "/k", "ArtifactVerifyKeys": ["/l"]}"#,
+                "keep one",
             ),
             (r#"{"HttpsClient": {"Certificate": "/c"}}"#, "no client certificates"),
         ] {

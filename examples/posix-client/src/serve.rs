@@ -40,7 +40,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// What was wrong, or failed.
 pub async fn serve(settings: &Settings, terminal: Arc<Terminal>) -> Result<Outcome, Outcome> {
     let device_type = identity::device_type(&settings.device_type).map_err(Outcome::Usage)?;
-    let config = settings.config(&device_type).map_err(Outcome::Usage)?;
+    let keys = settings.read_keys().map_err(Outcome::Usage)?;
+    let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+    let config = settings.config(&device_type, &keys).map_err(Outcome::Usage)?;
     let proxies = Proxies::from_env(|name| std::env::var(name).ok()).map_err(Outcome::Usage)?;
     let key = settings
         .private_key

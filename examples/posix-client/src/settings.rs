@@ -76,6 +76,8 @@ pub struct Settings {
     pub inventory_dir: Option<PathBuf>,
     /// Roots for the server.
     pub ca: Option<PathBuf>,
+    /// Files of public keys, one of which must have signed each artifact.
+    pub artifact_keys: Vec<PathBuf>,
     /// Where programs are that are update modules.
     pub modules_dir: PathBuf,
     /// Where built-in modules may write.
@@ -162,6 +164,11 @@ impl Settings {
             inventory,
             inventory_dir: arguments.inventory_dir,
             ca: arguments.ca.or(conf.server_certificate),
+            artifact_keys: if arguments.artifact_key.is_empty() {
+                conf.artifact_keys
+            } else {
+                arguments.artifact_key
+            },
             modules_dir: arguments.modules_dir,
             root: arguments.root,
             reboot_command: arguments.reboot_command,
@@ -170,12 +177,24 @@ impl Settings {
         })
     }
 
+    /// What is in the files of [`artifact_keys`](Settings::artifact_keys).
+    ///
+    /// # Errors
+    ///
+    /// One cannot be read.
+    pub fn read_keys(&self) -> Result<Vec<Vec<u8>>, String> {
+        let read = |path: &PathBuf| {
+            std::fs::read(path).map_err(|error| format!("the artifact key {}: {error}", path.display()))
+        };
+        self.artifact_keys.iter().map(read).collect()
+    }
+
     /// The library's configuration. The inventory's interval is kept by [`serve`](crate::serve), which runs the scripts before.
     ///
     /// # Errors
     ///
     /// What cannot be used: the option's name, and why.
-    pub fn config<'a>(&'a self, device_type: &'a str) -> Result<Config<'a>, String> {
+    pub fn config<'a>(&'a self, device_type: &'a str, keys: &'a [&'a [u8]]) -> Result<Config<'a>, String> {
         let config = Config {
             tenant_token: self.tenant_token.as_deref(),
             tier: self.tier,
@@ -186,6 +205,7 @@ impl Settings {
             retry_cap: self.retry_interval,
             network_retry: NETWORK_RETRY.min(self.retry_interval),
             artifact_limits: mender::artifact::Limits::GENEROUS,
+            artifact_keys: keys,
             ..Config::new(&self.server_url, device_type)
         };
         config.check().map_err(|error| {
@@ -199,6 +219,13 @@ impl Settings {
                 }
                 ConfigError::DeviceType => "the device type must have 1 to 256 bytes".to_owned(),
                 ConfigError::ArtifactName => "--artifact-name: must have 1 to 256 bytes".to_owned(),
+                ConfigError::ArtifactKey(place) => format!(
+                    "the artifact key {}: it is no public key on P-256 or of RSA with 2048 to 4096 bits, in PEM or DER \
+                     (openssl pkey -in FILE -pubout -out OTHER makes one of a private key)",
+                    self.artifact_keys
+                        .get(place)
+                        .map_or_else(String::new, |path| path.display().to_string())
+                ),
                 ConfigError::TooShort(_)
                 | ConfigError::TooLong(_)
                 | ConfigError::TransitionLimit
@@ -279,18 +306,18 @@ mod tests {
     #[test]
     fn retries_never_wait_longer_than_they_may() {
         let settings = merged(&["--retry-interval=2"], Conf::default()).unwrap();
-        let config = settings.config("t").unwrap();
+        let config = settings.config("t", &[]).unwrap();
         assert_eq!(config.retry_first, Duration::from_secs(2));
         assert_eq!(config.retry_cap, Duration::from_secs(2));
         assert_eq!(config.network_retry, Duration::from_secs(2));
         let settings = merged(&[], Conf::default()).unwrap();
-        assert_eq!(settings.config("t").unwrap().retry_first, Duration::from_secs(60));
+        assert_eq!(settings.config("t", &[]).unwrap().retry_first, Duration::from_secs(60));
     }
 
     #[test]
     fn a_url_that_is_none_is_named() {
         let settings = merged(&["--server-url=mender.example.com"], Conf::default()).unwrap();
-        let error = settings.config("t").unwrap_err();
+        let error = settings.config("t", &[]).unwrap_err();
         assert!(error.contains("`mender.example.com`"), "{error}");
     }
 }

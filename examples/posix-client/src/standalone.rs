@@ -43,11 +43,7 @@ pub async fn is_pending(data_dir: &Path) -> Result<bool, String> {
     if !folder.exists() {
         return Ok(false);
     }
-    let config = StandaloneConfig {
-        device_type: "",
-        artifact_name: "",
-        artifact_limits: Limits::GENEROUS,
-    };
+    let config = StandaloneConfig::new("", "");
     let failed = |error: FileError| error.to_string();
     let mut resources: Box<HostResources> = Box::default();
     // Whose module it is does not matter to know that there is one.
@@ -79,14 +75,18 @@ fn storages(data_dir: &Path) -> Result<(FileStorage, FileStorage), FileError> {
 /// What was wrong, or failed.
 pub async fn obey(order: &Order, settings: &Settings, terminal: Arc<Terminal>) -> Result<Outcome, Outcome> {
     let device_type = identity::device_type(&settings.device_type).map_err(Outcome::Usage)?;
+    let keys = settings.read_keys().map_err(Outcome::Usage)?;
+    let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+    // The keys are looked at here, and the rest with them.
+    settings.config(&device_type, &keys).map_err(Outcome::Usage)?;
     let failed = |error: &dyn std::fmt::Display| Outcome::Failed(error.to_string());
     let _lock = Lock::take(&settings.data_dir).map_err(|error| failed(&error))?;
     let (storage, pending) = storages(&settings.data_dir).map_err(|error| failed(&error))?;
     let modules = modules::all(settings, &device_type).await.map_err(Outcome::Failed)?;
     let config = StandaloneConfig {
-        device_type: &device_type,
-        artifact_name: &settings.artifact_name,
         artifact_limits: Limits::GENEROUS,
+        artifact_keys: &keys,
+        ..StandaloneConfig::new(&device_type, &settings.artifact_name)
     };
     let mut resources: Box<HostResources> = Box::default();
     let mut standalone = Standalone::new(config, storage, pending, modules, &mut resources);

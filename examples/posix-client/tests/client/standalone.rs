@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 
 use mender_testkit::artifact::ArtifactWriter;
-use mender_testkit::server::Mode;
+use mender_testkit::server::{Mode, Time};
 
 use crate::rig::{DEVICE_TYPE, Rig, wait_for};
 
@@ -194,4 +194,94 @@ fn programs_are_asked_likewise() {
         (rig.read("app").unwrap().as_slice(), rig.run_show().as_str()),
         (b"new".as_slice(), "release-2")
     );
+}
+
+/// Signed as `mender-artifact` signs, with keys of openssl: taken with the right key alone, from a file as from the server.
+#[test]
+fn an_artifact_must_be_signed_where_a_key_is_given() {
+    let rig = Rig::new(Mode::Oss);
+    let run = |program: &str, arguments: &[&str]| {
+        let made = std::process::Command::new(program)
+            .args(arguments)
+            .current_dir(rig.folder.path())
+            .output();
+        match made {
+            Ok(made) => {
+                assert!(made.status.success(), "{program} {arguments:?}: {made:?}");
+                true
+            }
+            Err(error) => {
+                let required = std::env::var("CI").is_ok_and(|value| value == "true");
+                assert!(!required, "{program}: {error}, but this is a CI run");
+                println!("skipped: {program}: {error}");
+                false
+            }
+        }
+    };
+    // In the forms that every version of `mender-artifact` reads.
+    let kinds = [
+        ("ec", &["ecparam", "-name", "prime256v1", "-genkey", "-noout"][..]),
+        ("rsa", &["genrsa", "-traditional"]),
+    ];
+    for (kind, arguments) in kinds {
+        let (private, public) = (format!("{kind}.key"), format!("{kind}.pub"));
+        let bits: &[&str] = if kind == "rsa" { &["3072"] } else { &[] };
+        let made = run("openssl", &[arguments, &["-out", &private], bits].concat())
+            && run("openssl", &["pkey", "-in", &private, "-pubout", "-out", &public])
+            && run("mender-artifact", &["--version"]);
+        if !made {
+            return;
+        }
+    }
+    rig.register();
+    let plain = stored(&rig, "plain.mender", &rig.single_file("release-2", "settings", b"two"));
+    let (status, said) = rig.run(&[
+        "--install",
+        &plain,
+        "--artifact-key",
+        rig.path("ec.pub").to_str().unwrap(),
+    ]);
+    assert_eq!((status, rig.read("settings")), (1, None), "{said}");
+    assert!(said.contains("sign"), "{said}");
+    for (kind, other) in [("ec", "rsa"), ("rsa", "ec")] {
+        let signed = rig.path(&format!("{kind}.mender")).to_str().unwrap().to_owned();
+        fs::copy(&plain, &signed).unwrap();
+        run("mender-artifact", &["sign", "-k", &format!("{kind}.key"), &signed]);
+        let key = |kind: &str| rig.path(&format!("{kind}.pub")).to_str().unwrap().to_owned();
+        let (status, said) = rig.run(&["--install", &signed, "--artifact-key", &key(other)]);
+        assert_eq!((status, rig.read("settings")), (1, None), "{kind}: {said}");
+        let (status, said) = rig.run(&[
+            "--install",
+            &signed,
+            "--artifact-key",
+            &key(other),
+            "--artifact-key",
+            &key(kind),
+        ]);
+        assert_eq!(status, 0, "{kind}: {said}");
+        assert_eq!(rig.read("settings").unwrap(), b"two");
+        assert_eq!(rig.run(&["rollback"]).0, 0);
+    }
+    // The same for what the server offers, by the file of the configuration.
+    let conf = rig.path("mender.conf");
+    fs::write(
+        &conf,
+        format!(r#"{{"ArtifactVerifyKeys": ["{}"]}}"#, rig.path("ec.pub").display()),
+    )
+    .unwrap();
+    let arguments = ["--once", "--config", conf.to_str().unwrap()];
+    for (file, expected) in [("plain.mender", 4), ("ec.mender", 3)] {
+        let other = Rig::new(Mode::Oss);
+        let device = other.register();
+        {
+            let mut server = other.server();
+            server
+                .add_artifact(fs::read(rig.path(file)).unwrap(), Time::now())
+                .unwrap();
+            server.deploy("release-2", &[device], Time::now()).unwrap();
+        }
+        let (status, said) = other.run(&arguments);
+        assert_eq!(status, expected, "{file}: {said}");
+        assert_eq!(rig.read("settings").is_some(), expected == 3, "{file}: {said}");
+    }
 }

@@ -70,7 +70,7 @@ fn each_wrong_start_says_one_clear_line_and_changes_nothing() {
     );
     let curve = write("curve", &openssl_key("P-384").unwrap_or_else(|| P384.to_owned()));
     let missing = rig.path("missing").to_str().unwrap().to_owned();
-    let signed = write("signed.conf", r#"{"ArtifactVerifyKey": "/etc/key.pem"}"#);
+    let signed = write("signed.conf", r#"{"ArtifactVerifyKey": "/missing/key.pem"}"#);
     let interval = write("interval.conf", r#"{"UpdatePollIntervalSeconds": "often"}"#);
     let level = write("level.conf", r#"{"DaemonLogLevel": "loud"}"#);
     let not_a_folder = format!("{text}/data");
@@ -115,7 +115,13 @@ fn each_wrong_start_says_one_clear_line_and_changes_nothing() {
         wrong("text for roots", 2, &["--ca", &text], &["no certificate in PEM"]),
         wrong("no such file", 2, &["--config", &missing], &["missing"]),
         wrong("text for a file", 2, &["--config", &text], &["is no JSON"]),
-        wrong("signatures", 2, &["--config", &signed], &["does not verify signatures"]),
+        wrong("no such artifact key", 2, &["--config", &signed], &["/missing/key.pem"]),
+        wrong(
+            "text for an artifact key",
+            2,
+            &["--artifact-key", &text],
+            &["no public key", "text"],
+        ),
         wrong(
             "words for seconds",
             2,
