@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`artifact`] | writes Mender artifacts |
 //! | [`bootloader`] | a model of MCUboot on the simulated flash, itself resumable after a power cut |
+//! | [`esp_idf`] | a model of ESP-IDF's bootloader likewise, and a builder of its app images |
 //! | [`device`] | a device without hardware that keeps what it is told; seeded random numbers |
 //! | [`files`] | files that hang on the power supply of the simulated flash |
 //! | [`flash`] | a NOR flash that enforces the rules of real chips, counts operations, and loses power on demand |
@@ -122,6 +123,7 @@ extern crate alloc;
 pub mod artifact;
 pub mod bootloader;
 pub mod device;
+pub mod esp_idf;
 pub mod files;
 pub mod flash;
 #[cfg(unix)]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use embedded_storage_async::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
+use embedded_storage_async::nor_flash::{ErrorType, MultiwriteNorFlash, NorFlash, ReadNorFlash};
 
 use super::chip::{Chip, Counters, FlashError, Rewrites};
 use super::power::{Observer, Operation, PowerCut, PowerSupply};
@@ -360,3 +360,6 @@ impl<const WRITE: usize, const SECTOR: usize> NorFlash for Partition<WRITE, SECT
         self.flash.write(offset, bytes).await
     }
 }
+
+/// On a chip with [`Rewrites::ClearBits`]; any other refuses the second write, and records it.
+impl<const WRITE: usize, const SECTOR: usize> MultiwriteNorFlash for Partition<WRITE, SECTOR> {}
