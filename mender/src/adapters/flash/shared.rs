@@ -5,7 +5,7 @@ use core::fmt;
 use core::ops::Range;
 
 use embassy_futures::yield_now;
-use embedded_storage::nor_flash::{ErrorType, NorFlash};
+use embedded_storage::nor_flash::{ErrorType, MultiwriteNorFlash, NorFlash};
 use embedded_storage_async::nor_flash as nonblocking;
 
 use super::partition::{Bounds, PartitionError, PartitionFault};
@@ -121,3 +121,6 @@ impl<F: NorFlash> nonblocking::NorFlash for Partition<'_, F> {
         self.flash(|flash| flash.write(start, bytes))
     }
 }
+
+/// What may be written more than once in the whole flash may be so in a part of it.
+impl<F: MultiwriteNorFlash> nonblocking::MultiwriteNorFlash for Partition<'_, F> {}

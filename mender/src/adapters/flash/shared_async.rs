@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::mutex::Mutex;
-use embedded_storage_async::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
+use embedded_storage_async::nor_flash::{ErrorType, MultiwriteNorFlash, NorFlash, ReadNorFlash};
 
 use super::partition::{Bounds, PartitionError, PartitionFault};
 
@@ -98,3 +98,6 @@ impl<F: NorFlash> NorFlash for AsyncPartition<'_, F> {
         flash.write(start, bytes).await.map_err(PartitionFault::Flash)
     }
 }
+
+/// What may be written more than once in the whole flash may be so in a part of it.
+impl<F: MultiwriteNorFlash> MultiwriteNorFlash for AsyncPartition<'_, F> {}
