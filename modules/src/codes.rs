@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 250 to 299 | `mcuboot` |
 //! | 300 to 349 | `embassy_boot` |
-//! | 350 to 399 | free |
+//! | 350 to 399 | `esp_ota` |
 //!
 //! A code never gets another meaning, and that of a cause that is no more is not used again. The modules for files run on devices
 //! with an operating system, where texts are always sent.
@@ -21,6 +21,10 @@ const MCUBOOT: &[Cause] = &[];
 const EMBASSY_BOOT: &[Cause] = crate::embassy_boot::CAUSES;
 #[cfg(not(feature = "embassy-boot"))]
 const EMBASSY_BOOT: &[Cause] = &[];
+#[cfg(feature = "esp-ota")]
+const ESP_OTA: &[Cause] = crate::esp_ota::CAUSES;
+#[cfg(not(feature = "esp-ota"))]
+const ESP_OTA: &[Cause] = &[];
 
 /// All codes of the modules that are compiled in, with their texts, in the order of the codes.
 ///
@@ -31,6 +35,7 @@ pub fn all() -> impl Iterator<Item = (u16, &'static str)> {
     MCUBOOT
         .iter()
         .chain(EMBASSY_BOOT)
+        .chain(ESP_OTA)
         .map(|Cause(code, text)| (*code, *text))
 }
 
@@ -44,5 +49,6 @@ mod tests {
         assert!(codes.is_sorted_by(|a, b| a < b), "{codes:?}");
         assert!(MCUBOOT.iter().all(|Cause(code, _)| (250..300).contains(code)));
         assert!(EMBASSY_BOOT.iter().all(|Cause(code, _)| (300..350).contains(code)));
+        assert!(ESP_OTA.iter().all(|Cause(code, _)| (350..400).contains(code)));
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | [`mcuboot`] | `mcuboot` | `zephyr-image` | the firmware, through the MCUboot bootloader |
 //! | [`embassy_boot`] | `embassy-boot` | `embassy-boot-image` | the firmware, through the bootloader embassy-boot |
+//! | [`esp_ota`] | `esp-ota` | `esp-ota-image` | the firmware, on chips of the ESP32 family, through ESP-IDF's bootloader |
 //! | `file` | `file` | `single-file` | one file on a device with a file system |
 //! | `directory` | `directory` | `directory` | a whole folder on a device with a file system |
 //! | `script` | `script` | any | whatever Mender's update modules for Linux do, the stock ones and your own, unchanged |
@@ -15,7 +16,7 @@
 //! `no_std`, without an allocator. None has global state. Depends on `mender`'s
 //! [`update_module`](mod@mender::update_module) and [`text`](mod@mender::text) only; the client knows none of the modules here.
 //!
-//! A module's folder depends on what several share, in this order: `restart`, `apart`, `cause`, `hasher`, `writer`; [`codes`] on the
+//! A module's folder depends on what several share, in this order: `restart`, `apart`, `cause`, `hasher`, `record`, `writer`; [`codes`] on the
 //! modules.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -27,11 +28,11 @@
 ))]
 extern crate std;
 
-#[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
+#[cfg(any(feature = "mcuboot", feature = "embassy-boot", feature = "esp-ota"))]
 mod apart;
-#[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
+#[cfg(any(feature = "mcuboot", feature = "embassy-boot", feature = "esp-ota"))]
 mod cause;
-#[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
+#[cfg(any(feature = "mcuboot", feature = "embassy-boot", feature = "esp-ota"))]
 pub mod codes;
 #[cfg(all(feature = "directory", not(target_os = "none")))]
 pub mod directory;
@@ -43,14 +44,18 @@ pub mod directory;
 mod disk;
 #[cfg(feature = "embassy-boot")]
 pub mod embassy_boot;
+#[cfg(feature = "esp-ota")]
+pub mod esp_ota;
 #[cfg(all(feature = "file", not(target_os = "none")))]
 pub mod file;
-#[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
+#[cfg(any(feature = "mcuboot", feature = "embassy-boot", feature = "esp-ota"))]
 mod hasher;
 #[cfg(feature = "mcuboot")]
 pub mod mcuboot;
 #[cfg(feature = "noop")]
 pub mod noop;
+#[cfg(any(feature = "embassy-boot", feature = "esp-ota"))]
+mod record;
 mod restart;
 #[cfg(all(feature = "script", target_os = "linux"))]
 pub mod script;

@@ -7,8 +7,8 @@
 
 use super::error::{OldRuns, Partition, Stop};
 use super::layout::Layout;
-use super::record::Record;
 use crate::hasher::Hash;
+use crate::record::Record;
 
 /// Values of the bytes of STATE's first word, from embassy-boot. Everything else is the state "boot".
 const SWAP: u8 = 0xf0;

@@ -10,9 +10,9 @@ use embedded_storage_async::nor_flash::NorFlash;
 use super::decide::{DONE, ERASED, Facts, Mark, Need, NextBoot, Op, Step, Word, decide, next_boot};
 use super::error::{Partition, Stop};
 use super::layout::{ALIGN, Layout};
-use super::record::{RECORD_LEN, Record};
 use crate::apart::poll_apart;
 use crate::hasher::{Hash, Hasher};
+use crate::record::{RECORD_LEN, Record};
 
 /// The partitions of a device.
 pub(super) struct Partitions<A, D, S, const BUFFER: usize> {

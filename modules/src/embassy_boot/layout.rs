@@ -4,7 +4,7 @@ use core::fmt;
 
 use embedded_storage_async::nor_flash::NorFlash;
 
-use super::record::RECORD_LEN;
+use crate::record::RECORD_LEN;
 
 /// The largest read or write unit that is supported; the units divide it. embassy-boot's own limit for alignment.
 pub(super) const ALIGN: usize = 32;

@@ -4,7 +4,6 @@
 // | file | job |
 // |---|---|
 // | error | why something failed: for users with numbers, inside in three bytes |
-// | record | what a new image is, and what it replaces |
 // | layout | the lengths of the partitions |
 // | decide | what runs, what the next boot does, and the next step of an operation |
 // | flash | the partitions and the buffer: the only place that waits for flash |
@@ -131,7 +130,6 @@ mod error;
 mod flash;
 mod layout;
 mod receive;
-mod record;
 
 pub(crate) use error::CAUSES;
 pub use error::{Error, OldRuns, Partition};

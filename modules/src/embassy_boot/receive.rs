@@ -7,8 +7,8 @@ use super::decide::{ERASED, NextBoot, Word};
 use super::error::{Partition, Stop};
 use super::flash::{Io, Partitions};
 use super::layout::ALIGN;
-use super::record::{RECORD_LEN, Record};
 use crate::hasher::{Hash, Hasher};
+use crate::record::{RECORD_LEN, Record};
 
 const DFU: Partition = Partition::Dfu;
 

@@ -99,7 +99,12 @@ mod logger {
 }
 
 /// The update modules: always one that installs nothing, as a client needs one, and the one to be measured.
-#[cfg(all(feature = "client", not(feature = "mcuboot"), not(feature = "embassy-boot")))]
+#[cfg(all(
+    feature = "client",
+    not(feature = "mcuboot"),
+    not(feature = "embassy-boot"),
+    not(feature = "esp-ota")
+))]
 fn modules() -> Option<impl mender::update_module::ModuleSet> {
     Some((Nothing,))
 }
@@ -131,6 +136,16 @@ fn modules() -> Option<impl mender::update_module::ModuleSet> {
         state: Anything,
     };
     let module = EmbassyBoot::<_, _, _, _>::new(config, Anything, || cortex_m::peripheral::SCB::sys_reset());
+    Some((Nothing, module.ok()?))
+}
+
+#[cfg(all(feature = "esp-ota", not(feature = "embassy-boot"), not(feature = "mcuboot")))]
+fn modules() -> Option<impl mender::update_module::ModuleSet> {
+    use mender_modules::esp_ota::{Bootloader, EspOta, Slot};
+
+    let running = Slot::of_subtype(black_box(0x10))?;
+    let restart = || cortex_m::peripheral::SCB::sys_reset();
+    let module = EspOta::<_, _, _>::new([Anything, Anything], Anything, running, Bootloader::Keeps, restart);
     Some((Nothing, module.ok()?))
 }
 
@@ -251,6 +266,8 @@ impl embedded_io_async::Write for Anything {
 impl embedded_storage_async::nor_flash::ErrorType for Anything {
     type Error = Infallible;
 }
+
+impl embedded_storage_async::nor_flash::MultiwriteNorFlash for Anything {}
 
 impl embedded_storage_async::nor_flash::ReadNorFlash for Anything {
     const READ_SIZE: usize = 1;

@@ -1,8 +1,9 @@
-//! The record that travels with a new image. Pure; depends on nothing of this module.
+//! The record that travels with a new image, for the modules of bootloaders that check no image or keep no history: it says what an
+//! image is and what it replaces. Pure; depends on `hasher`.
 //!
 //! ```text
 //! offset  0   8        12       16            48               80          96
-//!         │ magic │ version │ image len │ image hash │ hash of old ACTIVE │ check │
+//!         │ magic │ version │ image len │ image hash │  previous hash │   check │
 //! ```
 //!
 //! Numbers are little-endian, hashes SHA-256; the check is the first 16 bytes of the SHA-256 of all before.
@@ -10,32 +11,32 @@
 use crate::hasher::{HASH_LEN, Hash, Hasher};
 
 /// A multiple of every write unit that is supported.
-pub(super) const RECORD_LEN: usize = 96;
+pub(crate) const RECORD_LEN: usize = 96;
 const MAGIC: [u8; 8] = *b"MNDRBOOT";
 const VERSION: u32 = 1;
 const CHECKED_LEN: usize = 80;
 
 /// What a new image is, and what it replaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Record {
+pub(crate) struct Record {
     /// Length of the new image; at least 1.
-    pub(super) image_len: u32,
+    pub(crate) image_len: u32,
     /// Hash of so many bytes.
-    pub(super) image: Hash,
-    /// Hash of all of ACTIVE when the new image was received.
-    pub(super) previous: Hash,
+    pub(crate) image: Hash,
+    /// Hash of all that it replaces, at the time when it was received.
+    pub(crate) previous: Hash,
 }
 
 impl Record {
     /// Before one was found.
-    pub(super) const NONE: Record = Record {
+    pub(crate) const NONE: Record = Record {
         image_len: 0,
         image: [0; HASH_LEN],
         previous: [0; HASH_LEN],
     };
 
     #[inline(never)]
-    pub(super) fn write(&self, bytes: &mut [u8; RECORD_LEN]) {
+    pub(crate) fn write(&self, bytes: &mut [u8; RECORD_LEN]) {
         let (version, image_len) = (VERSION.to_le_bytes(), self.image_len.to_le_bytes());
         let parts: [&[u8]; 5] = [&MAGIC, &version, &image_len, &self.image, &self.previous];
         let mut rest = bytes.as_mut_slice();
@@ -49,7 +50,7 @@ impl Record {
     }
 
     /// Becomes the one in these bytes, for an image at most `room` bytes long; `false`: they are none.
-    pub(super) fn read(&mut self, bytes: &[u8; RECORD_LEN], room: u32) -> bool {
+    pub(crate) fn read(&mut self, bytes: &[u8; RECORD_LEN], room: u32) -> bool {
         let mut expected = [0; RECORD_LEN];
         let (_, rest) = bytes.split_at(MAGIC.len() + size_of_val(&VERSION));
         let (image_len, rest) = rest.split_at(size_of_val(&self.image_len));

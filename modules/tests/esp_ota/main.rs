@@ -1,0 +1,7 @@
+//! The module for ESP-IDF's bootloader, with the kit's model of it.
+
+mod deployments;
+mod device;
+mod guard;
+mod refusals;
+mod running;
