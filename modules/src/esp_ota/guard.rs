@@ -1,9 +1,10 @@
-//! For bootloaders that do not go back by themselves: counts the starts of an image that nobody has confirmed. Depends on otadata and
-//! errors.
+//! For bootloaders that do not go back by themselves: counts the starts of an image that nobody has confirmed. Depends on errors, otadata
+//! and the buffer of the flash.
 
 use embedded_storage_async::nor_flash::MultiwriteNorFlash;
 
 use super::error::{Error, Partition, Stop};
+use super::flash::Buffer;
 use super::otadata::{CRC, Chosen, ENTRY_LEN, Entries, Entry, LABEL, LABEL_END, SECTOR, Slot, State, sector};
 use crate::Restart;
 
@@ -33,11 +34,11 @@ pub async fn boot_guard<O: MultiwriteNorFlash, R: Restart>(
     }
     let failed = |stop: Stop| stop.error(0, 0);
     let flash = |error: O::Error| failed(Stop::flash(Partition::Otadata, &error));
-    let mut entries = [[0; ENTRY_LEN]; 2];
+    let mut entries = [Buffer([0; ENTRY_LEN]), Buffer([0; ENTRY_LEN])];
     for (index, entry) in entries.iter_mut().enumerate() {
-        otadata.read(sector(index), entry).await.map_err(flash)?;
+        otadata.read(sector(index), &mut entry.0).await.map_err(flash)?;
     }
-    let read = Entries(entries.each_ref().map(Entry::read));
+    let read = Entries(entries.each_ref().map(|entry| Entry::read(&entry.0)));
     let Some(Chosen { index, entry }) = read.selected() else {
         return Ok(());
     };
@@ -46,17 +47,20 @@ pub async fn boot_guard<O: MultiwriteNorFlash, R: Restart>(
     }
     let start = sector(index);
     let words = (LABEL..LABEL_END).step_by(4);
-    let bytes = entries.get(index).map_or(&[][..], |bytes| bytes.as_slice());
+    let bytes = entries.get(index).map_or(&[][..], |bytes| bytes.0.as_slice());
     let is_left = |at: &u32| {
         bytes
             .get(*at as usize..)
             .is_some_and(|bytes| !bytes.starts_with(&[0; 4]))
     };
-    let zeros = &[0; 4];
+    let zeros = Buffer([0; 4]);
     if let Some(at) = words.into_iter().find(is_left) {
-        return otadata.write(start.saturating_add(at), zeros).await.map_err(flash);
+        return otadata.write(start.saturating_add(at), &zeros.0).await.map_err(flash);
     }
-    otadata.write(start.saturating_add(CRC), zeros).await.map_err(flash)?;
+    otadata
+        .write(start.saturating_add(CRC), &zeros.0)
+        .await
+        .map_err(flash)?;
     otadata
         .erase(start, start.saturating_add(SECTOR))
         .await

@@ -54,6 +54,7 @@ impl NorFlash for Part {
     }
 
     async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
+        assert!(bytes.as_ptr().addr().is_multiple_of(4), "the buffer is not aligned");
         self.0.write(offset, bytes).await
     }
 }
