@@ -2,6 +2,7 @@
 
 mod deployments;
 mod device;
+mod esptool;
 mod guard;
 mod refusals;
 mod running;
