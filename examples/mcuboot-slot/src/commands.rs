@@ -191,7 +191,7 @@ fn module<M: mcuboot::Mode>(
         max_align: layout.max_align,
         max_img_sectors: layout.max_img_sectors,
     };
-    let module = Module::new(layout, Slot(primary), Slot(secondary), || ())
+    let module = Module::with_buffer(layout, Slot(primary), Slot(secondary), || ())
         .map_err(|error| format!("the layout cannot be: {error}"))?;
     Ok(match compare_builds {
         true => module.comparing_build_numbers(),

@@ -21,10 +21,7 @@ pub(super) const fn is_seldom(code: u16) -> bool {
 
 /// Whether this firmware can say it: a text that needs a feature takes no flash without it.
 pub(super) const fn is_used(code: u16) -> bool {
-    match code {
-        58 | 192 | 193 => cfg!(feature = "artifact-keys"),
-        _ => true,
-    }
+    cfg!(feature = "artifact-keys") || !matches!(code, 58 | 192 | 193)
 }
 
 codes! {

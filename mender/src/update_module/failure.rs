@@ -31,6 +31,20 @@ impl Failure {
         Failure { text: cut.text }
     }
 
+    /// As [`new`](Failure::new), of an error that has no [`Display`], as those of flash drivers: its `Debug`.
+    ///
+    /// ```
+    /// use mender::embedded_storage_async::nor_flash::NorFlash;
+    /// use mender::update_module::Failure;
+    ///
+    /// async fn erase<F: NorFlash>(mut flash: F) -> Result<(), Failure> {
+    ///     flash.erase(0, 4096).await.map_err(Failure::debug)
+    /// }
+    /// ```
+    pub fn debug(reason: impl fmt::Debug) -> Failure {
+        Failure::new(format_args!("{reason:?}"))
+    }
+
     /// As [`new`](Failure::new), of a text or of what describes itself. Links no `core::fmt`, which is worth a kilobyte or two.
     ///
     /// ```

@@ -41,7 +41,7 @@
 //!     slot0: impl NorFlash,
 //!     slot1: impl NorFlash,
 //! ) -> Result<impl mender::UpdateModule, LayoutError> {
-//!     let module = ZephyrImage::<_, _, _, 256, _>::new(LAYOUT, slot0, slot1, || sys_reset())?;
+//!     let module = ZephyrImage::new(LAYOUT, slot0, slot1, || sys_reset())?;
 //!     Ok(module.refusing_downgrades())
 //! }
 //! ```
@@ -292,8 +292,21 @@ const fn is_unit(len: usize) -> bool {
     matches!(len, 1 | 2 | 4 | 8 | 16 | MAX_ALIGN)
 }
 
+impl<P: NorFlash, S: NorFlash, R: Restart, M: Mode> ZephyrImage<P, S, R, 256, M> {
+    /// A module for slots of this layout, whose mode is the layout's, with a buffer of 256 bytes.
+    ///
+    /// Does not compile with flash whose read or write unit is not 1, 2, 4, 8, 16 or 32 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError`]: the layout contradicts itself or the flash.
+    pub fn new(layout: Layout<M>, primary: P, secondary: S, restart: R) -> Result<Self, LayoutError> {
+        ZephyrImage::with_buffer(layout, primary, secondary, restart)
+    }
+}
+
 impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrImage<P, S, R, BUFFER, M> {
-    /// A module for slots of this layout.
+    /// As [`new`](ZephyrImage::new), with a buffer of another length: `ZephyrImage::<_, _, _, 1024, _>::with_buffer(...)`.
     ///
     /// Does not compile with flash whose read or write unit is not 1, 2, 4, 8, 16 or 32 bytes, or with a `BUFFER` that is
     /// not a multiple of 32 or below 64.
@@ -301,7 +314,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// # Errors
     ///
     /// [`LayoutError`]: the layout contradicts itself or the flash.
-    pub fn new(layout: Layout<M>, primary: P, secondary: S, restart: R) -> Result<Self, LayoutError> {
+    pub fn with_buffer(layout: Layout<M>, primary: P, secondary: S, restart: R) -> Result<Self, LayoutError> {
         const {
             assert!(
                 is_unit(P::WRITE_SIZE) && is_unit(S::WRITE_SIZE),

@@ -190,7 +190,7 @@ impl<const WRITE: usize, const SECTOR: usize, M: TestMode> Device<WRITE, SECTOR,
     pub fn module(&self) -> Module<WRITE, SECTOR, M> {
         let (running, other) = self.slots();
         let (primary, secondary) = (self.flash.partition(running), self.flash.partition(other));
-        ZephyrImage::new(self.layout(), primary, secondary, (|| ()) as fn()).unwrap()
+        ZephyrImage::with_buffer(self.layout(), primary, secondary, (|| ()) as fn()).unwrap()
     }
 
     pub fn boots(&self) -> BootOutcome {

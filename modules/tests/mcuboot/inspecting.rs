@@ -251,7 +251,7 @@ fn padded<const WRITE: usize>(name: &str, max_align: u32) {
             device.flash.partition(slot1.clone()),
         );
         if WRITE as u32 <= other {
-            let mut module = ZephyrImage::<_, _, fn(), 64>::new(layout, slot0, slot1, || ()).unwrap();
+            let mut module = ZephyrImage::<_, _, fn(), 64>::with_buffer(layout, slot0, slot1, || ()).unwrap();
             let magic = block_on(module.inspect()).unwrap().primary.magic;
             assert_eq!(magic == Magic::Good, other == max_align, "{name}, {other}");
             assert_ne!(magic, Magic::Unset, "{name}, {other}");

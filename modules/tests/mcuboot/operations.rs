@@ -86,7 +86,7 @@ fn recorded<const WRITE: usize, const SECTOR: usize, M: TestMode>(
         slot,
         log: log.clone(),
     };
-    let module = ZephyrImage::new(
+    let module = ZephyrImage::with_buffer(
         device.layout(),
         slot(running, number),
         slot(other, 1 - number),

@@ -368,7 +368,7 @@ fn wrong_layouts_are_typed_errors() {
     let device = Device::<8, 4096>::blank();
     let slot = |range| device.flash.partition(range);
     let new = |layout, slot0, slot1| {
-        mender_modules::mcuboot::ZephyrImage::<_, _, fn(), 64>::new(layout, slot0, slot1, || ()).map(drop)
+        mender_modules::mcuboot::ZephyrImage::<_, _, fn(), 64>::with_buffer(layout, slot0, slot1, || ()).map(drop)
     };
     assert_eq!(
         new(good, slot(0..15 * 4096), slot(0..65536)),

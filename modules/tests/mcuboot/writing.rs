@@ -161,7 +161,7 @@ fn flash_with_a_read_unit_is_read_in_units() {
         let layout = device.boot.layout();
         let slot = |range: &std::ops::Range<u32>| Words(device.flash.partition(range.clone()));
         let module = || {
-            ZephyrImage::<_, _, fn(), 64>::new(device.layout(), slot(&layout.slot0), slot(&layout.slot1), || ())
+            ZephyrImage::<_, _, fn(), 64>::with_buffer(device.layout(), slot(&layout.slot0), slot(&layout.slot1), || ())
                 .unwrap()
         };
         let file = ImageBuilder::new(V2)
@@ -197,8 +197,7 @@ fn restart_is_asked_for() {
         restarts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     };
     let slot = |range: &std::ops::Range<u32>| device.flash.partition(range.clone());
-    let mut module =
-        ZephyrImage::<_, _, _>::new(device.layout(), slot(&layout.slot0), slot(&layout.slot1), restart).unwrap();
+    let mut module = ZephyrImage::new(device.layout(), slot(&layout.slot0), slot(&layout.slot1), restart).unwrap();
     block_on(module.call(CallbackState::Reboot)).unwrap();
     block_on(module.call(CallbackState::RollbackReboot)).unwrap();
     assert_eq!(restarts.into_inner(), 2);

@@ -32,7 +32,7 @@ fn device<M: TestMode>(cells: Option<(u8, u8)>) -> Device<8, 512, M> {
 fn module<M: TestMode>(device: &Device<8, 512, M>) -> Module<M> {
     let (slot0, slot1) = device.slots();
     let slot = |range| ErasesToZero(device.flash.partition(range));
-    ZephyrImage::new(device.layout(), slot(slot0), slot(slot1), (|| ()) as fn()).unwrap()
+    ZephyrImage::with_buffer(device.layout(), slot(slot0), slot(slot1), (|| ()) as fn()).unwrap()
 }
 
 fn receives<M: Mode>(module: &mut Module<M>) -> Result<(), Failed> {

@@ -123,7 +123,7 @@ fn modules() -> Option<impl mender::update_module::ModuleSet> {
         max_img_sectors: 128,
     }
     .checked();
-    let module = ZephyrImage::<_, _, _>::new(LAYOUT, Anything, Anything, || cortex_m::peripheral::SCB::sys_reset());
+    let module = ZephyrImage::new(LAYOUT, Anything, Anything, || cortex_m::peripheral::SCB::sys_reset());
     Some((Nothing, module.ok()?))
 }
 

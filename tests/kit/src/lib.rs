@@ -49,9 +49,8 @@
 //!     }
 //!
 //!     async fn renew(&mut self) -> Result<(), Failure> {
-//!         let failed = |error| Failure::new(format_args!("{error:?}"));
-//!         self.flash.erase(0, F::ERASE_SIZE as u32).await.map_err(failed)?;
-//!         self.flash.write(0, &self.received).await.map_err(failed)
+//!         self.flash.erase(0, F::ERASE_SIZE as u32).await.map_err(Failure::debug)?;
+//!         self.flash.write(0, &self.received).await.map_err(Failure::debug)
 //!     }
 //! }
 //!

@@ -106,7 +106,7 @@ async fn main(spawner: Spawner) {
     ]
     .map(|range| flash.partition(range).unwrap());
     let storage = FlashStorage::new(records, const { FlashRange::new(0..map::MAP.len_of("records")) }).unwrap();
-    let firmware = ZephyrImage::<_, _, _>::new(LAYOUT, slot0, slot1, || SCB::sys_reset()).unwrap();
+    let firmware = ZephyrImage::new(LAYOUT, slot0, slot1, || SCB::sys_reset()).unwrap();
     let config = Config::new("https://hosted.mender.io", DEVICE_TYPE);
     let board = EmbassyDevice::new(stack, MacText::new(MAC), || SCB::sys_reset());
     let (modules, memory) = ((firmware,), RESOURCES.take());

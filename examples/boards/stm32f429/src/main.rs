@@ -97,7 +97,7 @@ async fn main(spawner: Spawner) {
     let small = SharedFlash::new(flash.bank1_region1);
     let records = small.partition(map::RECORDS).unwrap();
     let storage = FlashStorage::new(records, const { FlashRange::new(0..0x8000) }).unwrap();
-    let firmware = ZephyrImage::<_, _, _, 256, _>::new(LAYOUT, slot0, slot1, || SCB::sys_reset()).unwrap();
+    let firmware = ZephyrImage::new(LAYOUT, slot0, slot1, || SCB::sys_reset()).unwrap();
     let config = Config::new("https://hosted.mender.io", DEVICE_TYPE);
     let board = EmbassyDevice::new(stack, MacText::new(MAC), || SCB::sys_reset());
     let (modules, memory) = ((firmware,), RESOURCES.take());

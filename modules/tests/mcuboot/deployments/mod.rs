@@ -129,7 +129,7 @@ impl Boots {
             max_align: self.mcuboot.max_align(),
             max_img_sectors: self.mcuboot.layout().max_img_sectors,
         };
-        ZephyrImage::new(layout, board.flash(primary), board.flash(secondary), board.restart())
+        ZephyrImage::with_buffer(layout, board.flash(primary), board.flash(secondary), board.restart())
             .expect("the layout fits the slots")
     }
 
