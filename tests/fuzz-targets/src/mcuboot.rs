@@ -51,7 +51,7 @@ fn run<M: Mode>(mode: M, secondary_len: usize, kind: u8, calls: u8, rest: &[u8])
     };
     let module = |(primary, secondary)| {
         let module =
-            ZephyrImage::<_, _, _, 64, M>::new(layout, primary, secondary, || ()).expect("the layout is right");
+            ZephyrImage::<_, _, _, 64, M>::with_buffer(layout, primary, secondary, || ()).expect("the layout is right");
         if kind >= 128 {
             module.comparing_build_numbers().refusing_downgrades()
         } else {

@@ -44,5 +44,5 @@ pub fn module(flash: &SharedFlash<Flash>) -> impl UpdateModule {
     .checked();
     let [slot0, slot1] =
         [const { MAP.range("slot0") }, const { MAP.range("slot1") }].map(|range| flash.partition(range).unwrap());
-    ZephyrImage::<_, _, _>::new(LAYOUT, slot0, slot1, || board::restart()).unwrap()
+    ZephyrImage::new(LAYOUT, slot0, slot1, || board::restart()).unwrap()
 }
