@@ -7,34 +7,44 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum CallbackState {
-    /// Make the downloaded software the one that runs next. For a module that requires a reboot nothing may be
-    /// active before the reboot. An error leads to `failure` for a module that requires a reboot (it undoes there what
-    /// it prepared), to `rollback` for others. After a power cut in here: `verify_reboot` for modules that require a
-    /// reboot (it finds the old software and fails, or the new one and goes on), `rollback` for others.
+    /// Make the downloaded software the one that runs next.
+    ///
+    /// - A module that requires a reboot only asks for it here: nothing new may be active before the reboot. If this fails,
+    ///   `failure` follows, and takes the request back. After a power cut in here the device has restarted anyway, so
+    ///   `verify_reboot` follows, and looks which software runs.
+    /// - Any other module replaces the software here. If this fails, or power is lost in here, `rollback` follows.
     Install,
-    /// Restart the device. Returning `Ok` means that the restart is under way: the client waits for it.
-    /// An error leads to `rollback`.
+    /// Restart the device. `Ok` means that the restart is under way, and the client waits for it. If this fails, `rollback`
+    /// follows.
     Reboot,
-    /// First call after the restart: is the new software what runs now, and does it work? An error leads to
-    /// `rollback`. Again after a power cut.
+    /// The first call after the restart. Is the new software what runs now, and does it work? If it says no, `rollback` follows.
+    /// After a power cut in here it is asked again.
     VerifyReboot,
-    /// Make the new software permanent, but keep what a rollback needs. Called only after the new software
-    /// has logged in to the server and reported. An error, or a power cut in here, leads to `rollback`.
+    /// Make the new software permanent: this is where a bootloader is told that it works. Called only after the new software
+    /// has reached the server. If this fails, or power is lost in here, `rollback` follows: so keep the old software until
+    /// `cleanup`.
     Commit,
-    /// The deployment is over, well or badly: release what it used. The only state in which the old software may
-    /// be dropped after a success. Errors are logged. Again after a power cut.
+    /// The deployment is over, well or badly: release what it used. After a success this is the first state in which the old
+    /// software may be dropped. If this fails, that is logged and nothing else. After a power cut in here it is called again.
     Cleanup,
-    /// Get back to the old software, also after a `commit` that was cut, and if `install` never began. An error leads to `failure`, and the
-    /// artifact name gets Mender's suffix `_INCONSISTENT`. Again after a power cut.
+    /// Get back to the old software, from wherever the update got to. Three cases are easy to forget:
+    ///
+    /// - `install` has changed nothing yet: power was lost before its first write. Then there is nothing to do.
+    /// - `install` has done half of its work.
+    /// - `commit` has made the new software permanent, and power was lost before that was recorded. Then it must be undone.
+    ///
+    /// If this fails, `failure` follows, and the artifact's name gets Mender's suffix `_INCONSISTENT`. After a power cut in here it is
+    /// called again.
     Rollback,
-    /// Restart the device into the old software. After an error or a restart: `rollback_verify_reboot`.
+    /// Restart the device into the old software. `rollback_verify_reboot` follows, also if this fails.
     RollbackReboot,
-    /// Does the old software run again? An error leads to `rollback_reboot` again, until the limit of transitions.
-    /// Again after a power cut.
+    /// Does the old software run again? If it says no, `rollback_reboot` follows once more, until the limit of transitions. After a
+    /// power cut in here it is asked again.
     RollbackVerifyReboot,
-    /// The deployment failed after its download: leave the old software in use and undo what `install` did.
-    /// Errors are logged; `cleanup` follows. Again after a power cut, and `rollback_verify_reboot` first for a module that
-    /// requires a reboot and supports a rollback: the restart may have started the new software.
+    /// The deployment failed after its download. Undo what `install` has prepared and nobody has undone yet, so that the old software
+    /// stays in use at the next restart too. If this fails, that is logged; `cleanup` follows. After a power cut in here it is
+    /// called again; a module that requires a reboot and supports a rollback is asked `rollback_verify_reboot` before, as the restart
+    /// may have started the new software.
     Failure,
 }
 

@@ -5,8 +5,28 @@
 //! - [`Payload`]: the files of an artifact, pulled by a module in its download state.
 //! - [`ModuleSet`]: a tuple of modules, the client's static registration; hosts may bring a set that is known at run time.
 //!
-//! Depends on nothing else in this crate, but for the artifact's header that programs of a host are told (`std`). The states and their order are those of mender-mcu (see
-//! [`deployment`](crate::deployment) for when each is entered).
+//! Depends on nothing else in this crate, but for the artifact's header that programs of a host are told (`std`). The states and their
+//! order are those of mender-mcu (see [`deployment`](crate::deployment) for when each is entered).
+//!
+//! # A module for two slots, state by state
+//!
+//! The firmware runs from slot A. A bootloader starts slot B once if it is asked to, and slot A again at the next restart unless B has
+//! been confirmed. What the module does, and why just then:
+//!
+//! | state | what it does | why not earlier or later |
+//! |---|---|---|
+//! | `download` | writes the artifact into slot B, and checks it as the bootloader will | checksums are complete only at the end: nothing may point at B yet |
+//! | `install` | asks the bootloader to try B | one write: after a power cut the bootloader has been asked, or not |
+//! | `reboot` | restarts | |
+//! | `verify_reboot` | looks which slot runs; fails in A | the bootloader may have refused B, or gone back already |
+//! | `commit` | confirms B | only now has B reached the server. Confirmed earlier, a B without network could not be taken back |
+//! | `cleanup` | nothing, or erases the other slot | until here `commit` may be followed by `rollback` |
+//! | `rollback` | in B, confirmed: asks for A. In B, not confirmed: nothing, as the bootloader goes back by itself. In A: withdraws the request | it is called after each of these |
+//! | `rollback_reboot` | restarts, unless A runs | |
+//! | `rollback_verify_reboot` | fails in B | |
+//! | `failure` | withdraws a request that is still there | else the next restart, for whatever reason, would try B |
+//!
+//! `mender-modules` has this for MCUboot, embassy-boot and ESP-IDF's bootloader.
 
 mod descriptor;
 mod failure;
