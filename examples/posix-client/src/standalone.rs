@@ -56,8 +56,13 @@ pub async fn is_pending(data_dir: &Path) -> Result<bool, String> {
         .map_err(|error| format!("{}: {error}", folder.display()))?;
     Ok(match pending {
         // What was only downloaded is tidied up by whatever comes next.
-        Pending::Nothing | Pending::Downloaded => false,
-        Pending::Cut | Pending::Awaits | Pending::Committing | Pending::RollingBack | Pending::CleaningUp => true,
+        Pending::Nothing | Pending::Downloaded | Pending::RolledBack => false,
+        Pending::Cut
+        | Pending::Awaits
+        | Pending::Committing
+        | Pending::RollingBack
+        | Pending::Failing
+        | Pending::CleaningUp => true,
     })
 }
 

@@ -20,7 +20,6 @@ use super::time::{Backoff, Deadline, Millis};
 use crate::deployment::record::{self, DeploymentNumber, DeploymentRecord, InstalledRecord, RecordError, StateRecord};
 use crate::deployment::{Machine, Stored, StoredState};
 use crate::fmt::{error, info};
-use crate::provides::{ARTIFACT_NAME, ProvidesBuf};
 use crate::storage::{LogSlot, RecordKey};
 use crate::text::Shown;
 use crate::update_module::Descriptor;
@@ -139,12 +138,7 @@ impl Boot {
                 });
                 let installed = installed.unwrap_or_default();
                 self.installed_by = installed.committed_by;
-                let list = ProvidesBuf::copy_of(installed.provides, memory.front).and_then(|mut list| {
-                    if list.as_provides().artifact_name().is_none_or(str::is_empty) {
-                        list.set(ARTIFACT_NAME, ctx.config.artifact_name)?;
-                    }
-                    Ok(list.len())
-                });
+                let list = records::provided(installed.provides, ctx.config.artifact_name, memory.front);
                 memory.installed_len = list.unwrap_or_else(|error| {
                     error!("{error}");
                     0

@@ -66,7 +66,7 @@ pub struct Config<'a> {
     /// the time in which one follows another. Files as `openssl` and `mender-artifact` have them, PEM or DER
     /// (`SubjectPublicKeyInfo`): on P-256, or RSA of 2048 to 4096 bits with the feature `rsa`.
     ///
-    /// ```ignore
+    /// ```text
     /// artifact_keys: &[include_bytes!("artifact-key.pem")],
     /// ```
     ///

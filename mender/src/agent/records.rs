@@ -39,7 +39,7 @@ pub(crate) fn installed(
 }
 
 /// Makes the installed record out of the deployment record of `len` bytes, in its place; its length.
-pub(crate) fn commit(record: &mut [u8], len: usize, number: DeploymentNumber) -> Result<usize, RecordError> {
+pub(super) fn commit(record: &mut [u8], len: usize, number: DeploymentNumber) -> Result<usize, RecordError> {
     let bytes = record.get(..len).unwrap_or(&[]);
     let deployment = DeploymentRecord::decode(bytes)?;
     if deployment.number != number {
@@ -56,6 +56,15 @@ fn put_head(record: &mut [u8], committed_by: DeploymentNumber) {
     for (place, byte) in record.iter_mut().zip(InstalledRecord::head(committed_by)) {
         *place = byte;
     }
+}
+
+/// Writes what an installed record says is provided into `list`, with the name that was configured if it has none; its length.
+pub(crate) fn provided(installed: Provides<'_>, default_name: &str, list: &mut [u8]) -> Result<usize, SetError> {
+    let mut list = ProvidesBuf::copy_of(installed, list)?;
+    if list.as_provides().artifact_name().is_none_or(str::is_empty) {
+        list.set(ARTIFACT_NAME, default_name)?;
+    }
+    Ok(list.len())
 }
 
 /// Marks the artifact name of an installed record of `len` bytes as inconsistent, as the Linux client does, and names who

@@ -13,7 +13,7 @@ use crate::agent::{Agent, Memory};
 use crate::artifact::Parser;
 use crate::net::Connector;
 use crate::storage::Storage;
-use crate::update_module::{Descriptor, Failure, ModuleSet, Payload};
+use crate::update_module::{Descriptor, ModuleSet, Payload};
 
 impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
     /// Gets an artifact, and tells the agent how it went. `Break` if the client is to stop.
@@ -132,15 +132,8 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
         source: &Source<'_, '_, '_>,
         modules: &[Descriptor],
     ) -> Result<Module, Trouble> {
+        let module = source.fit(self.config.device_type, memory.installed(), modules)?;
         let header = source.parser.header().ok_or(Trouble::Unfinished)?;
-        let payload_type = header.payload_type().unwrap_or("");
-        let module = Module::find(modules, payload_type);
-        if matches!(module, Module::Missing) {
-            return Err(Trouble::WrongType(Failure::of(payload_type)));
-        }
-        header
-            .check_fit(self.config.device_type, memory.installed())
-            .map_err(|misfit| Trouble::Misfit(Failure::of(&misfit)))?;
         // What will have to be stored at the end fits: nothing is half received now, so the agent's block is free.
         let (block, installed) = memory.record();
         agent.record(block, &header, installed).ok_or(Trouble::Record)?;

@@ -1,12 +1,13 @@
-//! An artifact on its way: blocks in, events of its payload out.
+//! An artifact on its way: blocks in, events of its payload out; and whether it fits the device.
 
 use core::ops::Range;
 use core::task::{Context, Poll};
 
 use super::blocks::{Blocks, End};
-use crate::agent::deployment::Trouble;
+use crate::agent::deployment::{Module, Trouble};
 use crate::artifact::{self, Event as Found, Parser};
-use crate::update_module::{Artifact, PayloadError, PayloadEvent, PayloadSource};
+use crate::provides::Provides;
+use crate::update_module::{Artifact, Descriptor, Failure, PayloadError, PayloadEvent, PayloadSource};
 
 /// What is found next in the artifact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,25 @@ impl<'p, 'b, 'w> Source<'p, 'b, 'w> {
             State::Reading | State::Ended | State::Broken => Trouble::Unfinished,
             State::Refused(error) => Trouble::Artifact(error),
         }
+    }
+
+    /// Whether a device can take the artifact, whose header is there, and which of its modules.
+    pub(super) fn fit(
+        &self,
+        device_type: &str,
+        installed: Provides<'_>,
+        modules: &[Descriptor],
+    ) -> Result<Module, Trouble> {
+        let header = self.parser.header().ok_or(Trouble::Unfinished)?;
+        let payload_type = header.payload_type().unwrap_or("");
+        let module = Module::find(modules, payload_type);
+        if matches!(module, Module::Missing) {
+            return Err(Trouble::WrongType(Failure::of(payload_type)));
+        }
+        header
+            .check_fit(device_type, installed)
+            .map_err(|misfit| Trouble::Misfit(Failure::of(&misfit)))?;
+        Ok(module)
     }
 
     pub(super) fn step(&mut self) -> Step {

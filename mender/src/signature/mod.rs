@@ -1,7 +1,7 @@
 //! Verifying signatures with public keys: ECDSA on P-256 and P-384, RSA of 2048 to 4096 bits.
 //!
-//! For artifacts (feature `artifact-keys`), for TLS (RFC 8446, section 4.2.3: `ecdsa_secp256r1_sha256`, `ecdsa_secp384r1_sha384`, `rsa_pkcs1_*`, `rsa_pss_rsae_*`) and for
-//! certificates. Everything here is public: keys, hashes, signatures. Nothing signs, and nothing hides how long it took.
+//! For artifacts (feature `artifact-keys`), for TLS (RFC 8446, section 4.2.3: `ecdsa_secp256r1_sha256`, `ecdsa_secp384r1_sha384`,
+//! `rsa_pkcs1_*`, `rsa_pss_rsae_*`) and for certificates. Everything here is public: keys, hashes, signatures. Nothing signs, and nothing hides how long it took.
 //!
 //! Keys, signatures and certificates come from the network. No bytes make these functions panic, and what is not in the one
 //! form that the standards name is refused: DER with a length too long, an integer with a zero too many, a signature that is

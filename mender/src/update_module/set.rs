@@ -55,17 +55,12 @@ pub trait ModuleSet {
         Self::DESCRIPTORS
     }
 
-    /// The module for an artifact's payload type.
+    /// The module for an artifact's payload type, among those that are known when the program is compiled.
     fn find(artifact_type: &str) -> Option<ModuleIndex> {
         let place = Self::DESCRIPTORS
             .iter()
             .position(|d| d.artifact_type == artifact_type)?;
         u8::try_from(place).ok().map(ModuleIndex)
-    }
-
-    /// The table of a module.
-    fn descriptor(module: ModuleIndex) -> Option<&'static Descriptor> {
-        Self::DESCRIPTORS.get(usize::from(module.0))
     }
 
     /// Calls [`UpdateModule::download`] of a module. Gives what is true of the module for this artifact, if its table does not say

@@ -30,6 +30,11 @@ fn main() -> ! {
     #[cfg(feature = "tls-p256")]
     let Some(network) = tls() else { stop() };
     let config = Config::new(black_box("http://10.0.2.2"), black_box("board"));
+    #[cfg(feature = "artifact-keys")]
+    let config = Config {
+        artifact_keys: black_box(&[b"-----BEGIN PUBLIC KEY-----"]),
+        ..config
+    };
     let client = Client::new(
         config,
         Anything,

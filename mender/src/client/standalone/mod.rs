@@ -16,10 +16,14 @@
 //! | `VerifyReboot` | installed: awaits its commit or its rollback |
 //! | `Commit` | the commit has begun |
 //! | `Rollback` | the rollback has begun |
-//! | `Cleanup` | all but `cleanup` is done |
+//! | `Failure(Old)` | the old software is in use; `cleanup` is left |
+//! | `Failure(Inconsistent)` | nobody knows what is in use; to mark the artifact's name is left, and `cleanup` |
+//! | `Cleanup` | committed; `cleanup` is left |
+//! | `Idle` | over |
 
 mod outcome;
 
+use core::convert::Infallible;
 use core::fmt;
 use core::future::{pending, poll_fn};
 use core::task::Poll;
@@ -29,15 +33,14 @@ use embedded_io_async::Read;
 
 use super::blocks::{Blocks, End};
 use super::resources::{Lent, Resources};
-use super::source::{Source, Step};
+use super::source::{Source, State, Step};
 use crate::agent::deployment::{Module, Trouble};
 use crate::agent::memory::as_provides;
 use crate::agent::records;
-use crate::artifact::{Header, Limits, Parser};
-use crate::deployment::StoredState;
+use crate::artifact::{Limits, Parser};
 use crate::deployment::record::{DeploymentNumber, DeploymentRecord, InstalledRecord, StateRecord};
+use crate::deployment::{Software, StoredState};
 use crate::fmt::{error, warning};
-use crate::provides::{ARTIFACT_NAME, Provides, ProvidesBuf};
 use crate::storage::{RecordKey, Storage};
 use crate::update_module::{CallbackState, Failure, Late, ModuleIndex, ModuleSet, Payload, Traits};
 use outcome::Broken;
@@ -45,6 +48,9 @@ pub use outcome::{CommitError, InstallError, Installed, Pending, RollbackError, 
 
 /// What the server calls a deployment of its own; a record must name one.
 const ID: &str = "standalone";
+
+/// The old software is in use.
+const ROLLED_BACK: StoredState = StoredState::Failure(Software::Old);
 
 /// What is known of the device.
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +110,23 @@ struct Deployment {
     len: usize,
 }
 
+/// An update that failed, and why; what is in use after that.
+enum Undone {
+    /// The old software.
+    Back(Failure),
+    /// Nobody knows: the module could not get back.
+    Lost(Failure),
+}
+
+impl From<Undone> for InstallError {
+    fn from(undone: Undone) -> InstallError {
+        match undone {
+            Undone::Back(why) => InstallError::Module(why),
+            Undone::Lost(why) => InstallError::Inconsistent(why),
+        }
+    }
+}
+
 impl<'r, S: Storage, P: Storage, M: ModuleSet> Standalone<'r, S, P, M> {
     /// Puts it together. Nothing happens yet.
     ///
@@ -147,11 +170,12 @@ impl<'r, S: Storage, P: Storage, M: ModuleSet> Standalone<'r, S, P, M> {
         let before = self.load().await?;
         match before.state {
             Pending::Nothing => {}
-            Pending::Downloaded => self.finish(before).await?,
+            Pending::Downloaded | Pending::RolledBack => self.finish(before, ROLLED_BACK).await?,
             state @ (Pending::Cut
             | Pending::Awaits
             | Pending::Committing
             | Pending::RollingBack
+            | Pending::Failing
             | Pending::CleaningUp) => return Err(InstallError::Pending(state)),
         }
         let number = before.number.next();
@@ -179,26 +203,16 @@ impl<'r, S: Storage, P: Storage, M: ModuleSet> Standalone<'r, S, P, M> {
         self.store(number, StoredState::Install).await?;
         let needs_reboot = match self.modules.call(index, CallbackState::Install).await {
             Ok(late) => traits.requires_reboot || late == Some(Late::NeedsReboot),
-            Err(failure) => {
-                return Err(match self.undo(deployment, traits, index, true).await? {
-                    Ok(()) => InstallError::Module(failure),
-                    Err(_) => InstallError::Inconsistent(failure),
-                });
-            }
+            Err(failure) => return Err(self.fail(deployment, traits, index, failure).await?.into()),
         };
         self.store(number, StoredState::VerifyReboot).await?;
         if traits.supports_rollback {
             return Ok(Installed::Awaits { needs_reboot });
         }
-        self.commit_now(deployment, index, traits)
-            .await
-            .map(|()| Installed::Committed)
-            .map_err(|error| match error {
-                CommitError::RolledBack(failure, _) => InstallError::Module(failure),
-                CommitError::Inconsistent(failure) => InstallError::Inconsistent(failure),
-                CommitError::NotAwaited(pending) => InstallError::Pending(pending),
-                CommitError::NoModule | CommitError::Storage => InstallError::Storage,
-            })
+        match self.commit_now(deployment, index, traits).await? {
+            None => Ok(Installed::Committed),
+            Some(undone) => Err(undone.into()),
+        }
     }
 
     /// Makes the update that awaits it permanent: what it provides becomes the device's.
@@ -214,15 +228,23 @@ impl<'r, S: Storage, P: Storage, M: ModuleSet> Standalone<'r, S, P, M> {
         let deployment = self.load().await?;
         match deployment.state {
             Pending::Awaits | Pending::Committing => {}
-            Pending::CleaningUp => return Ok(self.finish(deployment).await?),
-            state @ (Pending::Nothing | Pending::Downloaded | Pending::Cut | Pending::RollingBack) => {
-                return Err(CommitError::NotAwaited(state));
-            }
+            Pending::CleaningUp => return Ok(self.finish(deployment, StoredState::Cleanup).await?),
+            state @ (Pending::Nothing
+            | Pending::Downloaded
+            | Pending::Cut
+            | Pending::RollingBack
+            | Pending::RolledBack
+            | Pending::Failing) => return Err(CommitError::NotAwaited(state)),
         }
         let Module::Known(index, traits) = deployment.module else {
             return Err(CommitError::NoModule);
         };
-        self.commit_now(deployment, index, traits).await
+        let needs_reboot = traits.requires_reboot;
+        match self.commit_now(deployment, index, traits).await? {
+            None => Ok(()),
+            Some(Undone::Back(why)) => Err(CommitError::RolledBack(why, RolledBack { needs_reboot })),
+            Some(Undone::Lost(why)) => Err(CommitError::Inconsistent(why)),
+        }
     }
 
     /// Gets back to the software from before the update.
@@ -239,16 +261,28 @@ impl<'r, S: Storage, P: Storage, M: ModuleSet> Standalone<'r, S, P, M> {
         match deployment.state {
             Pending::Nothing => return Err(RollbackError::Nothing),
             Pending::Downloaded => {
-                self.finish(deployment).await?;
+                self.finish(deployment, ROLLED_BACK).await?;
                 return Ok(RolledBack { needs_reboot: false });
             }
+            Pending::RolledBack => {
+                self.finish(deployment, ROLLED_BACK).await?;
+                return Ok(RolledBack {
+                    needs_reboot: deployment.module.traits().requires_reboot,
+                });
+            }
             Pending::CleaningUp => {
-                self.finish(deployment).await?;
+                self.finish(deployment, StoredState::Cleanup).await?;
                 return Err(RollbackError::Committed);
             }
             Pending::Committing if self.is_committed(deployment).await? => {
-                self.finish(deployment).await?;
+                self.finish(deployment, StoredState::Cleanup).await?;
                 return Err(RollbackError::Committed);
+            }
+            Pending::Failing => {
+                self.lose(deployment).await?;
+                return Err(RollbackError::Inconsistent(Failure::of(
+                    "it could not be rolled back before",
+                )));
             }
             Pending::Cut | Pending::Awaits | Pending::Committing | Pending::RollingBack => {}
         }
@@ -256,30 +290,45 @@ impl<'r, S: Storage, P: Storage, M: ModuleSet> Standalone<'r, S, P, M> {
             return Err(RollbackError::NoModule);
         };
         let was_cut = deployment.state == Pending::Cut;
-        match self.undo(deployment, traits, index, was_cut).await? {
-            Ok(()) => Ok(RolledBack {
-                needs_reboot: traits.requires_reboot,
-            }),
-            Err(failure) => Err(RollbackError::Inconsistent(failure)),
-        }
+        self.undo(deployment, traits, index, was_cut)
+            .await?
+            .map_err(RollbackError::Inconsistent)?;
+        Ok(RolledBack {
+            needs_reboot: traits.requires_reboot,
+        })
     }
 
+    /// What became of it instead, if it could not be committed.
     async fn commit_now(
         &mut self,
         deployment: Deployment,
         index: ModuleIndex,
         traits: Traits,
-    ) -> Result<(), CommitError> {
+    ) -> Result<Option<Undone>, Broken> {
         self.store(deployment.number, StoredState::Commit).await?;
         if let Err(failure) = self.modules.call(index, CallbackState::Commit).await {
-            let needs_reboot = traits.requires_reboot;
-            return Err(match self.undo(deployment, traits, index, true).await? {
-                Ok(()) => CommitError::RolledBack(failure, RolledBack { needs_reboot }),
-                Err(_) => CommitError::Inconsistent(failure),
-            });
+            return self.fail(deployment, traits, index, failure).await.map(Some);
         }
         self.store_installed(deployment).await?;
-        Ok(self.finish(deployment).await?)
+        self.finish(deployment, StoredState::Cleanup).await?;
+        Ok(None)
+    }
+
+    /// A callback has failed, for this reason.
+    async fn fail(
+        &mut self,
+        deployment: Deployment,
+        traits: Traits,
+        index: ModuleIndex,
+        why: Failure,
+    ) -> Result<Undone, Broken> {
+        Ok(match self.undo(deployment, traits, index, true).await? {
+            Ok(()) => Undone::Back(why),
+            Err(no_way_back) => {
+                warning!("rollback: {}", no_way_back.as_str());
+                Undone::Lost(why)
+            }
+        })
     }
 
     /// Rolls back, calls `failure` if the update has failed, and cleans up. Within: why there is no way back.
@@ -297,18 +346,29 @@ impl<'r, S: Storage, P: Storage, M: ModuleSet> Standalone<'r, S, P, M> {
             Err(Failure::of("the update module cannot roll back"))
         };
         if back.is_err() {
-            self.mark_inconsistent(deployment).await?;
+            self.lose(deployment).await?;
+            return Ok(back);
         }
-        if has_failed || back.is_err() {
+        if has_failed {
             self.call(deployment.module, CallbackState::Failure).await;
         }
-        self.finish(deployment).await?;
+        self.finish(deployment, ROLLED_BACK).await?;
         Ok(back)
     }
 
-    /// What is left of a deployment: `cleanup`, then its record.
-    async fn finish(&mut self, deployment: Deployment) -> Result<(), Broken> {
-        self.store(deployment.number, StoredState::Cleanup).await?;
+    /// Neither software is known to be complete. That stays so, also if power is lost meanwhile and the module finds a way back then:
+    /// the name that is stored says it.
+    async fn lose(&mut self, deployment: Deployment) -> Result<(), Broken> {
+        let failed = StoredState::Failure(Software::Inconsistent);
+        self.store(deployment.number, failed).await?;
+        self.mark_inconsistent(deployment).await?;
+        self.call(deployment.module, CallbackState::Failure).await;
+        self.finish(deployment, failed).await
+    }
+
+    /// What is left of a deployment that has come to this: `cleanup`.
+    async fn finish(&mut self, deployment: Deployment, end: StoredState) -> Result<(), Broken> {
+        self.store(deployment.number, end).await?;
         self.call(deployment.module, CallbackState::Cleanup).await;
         self.store(deployment.number, StoredState::Idle).await
     }
@@ -360,16 +420,16 @@ impl<'r, S: Storage, P: Storage, M: ModuleSet> Standalone<'r, S, P, M> {
                 }
             })
             .await?;
-            let header = source.parser.header().ok_or(InstallError::Source)?;
-            let payload_type = header.payload_type().unwrap_or("");
-            module = Module::find(modules.descriptors(), payload_type);
-            if matches!(module, Module::Missing) {
-                return Err(InstallError::WrongType(Failure::of(payload_type)));
-            }
+            let installed = as_provides(front);
+            let taker = source
+                .fit(config.device_type, installed, modules.descriptors())
+                .map_err(refused)?;
             // What is installed will be written from a block.
             let room = token.len().min(block_len);
             let record = token.get_mut(..room).unwrap_or(&mut []);
-            let len = judge(&header, config.device_type, as_provides(front), number, record)?;
+            let header = source.parser.header().ok_or(InstallError::Source)?;
+            let len = records::deployment(record, number, ID, &header, installed).ok_or(InstallError::TooLong)?;
+            module = taker;
             let mut payload = Payload::new(&mut source);
             let taken = match &mut module {
                 Module::Known(index, traits) => match modules.download(*index, &mut payload).await {
@@ -381,17 +441,18 @@ impl<'r, S: Storage, P: Storage, M: ModuleSet> Standalone<'r, S, P, M> {
                 },
                 Module::None | Module::Missing => Ok(()),
             };
-            // What the module left unread is verified too, and so is the artifact's end. That it is damaged explains a module's
-            // failure, not the other way round.
+            // What the module left unread is verified too, and so is the artifact's end.
             let whole = match taken {
                 Ok(()) => payload.finish().await,
                 Err(_) => Ok(()),
             };
-            match (source.trouble(), taken, whole) {
-                (Trouble::Artifact(error), _, _) => Err(InstallError::Artifact(error)),
-                (_, Err(failure), _) => Err(InstallError::Module(failure)),
-                (_, Ok(()), Err(_)) => Err(InstallError::Source),
-                (_, Ok(()), Ok(())) => Ok(len),
+            // The stream's own trouble explains a module's failure, not the other way round.
+            match (source.state, taken, whole) {
+                (State::Refused(error), _, _) => Err(InstallError::Artifact(error)),
+                (State::Broken, _, _) => Err(InstallError::Source),
+                (State::Reading | State::Ended, Err(failure), _) => Err(InstallError::Module(failure)),
+                (State::Reading | State::Ended, Ok(()), Err(_)) => Err(InstallError::Source),
+                (State::Reading | State::Ended, Ok(()), Ok(())) => Ok(len),
             }
         };
         let mut block = &mut **block;
@@ -420,11 +481,11 @@ impl<'r, S: Storage, P: Storage, M: ModuleSet> Standalone<'r, S, P, M> {
                     }
                 }
             }
-            pending::<()>().await;
+            pending::<Infallible>().await
         };
         let taken = match select(take, fill).await {
             Either::First(taken) => taken,
-            Either::Second(()) => Err(InstallError::Source),
+            Either::Second(never) => match never {},
         };
         (module, taken)
     }
@@ -438,12 +499,7 @@ impl<'r, S: Storage, P: Storage, M: ModuleSet> Standalone<'r, S, P, M> {
         } else {
             InstalledRecord::decode(record).map_err(|error| broken(&error))?
         };
-        let list = ProvidesBuf::copy_of(installed.provides, self.lent.artifact).and_then(|mut list| {
-            if list.as_provides().artifact_name().is_none_or(str::is_empty) {
-                list.set(ARTIFACT_NAME, self.config.artifact_name)?;
-            }
-            Ok(list.len())
-        });
+        let list = records::provided(installed.provides, self.config.artifact_name, self.lent.artifact);
         list.map_err(|error| broken(&error))
     }
 
@@ -474,12 +530,11 @@ impl<'r, S: Storage, P: Storage, M: ModuleSet> Standalone<'r, S, P, M> {
                 Some(StoredState::Install | StoredState::Reboot) => Pending::Cut,
                 Some(StoredState::VerifyReboot) => Pending::Awaits,
                 Some(StoredState::Commit) => Pending::Committing,
-                Some(
-                    StoredState::Rollback
-                    | StoredState::RollbackReboot
-                    | StoredState::RollbackVerifyReboot
-                    | StoredState::Failure(_),
-                ) => Pending::RollingBack,
+                Some(StoredState::Rollback | StoredState::RollbackReboot | StoredState::RollbackVerifyReboot) => {
+                    Pending::RollingBack
+                }
+                Some(StoredState::Failure(Software::Untouched | Software::Old)) => Pending::RolledBack,
+                Some(StoredState::Failure(Software::Inconsistent)) => Pending::Failing,
                 Some(StoredState::Cleanup) => Pending::CleaningUp,
                 Some(StoredState::Idle | StoredState::Owed(_)) => Pending::Nothing,
             },
@@ -533,20 +588,6 @@ impl<'r, S: Storage, P: Storage, M: ModuleSet> Standalone<'r, S, P, M> {
         let installed = installed.and_then(|len| self.lent.artifact.get(..len));
         Ok(installed == self.lent.block.get(..len))
     }
-}
-
-/// Whether this device can take the artifact; the length of the record of it.
-fn judge(
-    header: &Header<'_>,
-    device_type: &str,
-    installed: Provides<'_>,
-    number: DeploymentNumber,
-    record: &mut [u8],
-) -> Result<usize, InstallError> {
-    header
-        .check_fit(device_type, installed)
-        .map_err(|misfit| InstallError::Misfit(Failure::of(&misfit)))?;
-    records::deployment(record, number, ID, header, installed).ok_or(InstallError::TooLong)
 }
 
 fn refused(trouble: Trouble) -> InstallError {

@@ -39,7 +39,11 @@ pub enum Pending {
     Committing,
     /// Its rollback was cut: [`rollback`](crate::client::Standalone::rollback) goes on.
     RollingBack,
-    /// All is done but `cleanup`: either goes on.
+    /// It was rolled back, but for `cleanup`: [`rollback`](crate::client::Standalone::rollback) goes on, and so does the next installation.
+    RolledBack,
+    /// It could not be rolled back, and that was cut: [`rollback`](crate::client::Standalone::rollback) marks its name and tidies up.
+    Failing,
+    /// It is committed, but for `cleanup`: either goes on.
     CleaningUp,
 }
 
@@ -73,7 +77,9 @@ impl Describe for InstallError {
         match self {
             InstallError::Pending(pending) => out.push(match pending {
                 Pending::Nothing => "no update is under way",
-                Pending::Downloaded | Pending::Cut | Pending::RollingBack => "an update was cut: roll it back first",
+                Pending::Downloaded | Pending::Cut | Pending::RollingBack | Pending::RolledBack | Pending::Failing => {
+                    "an update was cut: roll it back first"
+                }
                 Pending::Awaits => "an update awaits its commit: commit it or roll it back first",
                 Pending::Committing | Pending::CleaningUp => "the commit of an update was cut: commit it first",
             }),
@@ -115,7 +121,9 @@ impl Describe for CommitError {
     fn describe(&self, out: &mut Text<'_>) {
         match self {
             CommitError::NotAwaited(Pending::Nothing) => out.push("no update awaits a commit"),
-            CommitError::NotAwaited(Pending::RollingBack) => out.push("a rollback was cut: roll back again"),
+            CommitError::NotAwaited(Pending::RollingBack | Pending::RolledBack | Pending::Failing) => {
+                out.push("a rollback was cut: roll back again")
+            }
             CommitError::NotAwaited(
                 Pending::Downloaded | Pending::Cut | Pending::Awaits | Pending::Committing | Pending::CleaningUp,
             ) => out.push("the update was cut while it was installed: roll it back"),

@@ -14,7 +14,9 @@ use std::task::{Context, Poll, Waker};
 use mender::client::{
     CommitError, InstallError, Installed, Pending, Resources, RollbackError, RolledBack, Standalone, StandaloneConfig,
 };
+use mender::deployment::INCONSISTENT_SUFFIX;
 use mender::deployment::record::InstalledRecord;
+use mender::embedded_io_async::{ErrorKind, ErrorType, Read};
 use mender::storage::{ReadError, RecordKey, Storage, WriteError};
 use mender::update_module::{CallbackState, Descriptor, Failure, Payload, States, UpdateModule};
 use mender_testkit::artifact::ArtifactWriter;
@@ -221,6 +223,10 @@ fn name(world: &Shared) -> Option<String> {
     record.provides.artifact_name().map(str::to_owned)
 }
 
+fn is_inconsistent(world: &Shared) -> bool {
+    name(world).is_some_and(|name| name.ends_with(INCONSISTENT_SUFFIX))
+}
+
 const AWAITS: Installed = Installed::Awaits { needs_reboot: false };
 const BACK: RolledBack = RolledBack { needs_reboot: false };
 
@@ -354,9 +360,22 @@ fn bring_to_an_end(world: &Shared, wanted: bool) {
             (Pending::Nothing, _) => return,
             (Pending::Awaits | Pending::Committing | Pending::CleaningUp, true) => {
                 assert_eq!(commit::<true>(world), Some(Ok(())));
+                assert_eq!(
+                    name(world).as_deref(),
+                    Some("release-2"),
+                    "it is committed, but its name does not say so"
+                );
             }
-            (Pending::Downloaded | Pending::Cut | Pending::RollingBack, true) => {
+            (Pending::Downloaded | Pending::Cut | Pending::RollingBack | Pending::RolledBack, true) => {
                 assert_eq!(rollback::<true>(world), Some(Ok(BACK)));
+                assert!(!is_inconsistent(world), "it is back, but its name does not say so");
+            }
+            (Pending::Failing, _) => {
+                assert!(matches!(
+                    rollback::<true>(world),
+                    Some(Err(RollbackError::Inconsistent(_)))
+                ));
+                assert!(is_inconsistent(world));
             }
             (
                 Pending::Downloaded
@@ -364,11 +383,13 @@ fn bring_to_an_end(world: &Shared, wanted: bool) {
                 | Pending::Awaits
                 | Pending::Committing
                 | Pending::RollingBack
+                | Pending::RolledBack
                 | Pending::CleaningUp,
                 false,
             ) => {
                 let result = rollback::<true>(world).expect("no cut");
                 assert!(matches!(result, Ok(BACK) | Err(RollbackError::Committed)), "{result:?}");
+                assert!(!is_inconsistent(world), "it is back, but its name does not say so");
             }
         }
     }
@@ -422,4 +443,86 @@ fn whatever_is_cut_the_name_says_what_is_there() {
         assert!(ends[0] > 0, "{goes_back} {wanted}: {ends:?}");
         assert!(goes_back && !wanted || ends[1] > 0, "{goes_back} {wanted}: {ends:?}");
     }
+}
+
+/// The rollback fails too, until power is lost: whatever the module can do after that, what was marked stays marked.
+#[test]
+fn whatever_is_cut_while_it_fails_the_name_says_what_is_there() {
+    let failing = || {
+        let world = new_world();
+        world.borrow_mut().fails = vec![CallbackState::Commit, CallbackState::Rollback];
+        assert_eq!(install::<true>(&world, &release_2()), Some(Ok(AWAITS)));
+        world.borrow_mut().operations = 0;
+        world
+    };
+    let whole = failing();
+    assert!(matches!(
+        commit::<true>(&whole),
+        Some(Err(CommitError::Inconsistent(_)))
+    ));
+    assert!(is_inconsistent(&whole));
+    let operations = whole.borrow().operations;
+    let mut marked = 0;
+    for at in 1..=operations {
+        for after in [false, true] {
+            let world = failing();
+            world.borrow_mut().cut = Some((at, after));
+            assert_eq!(commit::<true>(&world), None);
+            world.borrow_mut().fails.clear();
+            bring_to_an_end(&world, false);
+            if is_inconsistent(&world) {
+                marked += 1;
+            } else {
+                assert_eq!(
+                    (name(&world), world.borrow().file.as_str()),
+                    (None, "one"),
+                    "cut at {at}, {after}"
+                );
+            }
+            assert_eq!(is_pending::<true>(&world), Pending::Nothing);
+        }
+    }
+    assert!(0 < marked && marked < 2 * operations, "{marked} of {operations}");
+}
+
+/// Comes to an error after these bytes.
+struct Torn<'a>(&'a [u8]);
+
+impl ErrorType for Torn<'_> {
+    type Error = ErrorKind;
+}
+
+impl Read for Torn<'_> {
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
+        match self.0.read(buffer).await {
+            Ok(0) | Err(_) => Err(ErrorKind::TimedOut),
+            Ok(len) => Ok(len),
+        }
+    }
+}
+
+#[test]
+fn a_source_that_fails_is_named_as_such() {
+    let artifact = release_2();
+    for len in [0, 100, artifact.len() / 2, artifact.len() - 1100, artifact.len() - 1] {
+        let world = new_world();
+        let torn = Torn(&artifact[..len]);
+        let result = run::<_, true>(&world, async |standalone| standalone.install(torn).await);
+        assert_eq!(result, Some(Err(InstallError::Source)), "after {len} bytes");
+        assert!(!world.borrow().calls.contains(&CallbackState::Install));
+        assert_eq!(is_pending::<true>(&world), Pending::Nothing);
+    }
+}
+
+#[test]
+fn what_does_not_fit_calls_no_module() {
+    let world = new_world();
+    let other_device = ArtifactWriter::new("release-2", "other-board")
+        .payload_type("app")
+        .write();
+    assert!(matches!(
+        install::<true>(&world, &other_device),
+        Some(Err(InstallError::Misfit(_)))
+    ));
+    assert_eq!(world.borrow().calls, []);
 }
