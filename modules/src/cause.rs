@@ -26,6 +26,24 @@ impl Cause {
     }
 }
 
+/// Appends the name of what a cause is said of, and gives the cause.
+#[cfg(any(feature = "embassy-boot", feature = "esp-ota"))]
+pub(crate) fn of_part(part: &str, cause: Cause, out: &mut Text<'_>) -> Cause {
+    out.push(part);
+    out.push(" ");
+    cause
+}
+
+/// Appends that the flash of a part failed, and how.
+#[cfg(any(feature = "embassy-boot", feature = "esp-ota"))]
+pub(crate) fn tell_flash(cause: Cause, part: &str, kind: NorFlashErrorKind, out: &mut Text<'_>) {
+    cause.tell(out);
+    out.push(" ");
+    out.push(part);
+    out.push(": ");
+    tell_kind(kind, out);
+}
+
 /// Appends `34 bytes, but 12 `. The length may be of any size: it is what a file has or a damaged header states.
 pub(crate) fn tell_too_long(len: u64, room: u32, out: &mut Text<'_>) {
     let shown = u32::try_from(len).unwrap_or_else(|_| {
@@ -47,6 +65,18 @@ macro_rules! causes {
     };
 }
 pub(crate) use causes;
+
+/// Types that show what they describe.
+macro_rules! displayed {
+    ($($described:ty),*) => {
+        $(impl ::core::fmt::Display for $described {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::mender::text::display(self, f)
+            }
+        })*
+    };
+}
+pub(crate) use displayed;
 
 /// Appends of what kind a flash driver's error is. More would need `core::fmt`.
 pub(crate) fn tell_kind(kind: NorFlashErrorKind, out: &mut Text<'_>) {

@@ -16,8 +16,8 @@
 //! `no_std`, without an allocator. None has global state. Depends on `mender`'s
 //! [`update_module`](mod@mender::update_module) and [`text`](mod@mender::text) only; the client knows none of the modules here.
 //!
-//! A module's folder depends on what several share, in this order: `restart`, `apart`, `cause`, `hasher`, `record`, `writer`; [`codes`] on the
-//! modules.
+//! A module's folder depends on what several share, in this order: `restart`, `apart`, `cause`, `stop`, `hasher`, `record`, `writer`;
+//! [`codes`] on the modules.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -59,6 +59,8 @@ mod record;
 mod restart;
 #[cfg(all(feature = "script", target_os = "linux"))]
 pub mod script;
+#[cfg(any(feature = "embassy-boot", feature = "esp-ota"))]
+mod stop;
 #[cfg(feature = "mcuboot")]
 mod writer;
 

@@ -1,12 +1,11 @@
-//! Why a callback of the module failed. Depends on nothing of this module; the texts have the codes 300 to 329.
+//! Why a callback of the module failed. Depends on nothing of this module; the texts have the codes 300 to 349.
 
-use core::fmt::{self, Display};
-
-use embedded_storage_async::nor_flash::{NorFlashError, NorFlashErrorKind};
-use mender::text::{Describe, Text, display};
+use embedded_storage_async::nor_flash::NorFlashErrorKind;
+use mender::text::{Describe, Text};
 use mender::update_module::PayloadError;
 
-use crate::cause::{Cause, causes, tell_kind, tell_too_long};
+use crate::cause::{causes, displayed, of_part, tell_flash, tell_too_long};
+use crate::stop::errors;
 
 causes! {
     CAUSES:
@@ -78,50 +77,45 @@ impl Describe for OldRuns {
     }
 }
 
-impl Display for OldRuns {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        display(self, f)
+errors! {
+    /// Why a callback of [`EmbassyBoot`](super::EmbassyBoot) failed.
+    pub enum Error {
+        /// The payload ended early.
+        Payload(error: PayloadError),
+        /// The payload has no file.
+        NoFile,
+        /// The payload has more than one file.
+        SecondFile,
+        /// The file has no data.
+        Empty,
+        /// The file is longer than the room for an image. Nothing was erased.
+        TooLarge {
+            /// Bytes of the file.
+            len: u64,
+            /// Bytes there are: [`EmbassyBoot::max_image_len`](super::EmbassyBoot::max_image_len).
+            room: u32,
+        },
+        /// The running image is under test, or a swap waits for the restart: DFU must not be overwritten.
+        RunningUnconfirmed,
+        /// DFU does not hold an image that was received completely by the firmware that runs.
+        NotReceived,
+        /// The new image in ACTIVE is not the one that was received.
+        Damaged,
+        /// What was written does not read back.
+        NotKept(part: Partition),
+        /// A partition is 0x00 when erased, where the module takes 0xff for that. Found out before anything of use was erased.
+        ErasesToZero(part: Partition),
+        /// The old image runs.
+        OldRuns(why: OldRuns),
+        /// The new image runs, but is confirmed already, although its commit is still to come.
+        AlreadyConfirmed,
+        /// The new image runs, and the old one in DFU is gone or damaged.
+        CannotGoBack,
+        /// The new image still runs after the rollback.
+        NewRuns,
+        /// A partition's flash failed.
+        Flash(part: Partition, kind: NorFlashErrorKind),
     }
-}
-
-/// Why a callback of [`EmbassyBoot`](super::EmbassyBoot) failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Error {
-    /// The payload ended early.
-    Payload(PayloadError),
-    /// The payload has no file.
-    NoFile,
-    /// The payload has more than one file.
-    SecondFile,
-    /// The file has no data.
-    Empty,
-    /// The file is longer than the room for an image. Nothing was erased.
-    TooLarge {
-        /// Bytes of the file.
-        len: u64,
-        /// Bytes there are: [`EmbassyBoot::max_image_len`](super::EmbassyBoot::max_image_len).
-        room: u32,
-    },
-    /// The running image is under test, or a swap waits for the restart: DFU must not be overwritten.
-    RunningUnconfirmed,
-    /// DFU does not hold an image that was received completely by the firmware that runs.
-    NotReceived,
-    /// The new image in ACTIVE is not the one that was received.
-    Damaged,
-    /// What was written does not read back.
-    NotKept(Partition),
-    /// A partition is 0x00 when erased, where the module takes 0xff for that. Found out before anything of use was erased.
-    ErasesToZero(Partition),
-    /// The old image runs.
-    OldRuns(OldRuns),
-    /// The new image runs, but is confirmed already, although its commit is still to come.
-    AlreadyConfirmed,
-    /// The new image runs, and the old one in DFU is gone or damaged.
-    CannotGoBack,
-    /// The new image still runs after the rollback.
-    NewRuns,
-    /// A partition's flash failed.
-    Flash(Partition, NorFlashErrorKind),
 }
 
 impl Describe for Error {
@@ -140,8 +134,8 @@ impl Describe for Error {
             Error::RunningUnconfirmed => RUNNING_UNCONFIRMED,
             Error::NotReceived => NOT_RECEIVED,
             Error::Damaged => DAMAGED,
-            Error::NotKept(part) => of_part(*part, NOT_KEPT, out),
-            Error::ErasesToZero(part) => of_part(*part, ERASES_TO_ZERO, out),
+            Error::NotKept(part) => of_part(part.name(), NOT_KEPT, out),
+            Error::ErasesToZero(part) => of_part(part.name(), ERASES_TO_ZERO, out),
             Error::OldRuns(why) => {
                 OLD_RUNS.tell(out);
                 out.push(": ");
@@ -150,82 +144,10 @@ impl Describe for Error {
             Error::AlreadyConfirmed => ALREADY_CONFIRMED,
             Error::CannotGoBack => CANNOT_GO_BACK,
             Error::NewRuns => NEW_RUNS,
-            Error::Flash(part, kind) => {
-                FLASH.tell(out);
-                out.push(" ");
-                out.push(part.name());
-                out.push(": ");
-                return tell_kind(*kind, out);
-            }
+            Error::Flash(part, kind) => return tell_flash(FLASH, part.name(), *kind, out),
         };
         cause.tell(out);
     }
 }
 
-fn of_part(part: Partition, cause: Cause, out: &mut Text<'_>) -> Cause {
-    out.push(part.name());
-    out.push(" ");
-    cause
-}
-
-impl Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        display(self, f)
-    }
-}
-
-impl core::error::Error for Error {}
-
-/// The same as [`Error`], in three bytes: the numbers are put in at the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
-    Payload(PayloadError),
-    NoFile,
-    SecondFile,
-    Empty,
-    TooLarge,
-    RunningUnconfirmed,
-    NotReceived,
-    Damaged,
-    NotKept(Partition),
-    ErasesToZero(Partition),
-    OldRuns(OldRuns),
-    AlreadyConfirmed,
-    CannotGoBack,
-    NewRuns,
-    Flash(Partition, NorFlashErrorKind),
-}
-
-impl From<PayloadError> for Stop {
-    fn from(error: PayloadError) -> Stop {
-        Stop::Payload(error)
-    }
-}
-
-impl Stop {
-    /// The public error. `len` is that of a file that is too large.
-    pub(super) fn error(self, len: u64, room: u32) -> Error {
-        match self {
-            Stop::Payload(error) => Error::Payload(error),
-            Stop::NoFile => Error::NoFile,
-            Stop::SecondFile => Error::SecondFile,
-            Stop::Empty => Error::Empty,
-            Stop::TooLarge => Error::TooLarge { len, room },
-            Stop::RunningUnconfirmed => Error::RunningUnconfirmed,
-            Stop::NotReceived => Error::NotReceived,
-            Stop::Damaged => Error::Damaged,
-            Stop::NotKept(part) => Error::NotKept(part),
-            Stop::ErasesToZero(part) => Error::ErasesToZero(part),
-            Stop::OldRuns(why) => Error::OldRuns(why),
-            Stop::AlreadyConfirmed => Error::AlreadyConfirmed,
-            Stop::CannotGoBack => Error::CannotGoBack,
-            Stop::NewRuns => Error::NewRuns,
-            Stop::Flash(part, kind) => Error::Flash(part, kind),
-        }
-    }
-
-    /// For the driver's error of one partition.
-    pub(super) fn flash(part: Partition, error: &impl NorFlashError) -> Stop {
-        Stop::Flash(part, error.kind())
-    }
-}
+displayed!(OldRuns, Error);

@@ -1,12 +1,11 @@
 //! Why a callback of the module failed. Depends on nothing of this module; the texts have the codes 350 to 399.
 
-use core::fmt::{self, Display};
-
-use embedded_storage_async::nor_flash::{NorFlashError, NorFlashErrorKind};
-use mender::text::{Describe, Text, display};
+use embedded_storage_async::nor_flash::NorFlashErrorKind;
+use mender::text::{Describe, Text};
 use mender::update_module::PayloadError;
 
-use crate::cause::{Cause, causes, tell_kind, tell_too_long};
+use crate::cause::{Cause, causes, displayed, of_part, tell_flash, tell_too_long};
+use crate::stop::errors;
 
 causes! {
     CAUSES:
@@ -119,12 +118,6 @@ impl Describe for ImageFault {
     }
 }
 
-impl Display for ImageFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        display(self, f)
-    }
-}
-
 /// Why the old image runs although the new one should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OldRuns {
@@ -150,52 +143,47 @@ impl Describe for OldRuns {
     }
 }
 
-impl Display for OldRuns {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        display(self, f)
+errors! {
+    /// Why a callback of [`EspOta`](super::EspOta) failed.
+    pub enum Error {
+        /// The payload ended early.
+        Payload(error: PayloadError),
+        /// The payload has no file.
+        NoFile,
+        /// The payload has more than one file.
+        SecondFile,
+        /// The file is longer than the room for an image. Nothing was erased.
+        TooLarge {
+            /// Bytes of the file.
+            len: u64,
+            /// Bytes there are: [`EspOta::max_image_len`](super::EspOta::max_image_len).
+            room: u32,
+        },
+        /// The file is no image that the bootloader would start in the place of the running one.
+        Image(fault: ImageFault),
+        /// The running image is under test: the other slot must not be overwritten.
+        RunningUnconfirmed,
+        /// The other slot does not hold an image that was received completely by the firmware that runs.
+        NotReceived,
+        /// The new image is not the one that was received.
+        Damaged,
+        /// What was written does not read back.
+        NotKept(part: Partition),
+        /// The old image runs.
+        OldRuns(why: OldRuns),
+        /// The new image runs, but is confirmed already, although its commit is still to come.
+        AlreadyConfirmed,
+        /// [`Bootloader::Reverts`](super::Bootloader::Reverts) was said, but the bootloader has started the new image without a mark.
+        NoRollback,
+        /// The new image runs, and the old one is gone or damaged.
+        CannotGoBack,
+        /// The new image still runs after the rollback.
+        NewRuns,
+        /// The bootloader would start another slot than the one that is to stay.
+        NotSelected,
+        /// A partition's flash failed.
+        Flash(part: Partition, kind: NorFlashErrorKind),
     }
-}
-
-/// Why a callback of [`EspOta`](super::EspOta) failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Error {
-    /// The payload ended early.
-    Payload(PayloadError),
-    /// The payload has no file.
-    NoFile,
-    /// The payload has more than one file.
-    SecondFile,
-    /// The file is longer than the room for an image. Nothing was erased.
-    TooLarge {
-        /// Bytes of the file.
-        len: u64,
-        /// Bytes there are: [`EspOta::max_image_len`](super::EspOta::max_image_len).
-        room: u32,
-    },
-    /// The file is no image that the bootloader would start in the place of the running one.
-    Image(ImageFault),
-    /// The running image is under test: the other slot must not be overwritten.
-    RunningUnconfirmed,
-    /// The other slot does not hold an image that was received completely by the firmware that runs.
-    NotReceived,
-    /// The new image is not the one that was received.
-    Damaged,
-    /// What was written does not read back.
-    NotKept(Partition),
-    /// The old image runs.
-    OldRuns(OldRuns),
-    /// The new image runs, but is confirmed already, although its commit is still to come.
-    AlreadyConfirmed,
-    /// [`Bootloader::Reverts`](super::Bootloader::Reverts) was said, but the bootloader has started the new image without a mark.
-    NoRollback,
-    /// The new image runs, and the old one is gone or damaged.
-    CannotGoBack,
-    /// The new image still runs after the rollback.
-    NewRuns,
-    /// The bootloader would start another slot than the one that is to stay.
-    NotSelected,
-    /// A partition's flash failed.
-    Flash(Partition, NorFlashErrorKind),
 }
 
 impl Describe for Error {
@@ -214,11 +202,7 @@ impl Describe for Error {
             Error::RunningUnconfirmed => RUNNING_UNCONFIRMED,
             Error::NotReceived => NOT_RECEIVED,
             Error::Damaged => DAMAGED,
-            Error::NotKept(part) => {
-                out.push(part.name());
-                out.push(" ");
-                NOT_KEPT
-            }
+            Error::NotKept(part) => of_part(part.name(), NOT_KEPT, out),
             Error::OldRuns(why) => {
                 OLD_RUNS.tell(out);
                 out.push(": ");
@@ -229,84 +213,16 @@ impl Describe for Error {
             Error::CannotGoBack => CANNOT_GO_BACK,
             Error::NewRuns => NEW_RUNS,
             Error::NotSelected => NOT_SELECTED,
-            Error::Flash(part, kind) => {
-                FLASH.tell(out);
-                out.push(" ");
-                out.push(part.name());
-                out.push(": ");
-                return tell_kind(*kind, out);
-            }
+            Error::Flash(part, kind) => return tell_flash(FLASH, part.name(), *kind, out),
         };
         cause.tell(out);
     }
 }
 
-impl Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        display(self, f)
-    }
-}
-
-impl core::error::Error for Error {}
-
-/// The same as [`Error`], in three bytes: the numbers are put in at the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
-    Payload(PayloadError),
-    NoFile,
-    SecondFile,
-    TooLarge,
-    Image(ImageFault),
-    RunningUnconfirmed,
-    NotReceived,
-    Damaged,
-    NotKept(Partition),
-    OldRuns(OldRuns),
-    AlreadyConfirmed,
-    NoRollback,
-    CannotGoBack,
-    NewRuns,
-    NotSelected,
-    Flash(Partition, NorFlashErrorKind),
-}
-
-impl From<PayloadError> for Stop {
-    fn from(error: PayloadError) -> Stop {
-        Stop::Payload(error)
-    }
-}
+displayed!(ImageFault, OldRuns, Error);
 
 impl From<ImageFault> for Stop {
     fn from(fault: ImageFault) -> Stop {
         Stop::Image(fault)
-    }
-}
-
-impl Stop {
-    /// The public error. `len` is that of a file that is too large.
-    pub(super) fn error(self, len: u64, room: u32) -> Error {
-        match self {
-            Stop::Payload(error) => Error::Payload(error),
-            Stop::NoFile => Error::NoFile,
-            Stop::SecondFile => Error::SecondFile,
-            Stop::TooLarge => Error::TooLarge { len, room },
-            Stop::Image(fault) => Error::Image(fault),
-            Stop::RunningUnconfirmed => Error::RunningUnconfirmed,
-            Stop::NotReceived => Error::NotReceived,
-            Stop::Damaged => Error::Damaged,
-            Stop::NotKept(part) => Error::NotKept(part),
-            Stop::OldRuns(why) => Error::OldRuns(why),
-            Stop::AlreadyConfirmed => Error::AlreadyConfirmed,
-            Stop::NoRollback => Error::NoRollback,
-            Stop::CannotGoBack => Error::CannotGoBack,
-            Stop::NewRuns => Error::NewRuns,
-            Stop::NotSelected => Error::NotSelected,
-            Stop::Flash(part, kind) => Error::Flash(part, kind),
-        }
-    }
-
-    /// For the driver's error of one partition.
-    pub(super) fn flash(part: Partition, error: &impl NorFlashError) -> Stop {
-        Stop::Flash(part, error.kind())
     }
 }

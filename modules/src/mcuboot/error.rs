@@ -1,14 +1,12 @@
 //! Why a callback of the module failed. Depends on slots and versions; the texts have the codes 250 to 299.
 
-use core::fmt::{self, Display};
-
 use embedded_storage_async::nor_flash::{NorFlashError, NorFlashErrorKind};
-use mender::text::{Describe, Text, display};
+use mender::text::{Describe, Text};
 use mender::update_module::PayloadError;
 
 use super::slot::Slot;
 use super::version::Version;
-use crate::cause::{Cause, causes, tell_kind, tell_too_long};
+use crate::cause::{Cause, causes, displayed, tell_kind, tell_too_long};
 
 causes! {
     CAUSES:
@@ -145,12 +143,6 @@ fn hexadecimal(number: u32, out: &mut Text<'_>) {
     }
 }
 
-impl Display for ImageFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        display(self, f)
-    }
-}
-
 impl core::error::Error for ImageFault {}
 
 /// Why the old image runs although the new one should.
@@ -184,12 +176,6 @@ impl Describe for OldRuns {
             OldRuns::NotSwapped => NOT_SWAPPED,
         };
         cause.tell(out);
-    }
-}
-
-impl Display for OldRuns {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        display(self, f)
     }
 }
 
@@ -456,10 +442,6 @@ fn of_slot(slot: u8, cause: Cause, out: &mut Text<'_>) -> Cause {
     cause
 }
 
-impl Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        display(self, f)
-    }
-}
+displayed!(ImageFault, OldRuns, Error);
 
 impl core::error::Error for Error {}
