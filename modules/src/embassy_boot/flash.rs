@@ -2,9 +2,9 @@
 
 use core::future::poll_fn;
 use core::pin::pin;
-use core::task::Poll;
 
 use ::embassy_boot::AlignedBuffer;
+use embassy_futures::yield_now;
 use embedded_storage_async::nor_flash::NorFlash;
 
 use super::decide::{DONE, ERASED, Facts, Mark, Need, NextBoot, Op, Step, Word, decide, next_boot};
@@ -201,17 +201,4 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
             return stop.map_or(Ok(()), Err);
         }
     }
-}
-
-async fn yield_now() {
-    let mut yielded = false;
-    poll_fn(|cx| {
-        if yielded {
-            return Poll::Ready(());
-        }
-        yielded = true;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }

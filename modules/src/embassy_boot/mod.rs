@@ -13,7 +13,7 @@
 //!
 //! Takes artifacts with one file: the raw binary image, as it is to lie at the start of ACTIVE (`objcopy -O binary`).
 //! Works with embassy-boot 0.7 and its default erase value 0xff: STATE is what its `FirmwareState` reads and writes, but for the
-//! order that "Limits" explains. Depends on [`mod@mender::update_module`], [`mod@mender::text`], `embassy-boot`,
+//! order that "Limits" explains. Depends on [`mod@mender::update_module`], [`mod@mender::text`], `embassy-boot`, `embassy-futures`,
 //! `embedded-storage-async` and `sha2`.
 //!
 //! ```

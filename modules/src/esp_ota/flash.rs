@@ -1,8 +1,6 @@
 //! Both slots, otadata and the buffer: the only place that reads and writes flash. Depends on all that is pure.
 
-use core::future::poll_fn;
-use core::task::Poll;
-
+use embassy_futures::yield_now;
 use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash};
 
 use super::decide::{Bootloader, Facts, Need, Op, Step, decide};
@@ -203,17 +201,4 @@ impl<S: NorFlash, O: MultiwriteNorFlash, const BUFFER: usize> Partitions<S, O, B
             }
         }
     }
-}
-
-async fn yield_now() {
-    let mut yielded = false;
-    poll_fn(|cx| {
-        if yielded {
-            return Poll::Ready(());
-        }
-        yielded = true;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }

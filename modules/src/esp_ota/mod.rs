@@ -16,7 +16,7 @@
 //!
 //! Takes artifacts with one file: an app image, uncompressed, as `espflash save-image` and `esptool elf2image` write it (not
 //! `--merge`d). The firmware may be of esp-hal or of anything else. Depends on [`mod@mender::update_module`], [`mod@mender::text`],
-//! `embedded-storage-async` and `sha2`. The facts about the bootloader are from the sources of ESP-IDF (`components/bootloader_support`);
+//! `embassy-futures`, `embedded-storage-async` and `sha2`. The facts about the bootloader are from the sources of ESP-IDF (`components/bootloader_support`);
 //! each is named where it is used.
 //!
 //! ```
