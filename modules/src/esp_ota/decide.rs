@@ -107,7 +107,7 @@ impl Facts {
         if self.replaced.ok_or(Need::Replaced)? {
             return Ok(Running::New);
         }
-        let (running, other) = self.selected();
+        let (_, other) = self.selected();
         let given_up = |entry: &Entry| entry.crc_is_right && !entry.is_valid() && entry.slot() != self.running;
         Ok(if self.received.ok_or(Need::Received)? {
             Running::Old(if other.is_some() {
@@ -117,7 +117,7 @@ impl Facts {
             } else {
                 OldRuns::NotRequested
             })
-        } else if running.is_some_and(|chosen| chosen.entry.state.is_unconfirmed()) {
+        } else if self.is_under_test() {
             Running::NewWithoutWayBack
         } else {
             Running::Old(OldRuns::NotReceived)
@@ -165,14 +165,15 @@ impl Facts {
         {
             return Ok(Step::Done);
         }
-        Ok(match (self.prepare(), self.entries.of(self.running)) {
-            (Step::Done, Some(own)) => Step::Put {
-                index: 1 - own.index.min(1),
+        Ok(match self.prepare() {
+            // The running slot's entry is selected: the spare one is the other.
+            Step::Done => Step::Put {
+                index: self.entries.spare(),
                 seq: self.entries.next_seq(self.running.other()),
                 state: State::New,
                 stop: None,
             },
-            (step, _) => step,
+            step @ (Step::Put { .. } | Step::Withdraw(_) | Step::Refuse(_)) => step,
         })
     }
 
@@ -210,10 +211,9 @@ impl Facts {
     fn go_back(&self) -> Step {
         let old = self.running.other();
         match (self.entries.of(self.running), self.entries.of(old)) {
-            (Some(new), None) => self.put_valid(old, Some(1 - new.index.min(1))),
+            (_, None) => self.put_valid(old, None),
             (Some(new), Some(_)) => Step::Withdraw(new.index),
             (None, Some(_)) => Step::Done,
-            (None, None) => self.put_valid(old, None),
         }
     }
 }
