@@ -6,6 +6,8 @@ mod device;
 mod power;
 mod refusals;
 mod running;
+#[path = "../support/stuck.rs"]
+mod stuck;
 #[path = "../support/mod.rs"]
 mod support;
 mod torn;

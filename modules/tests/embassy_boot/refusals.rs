@@ -1,7 +1,7 @@
 //! What a download and an install refuse, what is written, and the module's own shape.
 
 use embassy_boot::{BootLoader, BootLoaderConfig, FirmwareUpdaterConfig, State};
-use embedded_storage_async::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash};
+use embedded_storage_async::nor_flash::NorFlashErrorKind;
 use mender::UpdateModule;
 use mender::update_module::{CallbackState, FAILURE_TEXT_LEN, Payload, PayloadError};
 use mender_modules::embassy_boot::{EmbassyBoot, Error, ImageType, LayoutError, OldRuns, Partition, assert_partitions};
@@ -12,6 +12,7 @@ use proptest::prelude::*;
 
 use crate::area::Area;
 use crate::device::{Device, Flash, Module, PAGES, SECTOR, download, image};
+use crate::stuck::Stuck;
 
 fn payload() -> MemoryPayload {
     MemoryPayload::new("embassy-boot-image", 100)
@@ -114,49 +115,6 @@ fn no_word_is_written_twice() {
     }
 }
 
-/// Flash with a cell that does not take a bit.
-struct Stuck {
-    flash: Flash<4>,
-    offset: usize,
-}
-
-impl ErrorType for Stuck {
-    type Error = FlashError;
-}
-
-impl ReadNorFlash for Stuck {
-    const READ_SIZE: usize = 1;
-
-    async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), FlashError> {
-        self.flash.read(offset, bytes).await
-    }
-
-    fn capacity(&self) -> usize {
-        self.flash.capacity()
-    }
-}
-
-impl NorFlash for Stuck {
-    const WRITE_SIZE: usize = 4;
-    const ERASE_SIZE: usize = SECTOR;
-
-    async fn erase(&mut self, from: u32, to: u32) -> Result<(), FlashError> {
-        self.flash.erase(from, to).await
-    }
-
-    async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
-        let mut bytes = bytes.to_vec();
-        if let Some(byte) = self
-            .offset
-            .checked_sub(offset as usize)
-            .and_then(|at| bytes.get_mut(at))
-        {
-            *byte ^= 0x01;
-        }
-        self.flash.write(offset, &bytes).await
-    }
-}
-
 #[test]
 fn what_was_written_is_read_back() {
     let record = Device::<4>::factory().record() as usize;
@@ -166,6 +124,7 @@ fn what_was_written_is_read_back() {
             dfu: Stuck {
                 flash: device.dfu(),
                 offset,
+                bits: 1,
             },
             state: device.state(),
         };
@@ -182,6 +141,7 @@ fn what_was_written_is_read_back() {
             state: Stuck {
                 flash: device.state(),
                 offset,
+                bits: 1,
             },
         };
         let mut module = EmbassyBoot::<_, _, _, fn()>::new(config, device.active(), || ()).unwrap();

@@ -6,3 +6,5 @@ mod esptool;
 mod guard;
 mod refusals;
 mod running;
+#[path = "../support/stuck.rs"]
+mod stuck;

@@ -1,14 +1,14 @@
 //! Which image runs, and what each state does about it: what no power cut of the other tests comes to.
 
-use embedded_storage_async::nor_flash::{ErrorType, MultiwriteNorFlash, NorFlash, ReadNorFlash};
 use mender::update_module::Payload;
 use mender_modules::esp_ota::{Bootloader, Error, EspOta, OldRuns, Partition, Slot};
 use mender_testkit::esp_idf::{OtaEntry, ota_state};
-use mender_testkit::flash::{FlashError, Rewrites};
+use mender_testkit::flash::Rewrites;
 use mender_testkit::payload::MemoryPayload;
 use pollster::block_on;
 
-use crate::device::{Device, Part, SECTOR, SLOT, image, parts};
+use crate::device::{Device, SECTOR, SLOT, image, parts};
+use crate::stuck::Stuck;
 
 const BOTH: [Bootloader; 2] = [Bootloader::Reverts, Bootloader::Keeps];
 
@@ -241,64 +241,20 @@ fn flash_that_takes_a_word_once_is_found_out() {
     assert!(matches!(failed, Err(Error::Flash(Partition::Otadata, _))), "{failed:?}");
 }
 
-/// Flash with a cell that does not take a bit.
-struct Stuck {
-    flash: Part,
-    offset: usize,
-}
-
-impl ErrorType for Stuck {
-    type Error = FlashError;
-}
-
-impl ReadNorFlash for Stuck {
-    const READ_SIZE: usize = 4;
-
-    async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), FlashError> {
-        self.flash.read(offset, bytes).await
-    }
-
-    fn capacity(&self) -> usize {
-        self.flash.capacity()
-    }
-}
-
-impl NorFlash for Stuck {
-    const WRITE_SIZE: usize = 4;
-    const ERASE_SIZE: usize = SECTOR;
-
-    async fn erase(&mut self, from: u32, to: u32) -> Result<(), FlashError> {
-        self.flash.erase(from, to).await
-    }
-
-    async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
-        let mut bytes = bytes.to_vec();
-        if let Some(byte) = self
-            .offset
-            .checked_sub(offset as usize)
-            .and_then(|at| bytes.get_mut(at))
-        {
-            *byte |= 0x40;
-        }
-        self.flash.write(offset, &bytes).await
-    }
-}
-
-impl MultiwriteNorFlash for Stuck {}
-
 #[test]
 fn what_was_written_is_read_back() {
     let record = (SLOT as usize - 1) * SECTOR;
     let bytes = image(2);
+    let bits = 0x40;
     // Bytes without that bit.
     let places = (300..4000)
         .step_by(800)
-        .filter_map(|from| (from..).find(|at| bytes[*at] & 0x40 == 0))
+        .filter_map(|from| (from..).find(|at| bytes[*at] & bits == 0))
         .chain([record + 8, record + 12]);
     for offset in places {
         let device = Device::factory(Bootloader::Keeps);
         let (slots, otadata) = parts(&device.flash);
-        let slots = slots.map(|flash| Stuck { flash, offset });
+        let slots = slots.map(|flash| Stuck { flash, offset, bits });
         let mut module =
             EspOta::<_, _, _>::new(slots, otadata, Slot::Ota0, Bootloader::Keeps, || ()).expect("partitions");
         let mut source = MemoryPayload::new("esp-ota-image", 600).file("app.bin", bytes.clone());
@@ -310,7 +266,7 @@ fn what_was_written_is_read_back() {
         let device = Device::factory(Bootloader::Keeps);
         device.download(&bytes).unwrap();
         let (slots, flash) = parts(&device.flash);
-        let otadata = Stuck { flash, offset };
+        let otadata = Stuck { flash, offset, bits };
         let mut module =
             EspOta::<_, _, _>::new(slots, otadata, Slot::Ota0, Bootloader::Keeps, || ()).expect("partitions");
         assert_eq!(block_on(module.request()), Err(Error::NotKept(Partition::Otadata)));
