@@ -3,11 +3,13 @@
 //! The client keeps what they say, not their text, and keeps `artifact_depends` of both in one list. Of that `artifact_name` and
 //! `artifact_group` are header-info's here, and all others type-info's, as `mender-artifact` writes them.
 
-use core::fmt::Write;
-use std::string::String;
+use std::borrow::ToOwned;
+use std::string::{String, ToString};
+use std::vec::Vec;
 
 use mender::artifact::{Depend, Header};
 use mender::update_module::Artifact;
+use serde_json::{Map, Value, json};
 
 /// The two texts.
 #[derive(Debug)]
@@ -19,55 +21,41 @@ pub(super) struct Texts {
 impl Texts {
     /// Without a header only name and type are known.
     pub(super) fn of(artifact: &Artifact<'_>, header: Option<&Header<'_>>) -> Texts {
-        let mut header_info = Json::new();
-        header_info.object(None, |json| {
-            json.list(Some("payloads"), |json| {
-                json.object(None, |json| json.text(Some("type"), artifact.payload_type));
-            });
-            json.object(Some("artifact_provides"), |json| {
-                json.text(Some("artifact_name"), artifact.name);
-                if let Some(group) = header.and_then(Header::artifact_group) {
-                    json.text(Some("artifact_group"), group);
+        let mut own_provides = object([("artifact_name", artifact.name.into())]);
+        let mut header_info = object([("payloads", json!([{ "type": artifact.payload_type }]))]);
+        let mut type_info = object([("type", artifact.payload_type.into())]);
+        if let Some(group) = header.and_then(Header::artifact_group) {
+            own_provides.insert("artifact_group".into(), group.into());
+        }
+        header_info.insert("artifact_provides".into(), own_provides.into());
+        if let Some(header) = header {
+            let (own, others): (Vec<_>, Vec<_>) = header.depends().partition(is_of_header_info);
+            let devices = ("device_type", header.device_types().collect());
+            let own = own.iter().map(|depend| (depend.key, depend.values().collect()));
+            let own = object([devices].into_iter().chain(own));
+            header_info.insert("artifact_depends".into(), own.into());
+
+            let depends = object(others.iter().map(|depend| (depend.key, values(depend))));
+            let provides = object(header.provides().map(|(key, value)| (key, value.into())));
+            for (key, members) in [("artifact_depends", depends), ("artifact_provides", provides)] {
+                if !members.is_empty() {
+                    type_info.insert(key.into(), members.into());
                 }
-            });
-            if let Some(header) = header {
-                json.object(Some("artifact_depends"), |json| {
-                    json.texts(Some("device_type"), header.device_types());
-                    for depend in header.depends().filter(is_of_header_info) {
-                        json.texts(Some(depend.key), depend.values());
-                    }
-                });
-            }
-        });
-        let mut type_info = Json::new();
-        type_info.object(None, |json| {
-            json.text(Some("type"), artifact.payload_type);
-            let Some(header) = header else { return };
-            let mut depends = header.depends().filter(|depend| !is_of_header_info(depend)).peekable();
-            if depends.peek().is_some() {
-                json.object(Some("artifact_depends"), |json| {
-                    for depend in depends {
-                        depends_on(json, &depend);
-                    }
-                });
-            }
-            let mut provides = header.provides().peekable();
-            if provides.peek().is_some() {
-                json.object(Some("artifact_provides"), |json| {
-                    for (key, value) in provides {
-                        json.text(Some(key), value);
-                    }
-                });
             }
             if let Some(patterns) = header.clears_provides() {
-                json.texts(Some("clears_artifact_provides"), patterns);
+                type_info.insert("clears_artifact_provides".into(), patterns.collect());
             }
-        });
+        }
         Texts {
-            header_info: header_info.text,
-            type_info: type_info.text,
+            header_info: Value::from(header_info).to_string(),
+            type_info: Value::from(type_info).to_string(),
         }
     }
+}
+
+fn object<'k>(members: impl IntoIterator<Item = (&'k str, Value)>) -> Map<String, Value> {
+    let members = members.into_iter();
+    members.map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 fn is_of_header_info(depend: &Depend<'_>) -> bool {
@@ -75,74 +63,10 @@ fn is_of_header_info(depend: &Depend<'_>) -> bool {
 }
 
 /// One value is a string, as `mender-artifact` writes it; none or several are a list.
-fn depends_on(json: &mut Json, depend: &Depend<'_>) {
+fn values(depend: &Depend<'_>) -> Value {
     let mut values = depend.values();
     match (values.next(), values.next()) {
-        (Some(value), None) => json.text(Some(depend.key), value),
-        (_, _) => json.texts(Some(depend.key), depend.values()),
-    }
-}
-
-/// Writes JSON.
-struct Json {
-    text: String,
-}
-
-impl Json {
-    fn new() -> Json {
-        Json { text: String::new() }
-    }
-
-    /// Begins a member of an object; without a key an element of a list, or the whole.
-    fn begin(&mut self, key: Option<&str>) {
-        if !matches!(self.text.chars().last(), None | Some('{' | '[')) {
-            self.text.push(',');
-        }
-        if let Some(key) = key {
-            self.string(key);
-            self.text.push(':');
-        }
-    }
-
-    fn object(&mut self, key: Option<&str>, members: impl FnOnce(&mut Json)) {
-        self.begin(key);
-        self.text.push('{');
-        members(self);
-        self.text.push('}');
-    }
-
-    fn list(&mut self, key: Option<&str>, elements: impl FnOnce(&mut Json)) {
-        self.begin(key);
-        self.text.push('[');
-        elements(self);
-        self.text.push(']');
-    }
-
-    fn text(&mut self, key: Option<&str>, value: &str) {
-        self.begin(key);
-        self.string(value);
-    }
-
-    fn texts<'v>(&mut self, key: Option<&str>, values: impl Iterator<Item = &'v str>) {
-        self.list(key, |json| {
-            for value in values {
-                json.text(None, value);
-            }
-        });
-    }
-
-    fn string(&mut self, text: &str) {
-        self.text.push('"');
-        for c in text.chars() {
-            match c {
-                '"' | '\\' => self.text.extend(['\\', c]),
-                c if c.is_control() => {
-                    // Writing into a string does not fail. All control characters are below U+0100.
-                    let _ = write!(self.text, "\\u{:04x}", u32::from(c));
-                }
-                c => self.text.push(c),
-            }
-        }
-        self.text.push('"');
+        (Some(value), None) => value.into(),
+        (_, _) => depend.values().collect(),
     }
 }

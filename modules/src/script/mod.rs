@@ -4,7 +4,7 @@
 //! A program in the folder of modules takes the payload type that is its name. It is called with a state and the absolute path of a
 //! folder, the *file tree*, which is its working directory too; the exit status 0 is success. All of the protocol is here: see below.
 //! For Linux; needs the standard library and a Tokio runtime with IO and time enabled. Depends on
-//! [`mod@mender::update_module`], `tokio` and `rustix`.
+//! [`mod@mender::update_module`], `tokio`, `rustix` and `serde_json`.
 //!
 //! ```
 //! use mender_modules::file::SingleFile;
