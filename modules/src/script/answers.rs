@@ -58,14 +58,23 @@ pub(super) fn parse_yes(answer: &str) -> Option<bool> {
     }
 }
 
+/// How far the install is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Install {
+    /// `ArtifactInstall` has not begun.
+    NotBegun,
+    /// It has, and what has to restart is not known.
+    Begun,
+    /// The module was asked what has to restart.
+    Answered(Reboot),
+}
+
 /// See the [module](self).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Answers {
     pub(super) module: String,
     pub(super) supports_rollback: bool,
-    /// `ArtifactInstall` has begun.
-    pub(super) installing: bool,
-    pub(super) reboot: Option<Reboot>,
+    pub(super) install: Install,
 }
 
 impl Answers {
@@ -73,28 +82,25 @@ impl Answers {
         Answers {
             module: module.into(),
             supports_rollback,
-            installing: false,
-            reboot: None,
+            install: Install::NotBegun,
         }
     }
 
     pub(super) fn requires_reboot(&self) -> bool {
-        match self.reboot {
-            Some(Reboot::Yes | Reboot::Automatic) => true,
-            Some(Reboot::No) | None => false,
+        match self.install {
+            Install::Answered(Reboot::Yes | Reboot::Automatic) => true,
+            Install::Answered(Reboot::No) | Install::NotBegun | Install::Begun => false,
         }
     }
 
     fn to_text(&self) -> String {
         let rollback = if self.supports_rollback { "Yes" } else { "No" };
-        let mut text = format!("{TITLE}\nmodule {}\nrollback {rollback}\n", self.module);
-        if self.installing {
-            text.push_str("install begun\n");
+        let text = format!("{TITLE}\nmodule {}\nrollback {rollback}\n", self.module);
+        match self.install {
+            Install::NotBegun => text,
+            Install::Begun => text + "install begun\n",
+            Install::Answered(reboot) => text + "install begun\nreboot " + reboot.name() + "\n",
         }
-        if let Some(reboot) = self.reboot {
-            text.push_str(&format!("reboot {}\n", reboot.name()));
-        }
-        text
     }
 
     /// `None` if it is none that [`to_text`](Answers::to_text) made.
@@ -107,11 +113,11 @@ impl Answers {
         let rollback = lines.next()?.strip_prefix("rollback ")?;
         let mut answers = Answers::new(module, parse_yes(rollback)?);
         for line in lines {
-            match line.split_once(' ')? {
-                ("install", "begun") => answers.installing = true,
-                ("reboot", answer) => answers.reboot = Some(Reboot::parse(answer)?),
-                (_, _) => return None,
-            }
+            answers.install = match (answers.install, line.split_once(' ')?) {
+                (Install::NotBegun, ("install", "begun")) => Install::Begun,
+                (Install::Begun, ("reboot", answer)) => Install::Answered(Reboot::parse(answer)?),
+                (_, (_, _)) => return None,
+            };
         }
         Some(answers)
     }
@@ -171,13 +177,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let kept = Kept::new(folder.path());
         assert_eq!(kept.read().unwrap(), None);
-        for reboot in [None, Some(Reboot::No), Some(Reboot::Yes), Some(Reboot::Automatic)] {
-            for (supports_rollback, installing) in [(false, false), (true, false), (false, true), (true, true)] {
+        let answered = Reboot::ALL.map(Install::Answered);
+        for install in [Install::NotBegun, Install::Begun].into_iter().chain(answered) {
+            for supports_rollback in [false, true] {
                 let answers = Answers {
                     module: "a module".into(),
                     supports_rollback,
-                    installing,
-                    reboot,
+                    install,
                 };
                 kept.write(&answers).unwrap();
                 assert_eq!(kept.read().unwrap(), Some(answers));
@@ -197,6 +203,9 @@ mod tests {
             "script answers 2\nmodule m\nrollback Yes\n",
             "script answers 1\nmodule m\nrollback Perhaps\n",
             "script answers 1\nmodule m\nrollback Yes\nreboot Never\n",
+            "script answers 1\nmodule m\nrollback Yes\nreboot Yes\n",
+            "script answers 1\nmodule m\nrollback Yes\ninstall begun\nreboot Never\n",
+            "script answers 1\nmodule m\nrollback Yes\ninstall begun\nreboot Yes\nreboot Yes\n",
             "script answers 1\nmodule m\nrollback Yes\nnoise\n",
         ] {
             fs::write(folder.path().join("answers"), text).unwrap();

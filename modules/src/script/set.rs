@@ -14,7 +14,7 @@ use embassy_futures::select::{Either, select};
 use mender::update_module::{CallbackState, Descriptor, Failure, Late, ModuleIndex, ModuleSet, Payload, Traits};
 use tokio::time::Instant;
 
-use super::answers::{Answers, Kept, Reboot, parse_yes};
+use super::answers::{Answers, Install, Kept, Reboot, parse_yes};
 use super::catalog::Catalog;
 use super::error::Error;
 use super::host::{Event, Host, Settings};
@@ -94,7 +94,8 @@ impl<H: Host> Scripts<H> {
             return;
         };
         let module = answers.module.clone();
-        if answers.reboot.is_some() || !answers.installing || !self.is_tree_of(&module) {
+        // Whether there is a tree is for the call to say, if that cannot be read.
+        if answers.install != Install::Begun || matches!(self.is_tree_of(&module), Ok(false)) {
             return;
         }
         let reboot = match self.ask_for_reboot(&module).await {
@@ -104,7 +105,7 @@ impl<H: Host> Scripts<H> {
                 Reboot::Automatic
             }
         };
-        answers.reboot = Some(reboot);
+        answers.install = Install::Answered(reboot);
         if let Err(error) = self.keep(answers) {
             self.trouble("an answer is not kept", &error);
         }
@@ -121,8 +122,9 @@ impl<H: Host> Scripts<H> {
         self.host.observe(Event::Trouble(&format!("{what}: {error}")));
     }
 
-    fn is_tree_of(&self, module: &str) -> bool {
-        self.tree.module().is_some_and(|owner| owner == module)
+    fn is_tree_of(&self, module: &str) -> Result<bool, Error> {
+        let owner = self.tree.module().map_err(Error::tree("file tree"))?;
+        Ok(owner.is_some_and(|owner| owner == module))
     }
 
     fn limit(&self) -> Limit {
@@ -153,8 +155,10 @@ impl<H: Host> Scripts<H> {
     }
 
     async fn run_as(&mut self, module: &str, state: &'static str, what: What) -> Result<Option<String>, Failure> {
-        if !self.is_tree_of(module) {
-            return Err(Error::NoTree.of(state, module));
+        match self.is_tree_of(module) {
+            Ok(true) => {}
+            Ok(false) => return Err(Error::NoTree.of(state, module)),
+            Err(error) => return Err(error.of(state, module)),
         }
         self.end_leftover().await;
         let limit = self.limit();
@@ -180,10 +184,14 @@ impl<H: Host> Scripts<H> {
     async fn take(&mut self, module: &str, payload: &mut Payload<'_>) -> Result<Traits, Failure> {
         self.end_leftover().await;
         // An update that was cut in its download is over: the server offers it anew.
-        if let Some(owner) = self.tree.module()
-            && let Err(error) = self.clean(&owner).await
-        {
-            self.trouble("an update that was cut", &error);
+        match self.tree.module() {
+            Ok(Some(owner)) => {
+                if let Err(error) = self.clean(&owner).await {
+                    self.trouble("an update that was cut", &error);
+                }
+            }
+            Ok(None) => {}
+            Err(error) => self.trouble("an update that was cut", &error),
         }
         self.forget("Download", module).await?;
         self.make_tree(payload)
@@ -254,12 +262,11 @@ impl<H: Host> Scripts<H> {
         let state = "ArtifactInstall";
         let answers = self.answers.clone().filter(|answers| answers.module == module);
         let mut answers = answers.ok_or_else(|| Error::NoTree.of(state, module))?;
-        answers.installing = true;
-        answers.reboot = None;
+        answers.install = Install::Begun;
         self.keep(answers.clone()).map_err(|error| error.of(state, module))?;
         self.run(module, state).await?;
         let reboot = self.ask_for_reboot(module).await?;
-        answers.reboot = Some(reboot);
+        answers.install = Install::Answered(reboot);
         self.keep(answers).map_err(|error| error.of(state, module))?;
         Ok(match reboot {
             Reboot::No => None,
@@ -268,10 +275,12 @@ impl<H: Host> Scripts<H> {
     }
 
     async fn reboot(&mut self, module: &str, state: &'static str) -> Result<Option<Late>, Failure> {
-        match self.answers.as_ref().and_then(|answers| answers.reboot) {
-            Some(Reboot::Yes) => self.run(module, state).await.map(|()| Some(Late::Restarted)),
-            Some(Reboot::Automatic) => self.restart_device(module, state).await.map(|()| None),
-            Some(Reboot::No) | None => Err(Error::NoReboot.of(state, module)),
+        match self.answers.as_ref().map(|answers| answers.install) {
+            Some(Install::Answered(Reboot::Yes)) => self.run(module, state).await.map(|()| Some(Late::Restarted)),
+            Some(Install::Answered(Reboot::Automatic)) => self.restart_device(module, state).await.map(|()| None),
+            Some(Install::Answered(Reboot::No) | Install::NotBegun | Install::Begun) | None => {
+                Err(Error::NoReboot.of(state, module))
+            }
         }
     }
 
@@ -299,10 +308,10 @@ impl<H: Host> Scripts<H> {
 
     /// Always the last one, with any outcome.
     async fn clean(&mut self, module: &str) -> Result<(), Failure> {
-        let cleaned = if self.is_tree_of(module) {
-            self.run(module, "Cleanup").await
-        } else {
-            Ok(())
+        let cleaned = match self.is_tree_of(module) {
+            Ok(true) => self.run(module, "Cleanup").await,
+            Ok(false) => Ok(()),
+            Err(error) => Err(error.of("Cleanup", module)),
         };
         cleaned.and(self.forget("Cleanup", module).await)
     }

@@ -39,8 +39,12 @@ impl Tree {
     }
 
     /// The module that it was made for; `None` if there is none, or not all of it.
-    pub(super) fn module(&self) -> Option<String> {
-        fs::read_to_string(self.path.join("header/payload_type")).ok()
+    pub(super) fn module(&self) -> io::Result<Option<String>> {
+        match fs::read_to_string(self.path.join("header/payload_type")) {
+            Ok(name) => Ok(Some(name)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes it. There must be none.

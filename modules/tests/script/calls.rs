@@ -290,6 +290,32 @@ fn without_a_tree_nothing_but_cleanup_succeeds() {
     assert!(rig.calls().is_empty());
 }
 
+/// Other than one that is not there: `Cleanup` is not left out in silence.
+#[test]
+fn a_tree_that_cannot_be_read_is_told() {
+    let rig = Rig::with_module("");
+    let mut device = rig.start();
+    let spoil = || fs::write(rig.tree().join("header/payload_type"), b"\xff").unwrap();
+    device.download(&rig.payload(&[])).unwrap();
+    spoil();
+    for (state, name) in [
+        (CallbackState::Commit, "ArtifactCommit"),
+        (CallbackState::Cleanup, "Cleanup"),
+    ] {
+        let failure = device.call(state).unwrap_err();
+        let text = format!("{name}: file tree: stream did not contain valid UTF-8 (update module a-module)");
+        assert_eq!(failure.as_str(), text);
+    }
+    assert!(!rig.tree().exists());
+    device.download(&rig.payload(&[])).unwrap();
+    spoil();
+    device.download(&rig.payload(&[])).unwrap();
+    assert_eq!(
+        rig.notes.take(),
+        ["an update that was cut: stream did not contain valid UTF-8"]
+    );
+}
+
 #[test]
 fn the_tree_of_one_module_is_not_given_to_another() {
     let rig = Rig::with_module("");
