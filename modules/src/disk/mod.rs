@@ -3,8 +3,8 @@
 //! [`Replacer`] is the update module, and [`Placing`](placing::Placing) below it the way of an update to its destination and back; what is
 //! placed, a file or a tree, is a [`Thing`]. Below that:
 //! [`Places`], which says where things may go, [`Lines`], the small files that the modules write for themselves, and [`Disk`], the
-//! single changes. Public are [`Replacer`], [`Error`], [`DiskError`] and [`PathFault`]. Depends on [`mender::update_module`], the standard
-//! library and `sha2` only. Every change goes through [`Disk`], so that tests can end the program, or cut the power, at each
+//! single changes. Public are [`Replacer`], [`Error`], [`Refusal`], [`DiskError`] and [`PathFault`]. Depends on
+//! [`mender::update_module`], the standard library and `sha2` only. Every change goes through [`Disk`], so that tests can end the program, or cut the power, at each
 //! of them. All of it blocks while the disk works.
 
 #[cfg(test)]
