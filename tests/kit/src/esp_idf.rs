@@ -76,10 +76,10 @@ impl EspImage {
 
 /// Whether the bootloader of a chip would start this slot's content.
 pub fn is_startable(slot: &[u8], chip: u16) -> bool {
-    image_len(slot, chip).is_some()
+    checked(slot, chip).is_some()
 }
 
-fn image_len(slot: &[u8], chip: u16) -> Option<usize> {
+fn checked(slot: &[u8], chip: u16) -> Option<()> {
     let word = |at: usize| Some(u32::from_le_bytes(slot.get(at..at + 4)?.try_into().ok()?));
     let header = slot.get(..24)?;
     if header[0] != 0xe9 || header[1] > 16 || u16::from_le_bytes([header[12], header[13]]) != chip {
@@ -103,9 +103,9 @@ fn image_len(slot: &[u8], chip: u16) -> Option<usize> {
         return None;
     }
     if header[23] == 0 {
-        return Some(end);
+        return Some(());
     }
-    (slot.get(end..end + 32)? == Sha256::digest(&slot[..end]).as_slice()).then_some(end + 32)
+    (slot.get(end..end + 32)? == Sha256::digest(&slot[..end]).as_slice()).then_some(())
 }
 
 /// States of an otadata entry: `esp_ota_img_states_t`.
