@@ -161,8 +161,8 @@ impl Device {
         let why = match selected {
             None => "no entry of otadata is valid".into(),
             Some(entry) if app(entry) == next => {
-                let tried = entry.state == State::New;
-                let then = match (tried, self.bootloader.rollback) {
+                let is_new = entry.state == State::New;
+                let then = match (is_new, self.bootloader.rollback) {
                     (true, true) => ", for one boot unless it is confirmed",
                     (true, false) => ", and the boots after it too: the bootloader has no rollback",
                     (false, _) => "",

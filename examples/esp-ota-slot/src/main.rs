@@ -2,15 +2,18 @@
 //! `esp-ota-image`: what this program says of a dump, the device would say.
 
 mod device;
+#[path = "../../mcuboot-slot/src/store.rs"]
+mod store;
 mod table;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use device::Device;
 use serde_json::Value;
+use store::Change;
 
 /// Read and repair ESP-IDF's OTA slots in a flash dump
 #[derive(Parser)]
@@ -62,19 +65,6 @@ enum Command {
     },
 }
 
-/// A dump to be changed.
-#[derive(Args)]
-struct Change {
-    /// The flash dump; it is changed, unless an option says otherwise
-    dump: PathBuf,
-    /// Write the changed dump to this file, and leave the given one alone
-    #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// Write nothing; only print the state that would be
-    #[arg(long, conflicts_with = "output")]
-    dry_run: bool,
-}
-
 fn number(text: &str) -> Result<u32, String> {
     let value = match text.strip_prefix("0x") {
         Some(hex) => u32::from_str_radix(hex, 16),
@@ -105,24 +95,9 @@ fn run(arguments: &Arguments) -> Result<Value, String> {
         let after = device.to_bytes();
         let changed = after != flash;
         report["changed"] = changed.into();
-        let target = match (&change.output, change.dry_run) {
-            (Some(output), _) => Some(output.as_path()),
-            (None, false) if changed => Some(dump),
-            (None, _) => None,
-        };
-        if let Some(target) = target {
-            replace(target, &after)?;
-        }
+        change.keep(&after, changed)?;
     }
     Ok(report)
-}
-
-/// Replaces a file as a whole, or not at all.
-fn replace(target: &Path, bytes: &[u8]) -> Result<(), String> {
-    let mut beside = target.as_os_str().to_owned();
-    beside.push(".new");
-    let written = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, target));
-    written.map_err(|error| format!("{}: {error}", target.display()))
 }
 
 fn main() -> ExitCode {

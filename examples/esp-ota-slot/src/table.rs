@@ -53,6 +53,7 @@ impl Table {
         }
         let [factory, ota_0, ota_1, otadata] = found;
         match (ota_0, ota_1, otadata) {
+            (_, _, Some(otadata)) if otadata.len() < 2 * 4096 => Err("otadata must have two sectors".into()),
             (Some(ota_0), Some(ota_1), Some(otadata)) => Ok(Table {
                 otadata,
                 slots: [ota_0, ota_1],

@@ -1,6 +1,7 @@
 //! The program on the dump of a device that has received an update, with ESP-IDF's partition table.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -142,4 +143,25 @@ fn what_cannot_be_is_said() {
     assert_eq!(state["next_boot_why"], "no image can be started");
     fs::write(&file, &flash[..0x40000]).unwrap();
     assert!(error(&["state"], &file).contains("read out the whole flash"));
+    // The entry of otadata: of one sector, the last one.
+    flash[0x8000 + 32..][..32].copy_from_slice(&entry([1, 0], LEN as u32 - 4096, 4096, "otadata"));
+    fs::write(&file, &flash).unwrap();
+    assert!(error(&["state"], &file).contains("otadata must have two sectors"));
+}
+
+/// What leads to the dump and who may read it stays, and no other file is touched.
+#[test]
+fn a_dump_is_replaced_as_a_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = dump(folder.path());
+    let (link, other) = (folder.path().join("link"), folder.path().join("flash.bin.new"));
+    std::os::unix::fs::symlink("flash.bin", &link).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    fs::write(&other, "another one").unwrap();
+    assert_eq!(report(&["request"], &link)["changed"], true);
+    assert_eq!(report(&["state"], &file)["next_boot"], "ota_1");
+    assert!(link.is_symlink());
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+    assert_eq!(fs::read_to_string(&other).unwrap(), "another one");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
 }

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 
 use mender::update_module::Payload;
 use mender_modules::mcuboot::{
@@ -16,7 +15,7 @@ use serde_json::Value;
 
 use crate::dump::Slot;
 use crate::layout::{Layout, Mode};
-use crate::{Change, Command, Kind, report, store};
+use crate::{Command, Kind, report};
 
 type Module<M> = ZephyrImage<Slot, Slot, fn(), 4096, M>;
 
@@ -121,7 +120,7 @@ fn run_in<M: mcuboot::Mode>(mode: M, layout: &Layout, command: &Command) -> Resu
             }
         });
     }
-    keep(change, dump, &flash, changed)?;
+    change.keep(&flash, changed)?;
     let mut report = report::state(layout, &state, scratch_magic);
     report["changed"] = changed.into();
     Ok(report)
@@ -158,19 +157,6 @@ fn goes_back(state: &Inspection) -> bool {
         | NextBoot::Overwrite
         | NextBoot::Secondary
         | NextBoot::Nothing => false,
-    }
-}
-
-/// Writes the changed dump to where it is wanted.
-fn keep(change: &Change, dump: &Path, flash: &[u8], changed: bool) -> Result<(), String> {
-    let target: Option<PathBuf> = match (&change.output, change.dry_run) {
-        (Some(output), _) => Some(output.clone()),
-        (None, false) if changed => Some(dump.to_path_buf()),
-        (None, _) => None,
-    };
-    match target {
-        Some(target) => store::replace(&target, flash),
-        None => Ok(()),
     }
 }
 

@@ -10,7 +10,8 @@ mod store;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
+use store::Change;
 
 /// Read and repair the MCUboot slots in a flash dump
 #[derive(Parser)]
@@ -67,19 +68,6 @@ enum Command {
         #[command(flatten)]
         change: Change,
     },
-}
-
-/// A dump to be changed.
-#[derive(Args)]
-struct Change {
-    /// The flash dump; it is changed, unless an option says otherwise
-    dump: PathBuf,
-    /// Write the changed dump to this file, and leave the given one alone
-    #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// Write nothing; only print the state that would be
-    #[arg(long, conflicts_with = "output")]
-    dry_run: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
