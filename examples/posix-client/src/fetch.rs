@@ -6,10 +6,11 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::sync::Arc;
+use std::time::Duration;
 
-use embedded_io_adapters::tokio_1::FromTokio;
 use mender::embedded_io_async::{ErrorType, Read, Write as _};
-use mender::net::{Connector as _, Peer, Url};
+use mender::net::{Connector as _, Endpoint, Peer, Url};
+use tokio::time::timeout;
 
 use crate::net::{Connection, Net};
 use crate::terminal::Terminal;
@@ -29,6 +30,24 @@ enum Source {
     File(File),
     /// What came with the head is read first.
     Body(Vec<u8>, Connection),
+}
+
+impl Source {
+    async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Source::File(file) => file.read(buffer),
+            Source::Body(rest, connection) if rest.is_empty() => timeout(SILENCE, connection.read(buffer))
+                .await
+                .map_err(|_| io::Error::other(SILENT))?,
+            Source::Body(rest, _) => {
+                let len = rest.len().min(buffer.len());
+                for (place, byte) in buffer.iter_mut().zip(rest.drain(..len)) {
+                    *place = byte;
+                }
+                Ok(len)
+            }
+        }
+    }
 }
 
 impl Artifact {
@@ -56,20 +75,23 @@ impl Artifact {
     }
 
     async fn piece(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let len = match &mut self.source {
-            Source::File(file) => file.read(buffer)?,
-            Source::Body(rest, connection) if rest.is_empty() => connection.read(buffer).await?,
-            Source::Body(rest, _) => {
-                let len = rest.len().min(buffer.len());
-                for (place, byte) in buffer.iter_mut().zip(rest.drain(..len)) {
-                    *place = byte;
-                }
-                len
-            }
-        };
-        if len == 0 && !buffer.is_empty() && self.total.is_some_and(|total| self.received < total) {
-            return Err(io::Error::other("the connection broke off before the end"));
+        // A server may keep the connection open, though it was asked not to: what is known to be the end is not waited for.
+        let left = self.total.map(|total| total.saturating_sub(self.received));
+        let room = left.map_or(buffer.len(), |left| {
+            usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()))
+        });
+        let buffer = buffer.get_mut(..room).unwrap_or(&mut []);
+        if buffer.is_empty() {
+            return Ok(0);
         }
+        let len = self.source.read(buffer).await?;
+        if len == 0 && left.is_some() {
+            return Err(io::Error::other(match self.source {
+                Source::File(_) => "the file became shorter",
+                Source::Body(..) => "the connection broke off before the end",
+            }));
+        }
+        self.received += len as u64;
         Ok(len)
     }
 }
@@ -82,7 +104,6 @@ impl Read for Artifact {
     async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.piece(buffer).await {
             Ok(len) => {
-                self.received += len as u64;
                 match self.total {
                     Some(total) if self.received < total => self.terminal.progress(self.received, total),
                     Some(_) | None => self.terminal.progress_ends(),
@@ -97,6 +118,10 @@ impl Read for Artifact {
     }
 }
 
+/// A server that says nothing for so long is given up: as long as the library waits for one.
+const SILENCE: Duration = Duration::from_secs(60);
+const SILENT: &str = "the server says nothing more";
+
 /// More than any server's.
 const HEAD_MAX_LEN: usize = 65536;
 
@@ -104,36 +129,38 @@ async fn ask(place: &str, server_url: &str, net: &Net) -> Result<(Source, Option
     let url = Url::parse(place).map_err(|error| format!("{place}: {error}"))?;
     // Its query may be a secret.
     let name = format!("{}{}", url.authority, url.path.split('?').next().unwrap_or_default());
-    let failed = |error: &dyn std::fmt::Display| format!("{name}: {error}");
     let is_servers = Url::parse(server_url)
         .is_ok_and(|server| server.port == url.port && server.host.eq_ignore_ascii_case(url.host));
     let peer = if is_servers { Peer::Server } else { Peer::ArtifactHost };
-    let mut connection: FromTokio<_> = net
-        .connect(url.endpoint(peer))
+    timeout(SILENCE, answer(&url, url.endpoint(peer), net))
         .await
-        .map_err(|error| failed(&format_args!("{error:?}")))?;
+        .map_err(|_| SILENT.to_owned())
+        .flatten()
+        .map_err(|error| format!("{name}: {error}"))
+}
+
+async fn answer(url: &Url<'_>, endpoint: Endpoint<'_>, net: &Net) -> Result<(Source, Option<u64>), String> {
+    let failed = |error: io::Error| error.to_string();
+    let mut connection = net.connect(endpoint).await.map_err(|error| format!("{error:?}"))?;
     let request = format!(
         "GET {} HTTP/1.0\r\nHost: {}\r\nAccept: */*\r\nConnection: close\r\n\r\n",
         url.path, url.authority
     );
-    connection
-        .write_all(request.as_bytes())
-        .await
-        .map_err(|error| failed(&error))?;
-    connection.flush().await.map_err(|error| failed(&error))?;
+    connection.write_all(request.as_bytes()).await.map_err(failed)?;
+    connection.flush().await.map_err(failed)?;
     let mut bytes = Vec::new();
     loop {
-        if let Some(head) = parse(&bytes).map_err(|error| failed(&error))? {
+        if let Some(head) = parse(&bytes)? {
             bytes.drain(..head.len);
             return Ok((Source::Body(bytes, connection), head.body_len));
         }
         if bytes.len() > HEAD_MAX_LEN {
-            return Err(failed(&"it answers without end"));
+            return Err("it answers without end".to_owned());
         }
         let mut piece = [0; 4096];
-        let len = connection.read(&mut piece).await.map_err(|error| failed(&error))?;
+        let len = connection.read(&mut piece).await.map_err(failed)?;
         if len == 0 {
-            return Err(failed(&"it broke the connection off"));
+            return Err("it broke the connection off".to_owned());
         }
         bytes.extend_from_slice(piece.get(..len).unwrap_or(&[]));
     }
@@ -217,5 +244,24 @@ mod tests {
             let error = parse(text.as_bytes()).unwrap_err();
             assert!(error.contains(part) && !error.contains("secret"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_server_that_goes_silent_is_given_up() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let (near, _far) = tokio::io::duplex(64);
+            let mut source = Source::Body(b"abc".to_vec(), Connection::new(Box::new(near)));
+            let begin = tokio::time::Instant::now();
+            let mut buffer = [0; 16];
+            assert_eq!(source.read(&mut buffer).await.unwrap(), 3);
+            let error = source.read(&mut buffer).await.unwrap_err();
+            assert_eq!(error.to_string(), SILENT);
+            assert_eq!(begin.elapsed(), SILENCE);
+        });
     }
 }

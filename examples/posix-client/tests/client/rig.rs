@@ -1,6 +1,7 @@
 //! A server, a data directory, and the program between them. Every wait has an end.
 
 use std::fs::{self, File};
+use std::io::Read as _;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -299,14 +300,29 @@ pub fn forward(listener: &TcpListener, target: &str) {
         let (Ok(near), Ok(far)) = (near, TcpStream::connect(target)) else {
             return;
         };
-        let pump = |mut from: TcpStream, mut to: TcpStream| {
-            std::thread::spawn(move || {
-                // Either end may close at any time.
-                let _ = std::io::copy(&mut from, &mut to);
-                let _ = to.shutdown(Shutdown::Write);
-            })
-        };
-        pump(near.try_clone().unwrap(), far.try_clone().unwrap());
-        pump(far, near);
+        join(near, far);
     }
+}
+
+/// Passes on what either end says to the other one.
+pub fn join(near: TcpStream, far: TcpStream) {
+    let pump = |mut from: TcpStream, mut to: TcpStream| {
+        std::thread::spawn(move || {
+            // Either end may close at any time.
+            let _ = std::io::copy(&mut from, &mut to);
+            let _ = to.shutdown(Shutdown::Write);
+        })
+    };
+    pump(near.try_clone().unwrap(), far.try_clone().unwrap());
+    pump(far, near);
+}
+
+/// The head of a request; what there is of it, if the other end breaks off.
+pub fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) > 0 {
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).unwrap()
 }

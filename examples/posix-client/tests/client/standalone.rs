@@ -1,14 +1,14 @@
 //! `--install`, `commit`, `rollback`: without a server.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 
 use mender_testkit::artifact::ArtifactWriter;
 use mender_testkit::server::{Mode, Time};
 
-use crate::rig::{DEVICE_TYPE, Rig, wait_for};
+use crate::rig::{DEVICE_TYPE, Rig, read_head, wait_for};
 
 /// An artifact in a file.
 fn stored(rig: &Rig, name: &str, artifact: &ArtifactWriter) -> String {
@@ -17,23 +17,27 @@ fn stored(rig: &Rig, name: &str, artifact: &ArtifactWriter) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// A server of files that answers each request so.
-fn site(answer: Vec<u8>) -> String {
+/// A server of files that answers each request so, and keeps the connection open or not.
+fn site_that(keeps_open: bool, answer: Vec<u8>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
+        let mut open = Vec::new();
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let mut request = Vec::new();
-            let mut byte = [0];
-            while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) > 0 {
-                request.push(byte[0]);
-            }
+            read_head(&mut stream);
             // Whoever has heard enough may be gone.
             let _ = stream.write_all(&answer);
+            if keeps_open {
+                open.push(stream);
+            }
         }
     });
     format!("http://{address}/releases/2?secret=4711")
+}
+
+fn site(answer: Vec<u8>) -> String {
+    site_that(false, answer)
 }
 
 #[test]
@@ -93,6 +97,11 @@ fn an_artifact_may_come_from_a_url() {
     assert_eq!(status, 0, "{said}");
     assert!(!said.contains("4711"), "{said}");
     assert_eq!(rig.read("settings").unwrap(), [5; 300_000]);
+    assert_eq!(rig.run(&["rollback"]).0, 0);
+
+    // Its end is known from its length, not from the connection's.
+    let (status, said) = rig.run(&["--install", &site_that(true, whole.clone())]);
+    assert_eq!(status, 0, "{said}");
     assert_eq!(rig.run(&["rollback"]).0, 0);
 
     let cut = whole[..200_000].to_vec();

@@ -1,15 +1,15 @@
 //! HTTPS, and proxies: whom the client trusts, and what it says of those whom it does not.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 
 use mender_test_server::Identity;
 use mender_testkit::server::{Mode, Status};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 
-use crate::rig::Rig;
+use crate::rig::{Rig, join, read_head};
 
 /// A certificate authority made on the spot.
 struct Authority {
@@ -140,13 +140,7 @@ fn proxy(wanted: &'static str) -> (u16, mpsc::Receiver<String>) {
     std::thread::spawn(move || {
         for near in listener.incoming() {
             let mut near = near.unwrap();
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                near.read_exact(&mut byte).unwrap();
-                head.push(byte[0]);
-            }
-            let head = String::from_utf8(head).unwrap();
+            let head = read_head(&mut near);
             let target = head.split(' ').nth(1).unwrap().to_owned();
             if tell.send(head.clone()).is_err() {
                 return;
@@ -157,16 +151,7 @@ fn proxy(wanted: &'static str) -> (u16, mpsc::Receiver<String>) {
                 continue;
             }
             near.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
-            let far = TcpStream::connect(target).unwrap();
-            let pump = |mut from: TcpStream, mut to: TcpStream| {
-                std::thread::spawn(move || {
-                    // Either end may close at any time.
-                    let _ = std::io::copy(&mut from, &mut to);
-                    let _ = to.shutdown(Shutdown::Write);
-                })
-            };
-            pump(near.try_clone().unwrap(), far.try_clone().unwrap());
-            pump(far, near);
+            join(near, TcpStream::connect(target).unwrap());
         }
     });
     (port, told)
