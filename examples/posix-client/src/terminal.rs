@@ -30,7 +30,7 @@ impl Terminal {
     ///
     /// # Errors
     ///
-    /// `rust_log` is no filter.
+    /// `rust_log` is no filter, or this process logs already.
     pub fn start(level: Option<LevelFilter>, rust_log: Option<&str>) -> Result<Arc<Terminal>, String> {
         let mut builder = env_filter::Builder::new();
         match (level, rust_log) {
@@ -54,9 +54,8 @@ impl Terminal {
             filter: builder.build(),
             bar: Mutex::default(),
         });
+        log::set_boxed_logger(Box::new(Shared(Arc::clone(&terminal)))).map_err(|error| error.to_string())?;
         log::set_max_level(terminal.filter.filter());
-        // Only tests of one process could have another one.
-        let _ = log::set_boxed_logger(Box::new(Shared(Arc::clone(&terminal))));
         Ok(terminal)
     }
 
@@ -98,6 +97,19 @@ impl Terminal {
     }
 }
 
+/// A text as one line of a terminal: what comes from a server or a proxy must not write its own lines, or move the cursor.
+pub fn harmless(text: &str) -> String {
+    let mut harmless = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            harmless.extend(c.escape_default());
+        } else {
+            harmless.push(c);
+        }
+    }
+    harmless
+}
+
 fn console_is_terminal() -> bool {
     std::io::IsTerminal::is_terminal(&std::io::stderr())
 }
@@ -118,19 +130,7 @@ impl Log for Shared {
             Level::Debug => "debug",
             Level::Trace => "trace",
         };
-        // A text of the server's must not write its own lines, or move the cursor.
-        let text: String = record
-            .args()
-            .to_string()
-            .chars()
-            .flat_map(|c| {
-                if c.is_control() {
-                    c.escape_default().collect()
-                } else {
-                    vec![c]
-                }
-            })
-            .collect();
+        let text = harmless(&record.args().to_string());
         let write = || {
             // Nobody reads any more: no reason to stop.
             let _ = writeln!(std::io::stderr(), "{level}: {text}");

@@ -120,6 +120,16 @@ fn an_artifact_may_come_from_a_url() {
     rig.register();
 }
 
+/// What a server says is quoted, and cannot move the cursor: U+009B begins a command for a terminal.
+#[test]
+fn what_a_server_says_does_nothing_to_the_terminal() {
+    let rig = Rig::new(Mode::Oss);
+    let answer = "HTTP/1.1 302 Found\r\nLocation: https://h/\u{9b}2J\r\n\r\n";
+    let (status, said) = rig.run(&["--install", &site(answer.into())]);
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains("https://h/\\u{9b}2J"), "{said:?}");
+}
+
 #[test]
 fn what_cannot_be_installed_is_named_and_changes_nothing() {
     let rig = Rig::new(Mode::Oss);
