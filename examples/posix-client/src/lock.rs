@@ -1,7 +1,11 @@
 //! One process at a time in a data directory, and signals to the one that is there.
 //!
-//! The file `lock` in the directory is locked as long as the process lives, and has its process id in it. The lock goes with the
+//! The file `lock` in the directory is locked as long as the process lives, and has its process id and its [`Role`] in it. The lock goes with the
 //! process, however it ends; what is in the file means nothing without it.
+//!
+//! ```text
+//! 4711 client
+//! ```
 
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -25,6 +29,8 @@ pub enum LockError {
     Io(PathBuf, io::Error),
     /// Another process uses it, with this id if it is known.
     Held(PathBuf, Option<u32>),
+    /// The process that uses it, with this id, is no client.
+    NoClient(PathBuf, u32),
     /// No process uses it, so there is none to send a signal to.
     NotRunning(PathBuf),
 }
@@ -48,12 +54,35 @@ impl fmt::Display for LockError {
                 "{}: in use by another process; stop that first, or choose another directory with --data-dir",
                 path.display()
             ),
+            LockError::NoClient(path, id) => write!(
+                f,
+                "{}: in use by process {id}, which is no client but installs, commits or rolls back",
+                path.display()
+            ),
             LockError::NotRunning(path) => write!(f, "{}: no client is running there", path.display()),
         }
     }
 }
 
 impl std::error::Error for LockError {}
+
+/// What the process is that has the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A client, which obeys signals.
+    Client,
+    /// A command that ends by itself. The signals of [`ask`] would kill it.
+    Command,
+}
+
+impl Role {
+    const fn name(self) -> &'static str {
+        match self {
+            Role::Client => "client",
+            Role::Command => "command",
+        }
+    }
+}
 
 /// The lock of a data directory; ends when dropped.
 #[derive(Debug)]
@@ -67,7 +96,7 @@ impl Lock {
     /// # Errors
     ///
     /// [`LockError`].
-    pub fn take(directory: &Path) -> Result<Lock, LockError> {
+    pub fn take(directory: &Path, role: Role) -> Result<Lock, LockError> {
         let path = directory.join(NAME);
         let failed = |path: &Path| {
             let path = path.to_owned();
@@ -95,23 +124,28 @@ impl Lock {
                     std::thread::sleep(PAUSE);
                 }
                 Err(TryLockError::WouldBlock) => {
-                    return Err(LockError::Held(directory.to_owned(), process_id(&mut file)));
+                    let id = holder(&mut file).map(|(id, _)| id);
+                    return Err(LockError::Held(directory.to_owned(), id));
                 }
                 Err(TryLockError::Error(error)) => return Err(LockError::Io(path, error)),
             }
         }
         file.set_len(0)
             .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{}", std::process::id()))
+            .and_then(|()| writeln!(file, "{} {}", std::process::id(), role.name()))
             .map_err(failed(&path))?;
         Ok(Lock { _file: file })
     }
 }
 
-fn process_id(file: &mut File) -> Option<u32> {
+fn holder(file: &mut File) -> Option<(u32, Role)> {
     let mut text = String::new();
-    file.take(16).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
+    file.take(32).read_to_string(&mut text).ok()?;
+    let (id, name) = text.trim().split_once(' ')?;
+    let role = [Role::Client, Role::Command]
+        .into_iter()
+        .find(|role| role.name() == name)?;
+    Some((id.parse().ok()?, role))
 }
 
 /// What a running client can be asked for.
@@ -143,10 +177,12 @@ pub fn ask(directory: &Path, what: Ask) -> Result<(), LockError> {
         Err(TryLockError::WouldBlock) => {}
         Err(TryLockError::Error(error)) => return Err(LockError::Io(path, error)),
     }
-    let id = process_id(&mut file)
-        .and_then(|id| i32::try_from(id).ok())
-        .and_then(Pid::from_raw)
-        .ok_or_else(|| LockError::NotRunning(directory.to_owned()))?;
+    // Nothing is there yet of one that starts just now.
+    let not_running = || LockError::NotRunning(directory.to_owned());
+    let id = match holder(&mut file).ok_or_else(not_running)? {
+        (id, Role::Client) => i32::try_from(id).ok().and_then(Pid::from_raw).ok_or_else(not_running)?,
+        (id, Role::Command) => return Err(LockError::NoClient(directory.to_owned(), id)),
+    };
     let signal = match what {
         Ask::CheckUpdate => Signal::USR1,
         Ask::SendInventory => Signal::USR2,

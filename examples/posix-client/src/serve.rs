@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::device::{Host, Notes};
-use crate::lock::Lock;
+use crate::lock::{Lock, Role};
 use crate::modules::{self, AtWork, Watched};
 use crate::net::Net;
 use crate::outcome::Outcome;
@@ -55,7 +55,9 @@ pub async fn serve(settings: &Settings, terminal: Arc<Terminal>) -> Result<Outco
     let identity = identity::find(&settings.identity).await.map_err(Outcome::Usage)?;
     // What the client calls a source that never fails has been tried.
     getrandom::fill(&mut [0; 32]).map_err(|error| Outcome::Failed(format!("random numbers: {error}")))?;
-    let _lock = Lock::take(&settings.data_dir).map_err(|error| Outcome::Failed(error.to_string()))?;
+    // Before the lock says that there is a client which obeys them.
+    let mut signals = Signals::new().map_err(|error| Outcome::Failed(format!("signals: {error}")))?;
+    let _lock = Lock::take(&settings.data_dir, Role::Client).map_err(|error| Outcome::Failed(error.to_string()))?;
     if standalone::is_pending(&settings.data_dir)
         .await
         .map_err(Outcome::Failed)?
@@ -63,7 +65,6 @@ pub async fn serve(settings: &Settings, terminal: Arc<Terminal>) -> Result<Outco
         return Err(Outcome::Failed(standalone::PENDING.to_owned()));
     }
     let storage = FileStorage::new(&settings.data_dir).map_err(|error| Outcome::Failed(error.to_string()))?;
-    let mut signals = Signals::new().map_err(|error| Outcome::Failed(format!("signals: {error}")))?;
 
     let handle = Handle::new();
     let facts = inventory::collect(&settings.inventory, settings.inventory_dir.as_deref()).await;

@@ -10,7 +10,7 @@ use mender::storage::{FileError, FileStorage};
 use mender::update_module::ModuleSet;
 
 use crate::fetch::Artifact;
-use crate::lock::Lock;
+use crate::lock::{Lock, Role};
 use crate::net::Net;
 use crate::outcome::Outcome;
 use crate::proxy::Proxies;
@@ -85,7 +85,7 @@ pub async fn obey(order: &Order, settings: &Settings, terminal: Arc<Terminal>) -
     // The keys are looked at here, and the rest with them.
     settings.config(&device_type, &keys).map_err(Outcome::Usage)?;
     let failed = |error: &dyn std::fmt::Display| Outcome::Failed(error.to_string());
-    let _lock = Lock::take(&settings.data_dir).map_err(|error| failed(&error))?;
+    let _lock = Lock::take(&settings.data_dir, Role::Command).map_err(|error| failed(&error))?;
     let (storage, pending) = storages(&settings.data_dir).map_err(|error| failed(&error))?;
     let modules = modules::all(settings, &device_type).await.map_err(Outcome::Failed)?;
     let config = StandaloneConfig {

@@ -130,6 +130,29 @@ fn what_a_server_says_does_nothing_to_the_terminal() {
     assert!(said.contains("https://h/\\u{9b}2J"), "{said:?}");
 }
 
+/// The signals of `--check-update` are a client's. A command does not know them, and they would kill it.
+#[test]
+fn a_command_is_not_asked_for_what_a_client_does() {
+    let rig = Rig::new(Mode::Oss);
+    // Says nothing at all.
+    let mut installs = rig.start(&["--install", &site_that(true, Vec::new())]);
+    let lock = rig.data().join("lock");
+    wait_for(
+        "the lock",
+        || installs.said(),
+        || (!fs::read_to_string(&lock).ok()?.is_empty()).then_some(()),
+    );
+    for what in ["--check-update", "--send-inventory"] {
+        let (status, said) = rig.run(&[what]);
+        assert_eq!(status, 1, "{said}");
+        assert!(
+            said.contains(&format!("process {}, which is no client", installs.child.id())),
+            "{said}"
+        );
+    }
+    assert!(installs.child.try_wait().unwrap().is_none(), "{}", installs.said());
+}
+
 #[test]
 fn what_cannot_be_installed_is_named_and_changes_nothing() {
     let rig = Rig::new(Mode::Oss);
