@@ -1,12 +1,11 @@
 //! What is installed, from the client's records: for `--show-artifact` and `--show-provides`, and for update modules.
 
-use std::fs;
 use std::future::Future;
 use std::path::Path;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use mender::deployment::record::InstalledRecord;
+use mender::deployment::record::{InstalledRecord, RecordError, StateRecord};
 use mender::provides::ARTIFACT_NAME;
 use mender::storage::{FileStorage, RecordKey, Storage as _};
 
@@ -19,20 +18,10 @@ use mender::storage::{FileStorage, RecordKey, Storage as _};
 /// What cannot be read, for people.
 pub fn provides(directory: &Path, configured_name: &str) -> Result<Vec<(String, String)>, String> {
     let before_any = vec![(ARTIFACT_NAME.to_owned(), configured_name.to_owned())];
-    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", directory.display());
-    match fs::metadata(directory) {
-        // To look makes no directory.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(before_any),
-        Err(error) => return Err(failed(&error)),
-        Ok(_) => {}
-    }
-    let mut storage = FileStorage::new(directory).map_err(|error| error.to_string())?;
-    let mut buffer = vec![0; RECORD_MAX_LEN];
-    let read = now(storage.read(RecordKey::Installed, &mut buffer)).ok_or_else(|| failed(&"not ready"))?;
-    let Some(len) = read.map_err(|error| failed(&error))? else {
+    let Some(bytes) = read(directory, RecordKey::Installed)? else {
         return Ok(before_any);
     };
-    let record = InstalledRecord::decode(buffer.get(..len).unwrap_or(&[])).map_err(|error| failed(&error))?;
+    let record = InstalledRecord::decode(&bytes).map_err(|error| format!("{}: {error}", directory.display()))?;
     let mut all: Vec<(String, String)> = record
         .provides
         .iter()
@@ -43,6 +32,43 @@ pub fn provides(directory: &Path, configured_name: &str) -> Result<Vec<(String, 
     }
     all.sort_by_key(|(key, _)| (key != ARTIFACT_NAME, key.clone()));
     Ok(all)
+}
+
+/// Whether an update of the server's is under way: its module has begun to act, and the client was ended before it was clear what runs in
+/// the end.
+///
+/// # Errors
+///
+/// What cannot be read, for people.
+pub fn is_under_way(directory: &Path) -> Result<bool, String> {
+    let failed = |error: RecordError| format!("{}: {error}", directory.display());
+    let Some(state) = read(directory, RecordKey::State)? else {
+        return Ok(false);
+    };
+    let state = StateRecord::decode(&state).map_err(failed)?;
+    let installed = read(directory, RecordKey::Installed)?;
+    let installed = installed
+        .as_deref()
+        .map(InstalledRecord::decode)
+        .transpose()
+        .map_err(failed)?;
+    Ok(state.state.is_under_way() && installed.unwrap_or_default().committed_by != state.number)
+}
+
+fn read(directory: &Path, key: RecordKey) -> Result<Option<Vec<u8>>, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", directory.display());
+    // To look makes no directory.
+    if !directory.try_exists().map_err(|error| failed(&error))? {
+        return Ok(None);
+    }
+    let mut storage = FileStorage::new(directory).map_err(|error| error.to_string())?;
+    let mut buffer = vec![0; RECORD_MAX_LEN];
+    let read = now(storage.read(key, &mut buffer)).ok_or_else(|| failed(&"not ready"))?;
+    let len = read.map_err(|error| failed(&error))?;
+    Ok(len.map(|len| {
+        buffer.truncate(len);
+        buffer
+    }))
 }
 
 /// More than the client's own block.

@@ -17,7 +17,7 @@ use crate::proxy::Proxies;
 use crate::serve::HostResources;
 use crate::settings::Settings;
 use crate::terminal::Terminal;
-use crate::{identity, modules, tls};
+use crate::{identity, installed, modules, tls};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,10 @@ const FOLDER: &str = "standalone";
 /// The records cannot be read.
 pub async fn is_pending(data_dir: &Path) -> Result<bool, String> {
     let folder = data_dir.join(FOLDER);
-    if !folder.exists() {
+    if !folder
+        .try_exists()
+        .map_err(|error| format!("{}: {error}", folder.display()))?
+    {
         return Ok(false);
     }
     let config = StandaloneConfig::new("", "");
@@ -69,6 +72,10 @@ pub async fn is_pending(data_dir: &Path) -> Result<bool, String> {
 /// What is said where an update is in the way of a client.
 pub const PENDING: &str = "an update that was installed by --install awaits `mender-rs commit` or `mender-rs rollback`";
 
+/// What is said where an update of the server's is in the way of another one.
+const UNDER_WAY: &str =
+    "an update of the server's is under way: start the client, which brings it to its end, before you install";
+
 fn storages(data_dir: &Path) -> Result<(FileStorage, FileStorage), FileError> {
     Ok((FileStorage::new(data_dir)?, FileStorage::new(data_dir.join(FOLDER))?))
 }
@@ -86,6 +93,11 @@ pub async fn obey(order: &Order, settings: &Settings, terminal: Arc<Terminal>) -
     settings.config(&device_type, &keys).map_err(Outcome::Usage)?;
     let failed = |error: &dyn std::fmt::Display| Outcome::Failed(error.to_string());
     let _lock = Lock::take(&settings.data_dir, Role::Command).map_err(|error| failed(&error))?;
+    if let Order::Install(_) = order
+        && installed::is_under_way(&settings.data_dir).map_err(Outcome::Failed)?
+    {
+        return Err(Outcome::Failed(UNDER_WAY.to_owned()));
+    }
     let (storage, pending) = storages(&settings.data_dir).map_err(|error| failed(&error))?;
     let modules = modules::all(settings, &device_type).await.map_err(Outcome::Failed)?;
     let config = StandaloneConfig {

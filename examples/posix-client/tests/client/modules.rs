@@ -241,18 +241,48 @@ fn a_second_signal_ends_it_at_once() {
     assert_eq!(device.rig.run_show(), "unknown");
 }
 
+/// What the server's update left half done would be put back over what was installed meanwhile.
+#[test]
+fn nothing_is_installed_over_an_update_that_was_cut() {
+    let device = Device::new("ArtifactInstall) sleep 30;;");
+    let artifact = device.rig.path("release-3.mender");
+    fs::write(
+        &artifact,
+        device.rig.single_file("release-3", "settings", b"three").write(),
+    )
+    .unwrap();
+    let install = ["--install", artifact.to_str().unwrap()];
+    let deployment = device.rig.deploy("release-2", &device.artifact());
+    let mut client = device.rig.start(&[]);
+    wait_for(
+        "the install",
+        || client.said(),
+        || device.calls().contains(&"ArtifactInstall".to_owned()).then_some(()),
+    );
+    client.child.kill().unwrap();
+    client.wait();
+    let (status, said) = device.rig.run(&install);
+    assert_eq!((status, device.rig.read("settings")), (1, None), "{said}");
+    assert!(said.contains("start the client"), "{said}");
+
+    device.run();
+    assert_eq!(device.rig.status(&deployment), Some(Status::Failure));
+    let (status, said) = device.rig.run(&install);
+    assert_eq!(status, 0, "{said}");
+    assert_eq!(device.rig.read("settings").unwrap(), b"three");
+}
+
 /// Killed while a module works, in each of its states: rolled back, or gone on with; never both halves.
 #[test]
 fn killed_while_a_module_works() {
     for state in ["Download", "ArtifactInstall", "ArtifactCommit", "Cleanup"] {
-        let gate = std::env::temp_dir().join(format!("mender-rs-gate-{}-{state}", std::process::id()));
-        let _ = fs::remove_file(&gate);
+        let device = Device::new("");
+        let gate = device.rig.path("gate");
         // Only the first time, and before anything is done.
         let first = format!(
             "#!/bin/sh\ncase $1 in\n{state}) if [ ! -e {0} ]; then touch {0}; sleep 30; fi;;\nesac\n",
             gate.display()
         );
-        let device = Device::new("");
         let path = device.rig.path("modules/app");
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text.replacen("#!/bin/sh\n", &first, 1)).unwrap();
@@ -276,6 +306,5 @@ fn killed_while_a_module_works() {
             ),
             other => panic!("{state}: {other:?}"),
         }
-        let _ = fs::remove_file(&gate);
     }
 }
