@@ -1,6 +1,7 @@
-//! A private key from a file: PEM of PKCS#8 or SEC1, as openssl and Mender's own tools write it.
+//! Keys from files. The device's private one: PEM of PKCS#8 or SEC1, as openssl and Mender's own tools write it; and the public ones of
+//! artifacts, which the library reads itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mender::api::key::DeviceKey;
 use p256::SecretKey;
@@ -9,7 +10,7 @@ use p256::pkcs8::DecodePrivateKey as _;
 /// What makes a right one.
 const HOW: &str = "make one with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out FILE";
 
-/// Reads a key.
+/// Reads a private key.
 ///
 /// # Errors
 ///
@@ -25,12 +26,23 @@ pub fn read(path: &Path) -> Result<DeviceKey, String> {
         .map_err(|error| format!("the private key {}: {error}", path.display()))
 }
 
-/// Reads the text of such a file. Other blocks in front of the key's, such as `EC PARAMETERS`, are skipped.
+/// What is in the files of public keys.
+///
+/// # Errors
+///
+/// One cannot be read.
+pub fn read_public(paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, String> {
+    let read =
+        |path: &PathBuf| std::fs::read(path).map_err(|error| format!("the artifact key {}: {error}", path.display()));
+    paths.iter().map(read).collect()
+}
+
+/// Reads the text of a private key's file. Other blocks in front of the key's, such as `EC PARAMETERS`, are skipped.
 ///
 /// # Errors
 ///
 /// What is wrong with it.
-pub fn parse(pem: &str) -> Result<DeviceKey, String> {
+fn parse(pem: &str) -> Result<DeviceKey, String> {
     let block = |label: &str| {
         let begin = pem.find(&format!("-----BEGIN {label}-----"))?;
         let end_line = format!("-----END {label}-----");

@@ -6,6 +6,7 @@
 use std::cell::{OnceCell, RefCell};
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use embedded_io_adapters::tokio_1::FromTokio;
@@ -13,11 +14,11 @@ use mender::net::{Connector, Endpoint, Peer, Security};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::ClientConfig;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::proxy::{Proxies, Proxy};
-use crate::tls;
+use crate::tls::{self, Roots};
 
 /// A stream of bytes, whatever is below it.
 pub trait Bytes: AsyncRead + AsyncWrite + Unpin {}
@@ -39,7 +40,8 @@ impl fmt::Debug for NetError {
 /// This host's network.
 pub struct Net {
     proxies: Proxies,
-    roots: Vec<CertificateDer<'static>>,
+    /// For the server; the system's if there are none.
+    roots: Option<RootCertStore>,
     server: OnceCell<Arc<ClientConfig>>,
     artifact_host: OnceCell<Arc<ClientConfig>>,
     last_error: RefCell<Option<String>>,
@@ -54,15 +56,21 @@ impl fmt::Debug for Net {
 }
 
 impl Net {
-    /// With roots for the server, or none for the system's.
-    pub fn new(proxies: Proxies, roots: Vec<CertificateDer<'static>>) -> Net {
-        Net {
-            proxies,
-            roots,
+    /// With the proxies that the environment names, and the roots for the server in a file; without one, the system's.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be used, for people.
+    pub fn from_env(roots: Option<&Path>) -> Result<Net, String> {
+        // A name that is no UTF-8 is one that nobody has, rather than no proxy.
+        let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        Ok(Net {
+            proxies: Proxies::from_env(variable)?,
+            roots: roots.map(tls::read_roots).transpose()?,
             server: OnceCell::new(),
             artifact_host: OnceCell::new(),
             last_error: RefCell::new(None),
-        }
+        })
     }
 
     /// Why the last connection could not be opened, if it could not.
@@ -72,18 +80,16 @@ impl Net {
 
     /// Read when they are needed first: a client without TLS has no use for the system's roots.
     fn config(&self, peer: Peer) -> Result<Arc<ClientConfig>, String> {
-        let (cell, with_system) = match peer {
-            Peer::Server => (&self.server, self.roots.is_empty()),
-            Peer::ArtifactHost => (&self.artifact_host, true),
+        let (cell, roots) = match (peer, &self.roots) {
+            // The same roots need not be there twice.
+            (Peer::Server | Peer::ArtifactHost, None) => (&self.server, Roots::System),
+            (Peer::Server, Some(own)) => (&self.server, Roots::Own(own)),
+            (Peer::ArtifactHost, Some(own)) => (&self.artifact_host, Roots::Both(own)),
         };
         if let Some(config) = cell.get() {
             return Ok(Arc::clone(config));
         }
-        let config = match self.server.get() {
-            // The same roots need not be there twice.
-            Some(config) if self.roots.is_empty() => Arc::clone(config),
-            Some(_) | None => tls::config(&self.roots, with_system)?,
-        };
+        let config = tls::config(roots)?;
         Ok(Arc::clone(cell.get_or_init(|| config)))
     }
 
@@ -180,20 +186,17 @@ async fn dig<S: AsyncRead + AsyncWrite + Unpin>(
             Err(_) => return Err("it broke the connection off: is it an HTTP proxy?".to_owned()),
         }
     }
-    let line = answer.split(|&byte| byte == b'\r').next().unwrap_or(&[]);
-    let line = String::from_utf8_lossy(line).into_owned();
-    let mut words = line.split(' ');
-    let is_http = words.next().is_some_and(|word| word.starts_with("HTTP/1."));
-    match words
-        .next()
-        .and_then(|word| word.parse::<u16>().ok())
-        .filter(|_| is_http)
-    {
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut response = httparse::Response::new(&mut headers);
+    response
+        .parse(&answer)
+        .map_err(|error| format!("it does not answer as an HTTP proxy: {error}"))?;
+    match response.code {
         Some(200..=299) => Ok(()),
         Some(407) if proxy.authorization.is_some() => Err("it does not take this user and password (407)".to_owned()),
         Some(407) => Err("it wants a user and password (407): http://USER:PASSWORD@HOST:PORT".to_owned()),
         Some(status) => Err(format!("it does not connect to {target} (status {status})")),
-        None => Err(format!("it does not answer as an HTTP proxy: {line}")),
+        None => Err("it does not answer as an HTTP proxy".to_owned()),
     }
 }
 

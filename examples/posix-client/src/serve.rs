@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use log::info;
+use mender::adapters::random::Random;
 use mender::adapters::tokio::TokioClock;
-use mender::client::{Client, Handle, Resources};
-use mender::rand_core::UnwrapErr;
+use mender::client::{Client, Handle};
 use mender::storage::FileStorage;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
@@ -17,13 +17,9 @@ use crate::lock::{Lock, Role};
 use crate::modules::{self, AtWork, Watched};
 use crate::net::Net;
 use crate::outcome::Outcome;
-use crate::proxy::Proxies;
-use crate::settings::Settings;
+use crate::settings::{HostResources, Settings};
 use crate::terminal::Terminal;
-use crate::{identity, inventory, key, standalone, tls};
-
-/// Room for what hosts have: tokens and links of any server, blocks that keep a disk busy, artifacts of any size.
-pub type HostResources = Resources<16384, 16384, 65536, 262144>;
+use crate::{identity, inventory, key, standalone};
 
 /// How long the client may take to stop between two steps before it is stopped where it is.
 const GRACE: Duration = Duration::from_millis(800);
@@ -40,21 +36,18 @@ const LOOK: Duration = Duration::from_millis(50);
 /// What was wrong, or failed.
 pub async fn serve(settings: &Settings, terminal: Arc<Terminal>) -> Result<Outcome, Outcome> {
     let device_type = identity::device_type(&settings.device_type).map_err(Outcome::Usage)?;
-    let keys = settings.read_keys().map_err(Outcome::Usage)?;
+    let keys = key::read_public(&settings.artifact_keys).map_err(Outcome::Usage)?;
     let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
     let config = settings.config(&device_type, &keys).map_err(Outcome::Usage)?;
-    let proxies = Proxies::from_env(|name| std::env::var(name).ok()).map_err(Outcome::Usage)?;
     let key = settings
         .private_key
         .as_deref()
         .map(key::read)
         .transpose()
         .map_err(Outcome::Usage)?;
-    let roots = settings.ca.as_deref().map(tls::read_roots).transpose();
-    let net = Net::new(proxies, roots.map_err(Outcome::Usage)?.unwrap_or_default());
+    let net = Net::from_env(settings.ca.as_deref()).map_err(Outcome::Usage)?;
     let identity = identity::find(&settings.identity).await.map_err(Outcome::Usage)?;
-    // What the client calls a source that never fails has been tried.
-    getrandom::fill(&mut [0; 32]).map_err(|error| Outcome::Failed(format!("random numbers: {error}")))?;
+    let random = Random::new(getrandom::SysRng).map_err(|error| Outcome::Failed(error.to_string()))?;
     // Before the lock says that there is a client which obeys them.
     let mut signals = Signals::new().map_err(|error| Outcome::Failed(format!("signals: {error}")))?;
     let _lock = Lock::take(&settings.data_dir, Role::Client).map_err(|error| Outcome::Failed(error.to_string()))?;
@@ -86,7 +79,7 @@ pub async fn serve(settings: &Settings, terminal: Arc<Terminal>) -> Result<Outco
         &net,
         storage,
         TokioClock::start(),
-        UnwrapErr(getrandom::SysRng),
+        &random,
         Watched {
             modules: modules::all(settings, &device_type).await.map_err(Outcome::Failed)?,
             at_work: &at_work,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mender::api::auth::Tier;
-use mender::client::Config;
+use mender::client::{Config, Resources};
 
 use crate::cli::Arguments;
 use crate::conf::Conf;
@@ -24,6 +24,9 @@ const FIRST_RETRY: Duration = Duration::from_secs(60);
 const NETWORK_RETRY: Duration = Duration::from_secs(10);
 /// The Linux client's limit for a module's call.
 const MODULE: Duration = Duration::from_secs(14400);
+
+/// Room for what hosts have: tokens and links of any server, blocks that keep a disk busy, artifacts of any size.
+pub type HostResources = Resources<16384, 16384, 65536, 262144>;
 
 /// Where the device's identity comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,18 +178,6 @@ impl Settings {
             module_timeout: conf.module_timeout.unwrap_or(MODULE),
             once: arguments.once,
         })
-    }
-
-    /// What is in the files of [`artifact_keys`](Settings::artifact_keys).
-    ///
-    /// # Errors
-    ///
-    /// One cannot be read.
-    pub fn read_keys(&self) -> Result<Vec<Vec<u8>>, String> {
-        let read = |path: &PathBuf| {
-            std::fs::read(path).map_err(|error| format!("the artifact key {}: {error}", path.display()))
-        };
-        self.artifact_keys.iter().map(read).collect()
     }
 
     /// The library's configuration. The inventory's interval is kept by [`serve`](crate::serve), which runs the scripts before.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use log::info;
 use mender::artifact::Limits;
-use mender::client::{CommitError, InstallError, Installed, Pending, RollbackError, Standalone, StandaloneConfig};
+use mender::client::{CommitError, InstallError, Installed, Pending, Standalone, StandaloneConfig};
 use mender::storage::{FileError, FileStorage};
 use mender::update_module::ModuleSet;
 
@@ -13,11 +13,9 @@ use crate::fetch::Artifact;
 use crate::lock::{Lock, Role};
 use crate::net::Net;
 use crate::outcome::Outcome;
-use crate::proxy::Proxies;
-use crate::serve::HostResources;
-use crate::settings::Settings;
+use crate::settings::{HostResources, Settings};
 use crate::terminal::Terminal;
-use crate::{identity, installed, modules, tls};
+use crate::{identity, installed, key, modules};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +85,7 @@ fn storages(data_dir: &Path) -> Result<(FileStorage, FileStorage), FileError> {
 /// What was wrong, or failed.
 pub async fn obey(order: &Order, settings: &Settings, terminal: Arc<Terminal>) -> Result<Outcome, Outcome> {
     let device_type = identity::device_type(&settings.device_type).map_err(Outcome::Usage)?;
-    let keys = settings.read_keys().map_err(Outcome::Usage)?;
+    let keys = key::read_public(&settings.artifact_keys).map_err(Outcome::Usage)?;
     let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
     // The keys are looked at here, and the rest with them.
     settings.config(&device_type, &keys).map_err(Outcome::Usage)?;
@@ -114,21 +112,20 @@ pub async fn obey(order: &Order, settings: &Settings, terminal: Arc<Terminal>) -
                 info!("committed");
                 Ok(Outcome::Done)
             }
-            Err(CommitError::RolledBack(failure, back)) if back.needs_reboot => Err(Outcome::NeedsRestart(format!(
+            Err(CommitError::RolledBack(failure, back)) if back.needs_reboot => Ok(Outcome::NeedsRestart(format!(
                 "rolled back: {}; restart this host to run the old software",
                 failure.as_str()
             ))),
             Err(error) => Err(failed(&error)),
         },
         Order::Rollback => match standalone.rollback().await {
-            Ok(back) if back.needs_reboot => Err(Outcome::NeedsRestart(
+            Ok(back) if back.needs_reboot => Ok(Outcome::NeedsRestart(
                 "rolled back; restart this host to run the old software".to_owned(),
             )),
             Ok(_) => {
                 info!("rolled back");
                 Ok(Outcome::Done)
             }
-            Err(error @ (RollbackError::Nothing | RollbackError::Committed)) => Err(failed(&error)),
             Err(error) => Err(failed(&error)),
         },
     }
@@ -140,9 +137,7 @@ async fn install<M: ModuleSet>(
     settings: &Settings,
     terminal: Arc<Terminal>,
 ) -> Result<Outcome, Outcome> {
-    let proxies = Proxies::from_env(|name| std::env::var(name).ok()).map_err(Outcome::Usage)?;
-    let roots = settings.ca.as_deref().map(tls::read_roots).transpose();
-    let net = Net::new(proxies, roots.map_err(Outcome::Usage)?.unwrap_or_default());
+    let net = Net::from_env(settings.ca.as_deref()).map_err(Outcome::Usage)?;
     let mut artifact = Artifact::open(place, &settings.server_url, &net, terminal)
         .await
         .map_err(Outcome::Failed)?;
@@ -155,7 +150,7 @@ async fn install<M: ModuleSet>(
             info!("installed; if it works: mender-rs commit, if it does not: mender-rs rollback");
             Ok(Outcome::Done)
         }
-        Ok(Installed::Awaits { needs_reboot: true }) => Err(Outcome::NeedsRestart(
+        Ok(Installed::Awaits { needs_reboot: true }) => Ok(Outcome::NeedsRestart(
             "installed; restart this host, then, if it works: mender-rs commit, if it does not: mender-rs rollback"
                 .to_owned(),
         )),

@@ -19,42 +19,44 @@ use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore, 
 /// # Errors
 ///
 /// What is wrong with it, with its path.
-pub fn read_roots(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+pub fn read_roots(path: &Path) -> Result<RootCertStore, String> {
     let failed = |what: &dyn std::fmt::Display| format!("the roots {}: {what}", path.display());
     let pem = fs::read(path).map_err(|error| failed(&error))?;
-    let found: Vec<_> = CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<_, _>>()
-        .map_err(|error| failed(&error))?;
-    if found.is_empty() {
+    let mut store = RootCertStore::empty();
+    for root in CertificateDer::pem_slice_iter(&pem) {
+        let root = root.map_err(|error| failed(&error))?;
+        store.add(root).map_err(|error| failed(&error))?;
+    }
+    if store.is_empty() {
         return Err(failed(
             &"there is no certificate in PEM in it (openssl x509 -inform DER -in FILE -out OTHER writes one)",
         ));
     }
-    let mut store = RootCertStore::empty();
-    for root in &found {
-        store.add(root.clone()).map_err(|error| failed(&error))?;
-    }
-    Ok(found)
+    Ok(store)
 }
 
-/// A configuration with roots from a file, the system's, or both.
+/// Which roots may vouch for a host.
+#[derive(Clone, Copy, Debug)]
+pub enum Roots<'r> {
+    /// The system's.
+    System,
+    /// Those of a file.
+    Own(&'r RootCertStore),
+    /// Either.
+    Both(&'r RootCertStore),
+}
+
+/// A configuration with such roots.
 ///
 /// # Errors
 ///
 /// There are none at all.
-pub fn config(own: &[CertificateDer<'static>], with_system: bool) -> Result<Arc<ClientConfig>, String> {
-    let mut store = RootCertStore::empty();
-    for root in own {
-        store.add(root.clone()).map_err(|error| error.to_string())?;
-    }
-    if with_system {
-        let found = rustls_native_certs::load_native_certs();
-        for error in found.errors {
-            warn!("the system's certificates: {error}");
-        }
-        // Old ones among them may have what rustls does not take; they are of no use then.
-        store.add_parsable_certificates(found.certs);
-    }
+pub fn config(roots: Roots<'_>) -> Result<Arc<ClientConfig>, String> {
+    let store = match roots {
+        Roots::Own(own) => own.clone(),
+        Roots::System => with_system(RootCertStore::empty()),
+        Roots::Both(own) => with_system(own.clone()),
+    };
     if store.is_empty() {
         return Err(
             "this system has no root certificates; install them (on Debian the package ca-certificates), or give the \
@@ -69,6 +71,16 @@ pub fn config(own: &[CertificateDer<'static>], with_system: bool) -> Result<Arc<
         .with_root_certificates(store)
         .with_no_client_auth();
     Ok(Arc::new(config))
+}
+
+fn with_system(mut store: RootCertStore) -> RootCertStore {
+    let found = rustls_native_certs::load_native_certs();
+    for error in found.errors {
+        warn!("the system's certificates: {error}");
+    }
+    // Old ones among them may have what rustls does not take; they are of no use then.
+    store.add_parsable_certificates(found.certs);
+    store
 }
 
 /// Why a handshake failed, and what to do.
