@@ -34,13 +34,22 @@ pub struct Host<'h> {
     pub notes: Notes,
 }
 
+/// How far a deployment is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Deployment {
+    /// There is none.
+    #[default]
+    None,
+    /// Its artifact comes.
+    Downloads,
+    /// Its artifact has come: to cut it now is to lose it.
+    Installs,
+}
+
 /// What of the client's events is remembered.
 #[derive(Debug, Default)]
 pub struct Notes {
-    /// A deployment is under way.
-    is_busy: Cell<bool>,
-    /// And its artifact has come: to cut it now is to lose it.
-    is_installing: Cell<bool>,
+    deployment: Cell<Deployment>,
     /// The server has nothing for this device.
     is_up_to_date: Cell<bool>,
     verdict: Cell<Option<Verdict>>,
@@ -51,7 +60,7 @@ pub struct Notes {
 impl Notes {
     /// An update is being installed, or undone.
     pub fn is_installing(&self) -> bool {
-        self.is_installing.get()
+        self.deployment.get() == Deployment::Installs
     }
 
     /// What one cycle has come to; `last_error` is why the server was not reached.
@@ -96,7 +105,7 @@ impl Device for Host<'_> {
     async fn network_down(&self) {
         // Nothing is due any more.
         if let Some(handle) = self.once
-            && !self.notes.is_busy.get()
+            && self.notes.deployment.get() == Deployment::None
         {
             handle.stop();
         }
@@ -136,16 +145,27 @@ impl Device for Host<'_> {
                 info!("there is no update for this device");
             }
             Event::Offered { id, artifact_name } => {
-                notes.is_busy.set(true);
+                notes.deployment.set(Deployment::Downloads);
                 info!("the server offers {artifact_name} (deployment {id})");
             }
             Event::Resumed { id, state } => {
-                notes.is_busy.set(true);
-                notes.is_installing.set(true);
+                notes.deployment.set(Deployment::Installs);
                 info!("deployment {id} goes on with {}", state.name());
             }
             Event::Entered(state) => {
-                notes.is_installing.set(state != State::Download);
+                notes.deployment.set(match state {
+                    State::Download => Deployment::Downloads,
+                    State::Install
+                    | State::Reboot
+                    | State::VerifyReboot
+                    | State::Commit
+                    | State::Cleanup
+                    | State::Rollback
+                    | State::RollbackReboot
+                    | State::RollbackVerifyReboot
+                    | State::Failure
+                    | State::End => Deployment::Installs,
+                });
                 entered(state);
             }
             Event::Progress { received, total } => match total {
@@ -163,8 +183,7 @@ impl Device for Host<'_> {
             Event::AwaitingRestart => info!("waits for the restart"),
             Event::Finished(verdict) => {
                 self.terminal.progress_ends();
-                notes.is_busy.set(false);
-                notes.is_installing.set(false);
+                notes.deployment.set(Deployment::None);
                 notes.verdict.set(Some(verdict));
                 match verdict {
                     Verdict::Success => info!("the update is installed"),
@@ -215,7 +234,7 @@ fn entered(state: State) {
 }
 
 /// Runs the command that restarts this host; does not return if it succeeds, because the restart is under way then.
-pub async fn restart(command: &str) {
+async fn restart(command: &str) {
     info!("restarts this host by `{command}`");
     let status = tokio::process::Command::new("/bin/sh")
         .args(["-c", command])

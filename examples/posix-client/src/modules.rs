@@ -1,7 +1,7 @@
 //! The update modules of this client: programs in a folder, and what is built in.
 
 use std::cell::Cell;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use log::{info, warn};
 use mender::provides::{ARTIFACT_GROUP, ARTIFACT_NAME};
@@ -55,19 +55,15 @@ pub struct Device {
 
 impl Device {
     fn provided(&self, wanted: &str) -> String {
-        provided(&self.data_dir, &self.artifact_name, wanted)
-    }
-}
-
-fn provided(data_dir: &Path, artifact_name: &str, wanted: &str) -> String {
-    match installed::provides(data_dir, artifact_name) {
-        Ok(provides) => {
-            let found = provides.into_iter().find(|(key, _)| key == wanted);
-            found.map(|(_, value)| value).unwrap_or_default()
-        }
-        Err(error) => {
-            warn!("{error}");
-            String::new()
+        match installed::provides(&self.data_dir, &self.artifact_name) {
+            Ok(provides) => {
+                let found = provides.into_iter().find(|(key, _)| key == wanted);
+                found.map(|(_, value)| value).unwrap_or_default()
+            }
+            Err(error) => {
+                warn!("{error}");
+                String::new()
+            }
         }
     }
 }

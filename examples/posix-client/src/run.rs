@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use log::{LevelFilter, warn};
+use mender::provides::ARTIFACT_NAME;
 
 use crate::cli::{Arguments, Command};
 use crate::conf::{self, Conf};
@@ -42,33 +43,51 @@ fn begin(arguments: Arguments) -> Result<Outcome, Outcome> {
             arguments.config.as_deref().unwrap_or(Path::new("")).display()
         );
     }
-    if arguments.check_update || arguments.send_inventory {
-        let what = if arguments.check_update {
-            Ask::CheckUpdate
-        } else {
-            Ask::SendInventory
-        };
-        lock::ask(&arguments.data_dir, what).map_err(|error| Outcome::Failed(error.to_string()))?;
-        return Ok(Outcome::Done);
-    }
-    let order = match (&arguments.install, arguments.command) {
-        (Some(place), _) => Some(Order::Install(place.clone())),
-        (None, Some(Command::Commit)) => Some(Order::Commit),
-        (None, Some(Command::Rollback)) => Some(Order::Rollback),
-        (None, None) => None,
-    };
-    let (show_artifact, show_provides) = (arguments.show_artifact, arguments.show_provides);
+    let task = Task::of(&arguments);
     let settings = Settings::merge(arguments, conf).map_err(Outcome::Usage)?;
-    if show_artifact || show_provides {
-        return show(&settings, show_artifact).map_err(Outcome::Failed);
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Outcome::Failed(format!("no runtime: {error}")))
+    };
+    match task {
+        Task::Ask(what) => lock::ask(&settings.data_dir, what)
+            .map(|()| Outcome::Done)
+            .map_err(|error| Outcome::Failed(error.to_string())),
+        Task::Show(what) => show(&settings, what).map_err(Outcome::Failed),
+        Task::Obey(order) => runtime()?.block_on(standalone::obey(&order, &settings, terminal)),
+        Task::Serve => runtime()?.block_on(serve(&settings, terminal)),
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Outcome::Failed(format!("no runtime: {error}")))?;
-    match order {
-        Some(order) => runtime.block_on(standalone::obey(&order, &settings, terminal)),
-        None => runtime.block_on(serve(&settings, terminal)),
+}
+
+/// What the arguments ask for.
+enum Task {
+    Ask(Ask),
+    Show(What),
+    Obey(Order),
+    Serve,
+}
+
+/// What is shown.
+enum What {
+    Name,
+    Provides,
+}
+
+impl Task {
+    /// No two of them are given: they are a group of the arguments.
+    fn of(arguments: &Arguments) -> Task {
+        match (&arguments.install, arguments.command) {
+            (Some(place), _) => Task::Obey(Order::Install(place.clone())),
+            (None, Some(Command::Commit)) => Task::Obey(Order::Commit),
+            (None, Some(Command::Rollback)) => Task::Obey(Order::Rollback),
+            (None, None) if arguments.check_update => Task::Ask(Ask::CheckUpdate),
+            (None, None) if arguments.send_inventory => Task::Ask(Ask::SendInventory),
+            (None, None) if arguments.show_artifact => Task::Show(What::Name),
+            (None, None) if arguments.show_provides => Task::Show(What::Provides),
+            (None, None) => Task::Serve,
+        }
     }
 }
 
@@ -91,14 +110,14 @@ fn conf_level(name: &str) -> Result<LevelFilter, String> {
     }
 }
 
-fn show(settings: &Settings, only_name: bool) -> Result<Outcome, String> {
+fn show(settings: &Settings, what: What) -> Result<Outcome, String> {
     let provides = installed::provides(&settings.data_dir, &settings.artifact_name)?;
     let mut text = String::new();
     for (key, value) in provides {
-        match only_name {
-            true if key == mender::provides::ARTIFACT_NAME => text = format!("{value}\n"),
-            true => {}
-            false => text.push_str(&format!("{key}={value}\n")),
+        match what {
+            What::Name if key == ARTIFACT_NAME => text.push_str(&format!("{value}\n")),
+            What::Name => {}
+            What::Provides => text.push_str(&format!("{key}={value}\n")),
         }
     }
     std::io::stdout()
