@@ -1,12 +1,14 @@
 //! The file `mender.conf`: JSON, as the Linux client has it, so that a device can change its client and keep its file.
 //!
-//! What has no effect here is named, and ignored; but what the device's safety hangs on is refused where it cannot be obeyed. Source of the keys: the Linux client's documentation,
-//! "Configuration options".
+//! What has no effect here is named, and ignored; but what the device's safety hangs on is refused where it cannot be obeyed. Source of
+//! the keys: the Linux client's documentation, "Configuration options".
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+
+use crate::span::MAX_SECONDS;
 
 /// What was found in a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -146,10 +148,10 @@ fn text_of(key: &str, value: &Value) -> Result<Option<String>, String> {
 
 /// Zero is the Linux client's way of saying nothing.
 fn seconds(key: &str, value: &Value) -> Result<Option<Duration>, String> {
-    let wrong = || format!("`{key}` must be a whole number of seconds, at most 2592000 (30 days), found {value}");
+    let wrong = || format!("`{key}` must be a whole number of seconds, at most {MAX_SECONDS} (30 days), found {value}");
     let seconds = value
         .as_u64()
-        .filter(|&seconds| seconds <= 2_592_000)
+        .filter(|&seconds| seconds <= MAX_SECONDS)
         .ok_or_else(wrong)?;
     Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
 }

@@ -54,19 +54,19 @@ pub fn device_type(from: &DeviceTypeFrom) -> Result<String, String> {
         DeviceTypeFrom::Given(device_type) => return Ok(device_type.clone()),
         DeviceTypeFrom::File(path) => path,
     };
-    let hint = "say it with --device-type, or write device_type=TYPE into that file";
-    let text =
-        fs::read_to_string(path).map_err(|error| format!("the device type {}: {error}; {hint}", path.display()))?;
-    let found = lines::parse(&text).ok().and_then(|attributes| {
-        let mut found = attributes
-            .into_iter()
-            .filter(|attribute| attribute.key == "device_type");
-        found.next()?.values.into_iter().next()
-    });
-    found
+    let failed = |what: &dyn std::fmt::Display| {
+        let hint = "say it with --device-type, or write device_type=TYPE into that file";
+        format!("the device type {}: {what}; {hint}", path.display())
+    };
+    let text = fs::read_to_string(path).map_err(|error| failed(&error))?;
+    lines::parse(&text)
+        .map_err(|error| failed(&error))?
+        .into_iter()
+        .filter(|attribute| attribute.key == "device_type")
+        .flat_map(|attribute| attribute.values)
         .map(|device_type| device_type.trim().to_owned())
-        .filter(|device_type| !device_type.is_empty())
-        .ok_or_else(|| format!("the device type {}: there is none in it; {hint}", path.display()))
+        .find(|device_type| !device_type.is_empty())
+        .ok_or_else(|| failed(&"there is none in it"))
 }
 
 /// A network interface, as the system describes it.
@@ -147,6 +147,25 @@ mod tests {
         for (text, part) in [("", "no KEY=VALUE"), ("a=1\na=2", "`a` twice"), ("x", "`x`")] {
             let error = of_script(text).unwrap_err();
             assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_device_type_is_a_line_of_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("device_type");
+        let read = |text: &str| {
+            fs::write(&path, text).unwrap();
+            device_type(&DeviceTypeFrom::File(path.clone()))
+        };
+        assert_eq!(read("artifact_name=a\ndevice_type= desk \n"), Ok("desk".to_owned()));
+        for (text, part) in [
+            ("", "none in it"),
+            ("device_type=\n", "none in it"),
+            ("# the board\ndevice_type=desk\n", "`# the board`"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(part) && error.contains("--device-type"), "{error}");
         }
     }
 }

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::ValueEnum as _;
 use mender::api::auth::Tier;
 use mender::client::{Config, Resources};
 
-use crate::cli::Arguments;
+use crate::cli::{Arguments, TierName};
 use crate::conf::Conf;
 use crate::lines::{self, Attribute};
 
@@ -110,16 +111,11 @@ impl Settings {
     ///
     /// What cannot be used, for people.
     pub fn merge(arguments: Arguments, conf: Conf) -> Result<Settings, String> {
-        let tier = match (arguments.device_tier, conf.device_tier.as_deref()) {
-            (Some(name), _) => name.into(),
-            (None, None | Some("standard")) => Tier::Standard,
-            (None, Some("micro")) => Tier::Micro,
-            (None, Some("system")) => Tier::System,
-            (None, Some(other)) => {
-                return Err(format!(
-                    "`DeviceTier` must be standard, micro or system, found `{other}`"
-                ));
-            }
+        let tier = match (arguments.device_tier, conf.device_tier) {
+            (Some(name), _) => name,
+            (None, Some(name)) => TierName::from_str(&name, false)
+                .map_err(|_| format!("`DeviceTier` must be standard, micro or system, found `{name}`"))?,
+            (None, None) => TierName::Standard,
         };
         let mut given = arguments.identity;
         if let Some(mac) = arguments.mac_address {
@@ -151,12 +147,16 @@ impl Settings {
                 .server_url
                 .or(conf.server_url)
                 .unwrap_or_else(|| DEFAULT_SERVER.to_owned()),
-            tenant_token: arguments.tenant_token.or(conf.tenant_token),
+            // Set to nothing in the environment is not set, as in the file.
+            tenant_token: arguments
+                .tenant_token
+                .filter(|token| !token.is_empty())
+                .or(conf.tenant_token),
             device_type,
             artifact_name: arguments.artifact_name.unwrap_or_else(|| "unknown".to_owned()),
             identity,
             private_key: arguments.private_key.or(conf.private_key),
-            tier,
+            tier: tier.into(),
             data_dir: arguments.data_dir,
             poll_interval: arguments.poll_interval.or(conf.poll_interval).unwrap_or(POLL),
             inventory_interval: arguments
@@ -180,7 +180,7 @@ impl Settings {
         })
     }
 
-    /// The library's configuration. The inventory's interval is kept by [`serve`](crate::serve), which runs the scripts before.
+    /// The library's configuration. The inventory's interval is kept by `serve.rs`, which runs the scripts before.
     ///
     /// # Errors
     ///
@@ -230,7 +230,8 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser as _;
+    use crate::span;
+    use clap::{CommandFactory as _, Parser as _};
 
     fn merged(arguments: &[&str], conf: Conf) -> Result<Settings, String> {
         let arguments = ["mender-rs"].iter().chain(arguments);
@@ -271,6 +272,9 @@ mod tests {
         assert_eq!(settings.tier, Tier::System);
         assert_eq!(settings.ca, Some("/flag.crt".into()));
 
+        let settings = merged(&["--tenant-token="], conf()).unwrap();
+        assert_eq!(settings.tenant_token.as_deref(), Some("file"));
+
         let settings = merged(&[], Conf::default()).unwrap();
         assert_eq!(settings.server_url, DEFAULT_SERVER);
         assert_eq!(settings.poll_interval, POLL);
@@ -280,6 +284,32 @@ mod tests {
         );
         assert_eq!(settings.tier, Tier::Standard);
         assert_eq!(settings.identity, IdentityFrom::Interface);
+    }
+
+    #[test]
+    fn the_help_tells_the_defaults_that_hold() {
+        let command = Arguments::command();
+        let told = |id: &str| {
+            let argument = command
+                .get_arguments()
+                .find(|argument| argument.get_id() == id)
+                .unwrap();
+            let help = argument.get_help().unwrap().to_string();
+            let (_, default) = help.split_once("[default: ").unwrap();
+            default.strip_suffix(']').unwrap().to_owned()
+        };
+        let settings = merged(&[], Conf::default()).unwrap();
+        assert_eq!(told("server_url"), settings.server_url);
+        assert_eq!(told("artifact_name"), settings.artifact_name);
+        for (id, holds) in [
+            ("poll_interval", settings.poll_interval),
+            ("inventory_interval", settings.inventory_interval),
+            ("retry_interval", settings.retry_interval),
+        ] {
+            assert_eq!(span::parse(&told(id)), Ok(holds), "{id}");
+        }
+        let tier = TierName::from_str(&told("device_tier"), false).unwrap();
+        assert_eq!(Tier::from(tier), settings.tier);
     }
 
     #[test]

@@ -27,8 +27,8 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// The longest that Mender has, and the library takes.
-const MAX_SECONDS: u64 = 30 * 86400;
+/// 30 days: the longest that Mender has, and the library takes.
+pub const MAX_SECONDS: u64 = 30 * 86400;
 
 #[cfg(test)]
 mod tests {
