@@ -181,11 +181,13 @@ pub struct Arguments {
 const LONG_ABOUT: &str = "\
 Keep this Linux device up to date from a Mender server.
 
-Runs until it is stopped: registers the device, sends its inventory, asks for updates, and installs them by update modules: those of
-the Linux client, and the built-in single-file and directory. An option wins over its environment variable, that over the file of --config, that over the default.
+Runs until it is stopped: registers the device, sends its inventory, asks for updates, and installs them by update modules: those of \
+the Linux client, and the built-in single-file and directory. An option wins over its environment variable, that over the file of \
+--config, that over the default.
 
 Signals: SIGUSR1 asks for an update now, SIGUSR2 sends the inventory now. SIGTERM and SIGINT end the client between two steps, \
-within a second unless an update is being installed, which comes to its end or to a pause first; a second one ends it at once. An update under way goes on at the next start.
+within a second unless an update is being installed, which comes to its end or to a pause first; a second one ends it at once. An \
+update under way goes on at the next start.
 
 Proxies: http_proxy, https_proxy, no_proxy, also in capitals.";
 

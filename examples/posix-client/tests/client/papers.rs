@@ -12,6 +12,48 @@ fn here(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
+/// The files of the program know each other as the table in `lib.rs` says, and no two of them each other.
+#[test]
+fn the_table_of_the_files_is_right() {
+    let lib = fs::read_to_string(here("src/lib.rs")).unwrap();
+    let mut above: Vec<&str> = Vec::new();
+    for row in lib.lines().filter_map(|line| line.strip_prefix("//! | `")) {
+        let cells: Vec<&str> = row.trim_end_matches(" |").split(" | ").collect();
+        let [name, _, knows] = cells[..] else { panic!("{row}") };
+        let name = name.trim_end_matches(".rs`");
+        let text = fs::read_to_string(here(&format!("src/{name}.rs"))).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let mut known: Vec<&str> = Vec::new();
+        for (at, _) in code.match_indices("crate::") {
+            let path = &code[at + "crate::".len()..];
+            match path.strip_prefix('{') {
+                Some(several) => {
+                    let names = several.split('}').next().unwrap().split(',');
+                    known.extend(names.map(str::trim).filter(|name| !name.is_empty()));
+                }
+                None => known.extend(path.split(|c: char| !c.is_ascii_lowercase()).next()),
+            }
+        }
+        known.sort_unstable();
+        known.dedup();
+        for other in &known {
+            assert!(above.contains(other), "{name} knows {other}, which is not above it");
+        }
+        let said: Vec<&str> = knows.split('`').skip(1).step_by(2).collect();
+        assert!(
+            said == known || knows == "those above",
+            "{name} knows {known:?}, not {said:?}"
+        );
+        above.push(name);
+    }
+    let modules: Vec<&str> = lib
+        .lines()
+        .filter_map(|line| line.split_once("mod "))
+        .map(|(_, name)| name)
+        .collect();
+    assert_eq!(above.len(), modules.len(), "{above:?} {modules:?}");
+}
+
 /// The man page is made of what `--help` is made of. `MENDER_WRITE=1` writes it anew.
 #[test]
 fn the_man_page_is_that_of_the_options() {
