@@ -25,10 +25,9 @@ use static_cell::{ConstStaticCell, StaticCell};
 // pins
 use embassy_time::{Duration, Timer};
 use esp_bootloader_esp_idf::partitions::{PARTITION_TABLE_MAX_LEN, read_partition_table};
-use esp_hal::rng::{Trng, TrngSource};
-use esp_hal::timer::timg::{MwdtStage, TimerGroup};
 use esp_hal::peripherals::TIMG0;
-use esp_hal::timer::timg::Wdt;
+use esp_hal::rng::{Trng, TrngSource};
+use esp_hal::timer::timg::{MwdtStage, TimerGroup, Wdt};
 use esp_radio::wifi::sta::StationConfig;
 use esp_radio::wifi::{self, AuthenticationMethodConfig, Interface, WifiController};
 use esp_storage::FlashStorage as InternalFlash;
@@ -112,6 +111,7 @@ async fn main(spawner: Spawner) {
     ]
     .map(|range| flash.partition(range).unwrap());
     // espflash's bootloader starts a new image for ever: it goes back by itself if it crashes five times.
+    // Where otadata cannot be written there is nothing to count in, and no reason not to start.
     let _ = boot_guard(&mut otadata, running, &mut || software_reset()).await;
     let rng = Random::new(generator).unwrap();
     let seed = (&rng).next_u64();
