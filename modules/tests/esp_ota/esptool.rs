@@ -1,4 +1,4 @@
-//! The images of esptool, and esptool on the images of these tests. Skipped where `ESPTOOL` does not name it: `.ci/esptool` installs it.
+//! The images of esptool, and esptool on the images of these tests. Skipped where `ESPTOOL` does not name it, as `.ci/esptool` does.
 
 use std::process::Command;
 
