@@ -1,7 +1,7 @@
-//! The linker script: the bootloader has a memory of its own, which is no part of the flash.
+//! The linker script of both bootloaders: they have a memory of their own, which is no part of the flash.
 
 #[path = "../board/src/map.rs"]
-#[allow(dead_code, reason = "the bootloader is not in the flash")]
+#[allow(dead_code, reason = "bootloaders are not in the flash")]
 mod map;
 
 use std::path::PathBuf;

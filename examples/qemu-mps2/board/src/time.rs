@@ -80,7 +80,7 @@ pub fn now() -> u64 {
 }
 
 /// Keeps the processor busy.
-pub fn wait_micros(micros: u32) {
+pub(crate) fn wait_micros(micros: u32) {
     let start = now();
     while now() - start < u64::from(micros) {}
 }
@@ -96,7 +96,7 @@ pub(crate) fn start(core: &mut cortex_m::Peripherals) {
 }
 
 /// No interrupt comes any more.
-pub fn stop(core: &mut cortex_m::Peripherals) {
+pub(crate) fn stop(core: &mut cortex_m::Peripherals) {
     core.SYST.disable_interrupt();
     core.SYST.disable_counter();
     SCB::clear_pendst();

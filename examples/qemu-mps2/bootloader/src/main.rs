@@ -43,10 +43,11 @@ fn main() -> ! {
                 State::DfuDetach => "detach",
             };
             say!("@bootloader state={was} micros={micros} stack={stack}");
+            board.core.start_image(const { MAP.range("active").start });
         }
+        // What is in ACTIVE may be half of an image.
         Err(error) => say!("@bootloader failed {error:?}"),
     }
-    board.core.start_image(const { MAP.range("active").start });
     say!("@bootloader nothing to start");
     // Somebody has to look at the board.
     loop {

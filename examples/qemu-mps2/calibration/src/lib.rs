@@ -49,6 +49,8 @@ pub enum Error {
     NotOneFile,
     /// The table is empty or longer than a page has room.
     Length,
+    /// The table in use has the highest number there is.
+    Numbers,
     /// What was received is not complete, or was damaged since.
     NotReceived,
     /// The payload ended early.
@@ -62,6 +64,7 @@ impl fmt::Display for Error {
             Error::NoTable => f.write_str("there is no good table"),
             Error::NotOneFile => f.write_str("the artifact must have one file"),
             Error::Length => f.write_str("the table is empty or too long"),
+            Error::Numbers => f.write_str("no table can have a higher number"),
             Error::NotReceived => f.write_str("the new table is not complete"),
             Error::Payload(error) => error.fmt(f),
         }
@@ -208,7 +211,8 @@ impl<F: NorFlash> Calibration<F> {
         if self.received(other).await?.is_none() {
             return Err(Error::NotReceived);
         }
-        self.write(other, 0, &page::numbered(active.number + 1)).await
+        let next = active.number.checked_add(1).ok_or(Error::Numbers)?;
+        self.write(other, 0, &page::numbered(next)).await
     }
 
     /// Rollback: if there are two good tables, the newer one is this deployment's.
@@ -218,5 +222,36 @@ impl<F: NorFlash> Calibration<F> {
             Some(_) => self.erase(active.page).await,
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use embassy_futures::block_on;
+    use mender::embedded_storage_async::nor_flash::NorFlash;
+    use mender_testkit::flash::SimFlash;
+
+    use super::*;
+
+    const PAGE: u32 = 4096;
+
+    /// The next one would begin anew with 0, and the old table would be taken for the newer one.
+    #[test]
+    fn no_table_follows_the_one_with_the_highest_number() {
+        let mut flash = SimFlash::<4, 4096>::new(2).partition(0..2 * PAGE);
+        let table = [1; SLOT];
+        image(u32::MAX, &table, |offset, bytes| {
+            block_on(flash.write(offset as u32, bytes)).expect("a new chip is erased");
+        });
+        // As a download leaves it: all but the number.
+        image(0, &table, |offset, bytes| {
+            if offset > 0 {
+                block_on(flash.write(PAGE + offset as u32, bytes)).expect("a new chip is erased");
+            }
+        });
+        let mut calibration = Calibration::new(flash);
+        assert!(matches!(block_on(calibration.take()), Err(Error::Numbers)));
+        let active = block_on(calibration.active()).map(|table| table.number);
+        assert!(matches!(active, Ok(u32::MAX)));
     }
 }

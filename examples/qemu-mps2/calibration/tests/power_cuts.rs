@@ -39,7 +39,7 @@ fn the_table_is_the_old_or_the_new_one_as_the_server_is_told() {
 }
 
 #[test]
-fn without_a_table_to_go_back_to_nothing_is_touched() {
+fn a_new_chip_has_no_table() {
     let mut calibration = Calibration::new(mender_testkit::flash::SimFlash::<4, 4096>::new(2).partition(0..2 * PAGE));
     assert!(matches!(
         block_on(calibration.active()),

@@ -70,11 +70,8 @@ pub fn run(release: Release) -> ! {
     board::console::log(log::LevelFilter::Info);
     say!("@running {}", release.version);
     board::executor::run(|spawner| {
-        let (Ok(beat), Ok(updates)) = (heart::beat(), updates(spawner, board, release)) else {
-            return;
-        };
-        spawner.spawn(beat);
-        spawner.spawn(updates);
+        spawner.spawn(heart::beat().unwrap());
+        spawner.spawn(updates(spawner, board, release).unwrap());
     })
 }
 

@@ -14,6 +14,10 @@ const LEN: usize = 48;
 const ASK: u8 = 4 << 3 | 3;
 const MODE: u8 = 7;
 const SERVER: u8 = 4;
+/// The leap indicator of a clock that was never set.
+const UNSYNCHRONIZED: u8 = 3;
+/// The last stratum; 0 is a "kiss of death".
+const PLACES: u8 = 15;
 /// From 1900 to 1970.
 const EPOCH: u64 = 2_208_988_800;
 const PATIENCE: embassy_time::Duration = embassy_time::Duration::from_millis(250);
@@ -43,7 +47,9 @@ pub async fn set(clock: &EmbassyClock, stack: Stack<'_>, server: SocketAddrV4, m
             let (len, from) = socket.recv_from(&mut answer).await.ok()?;
             let is_answer =
                 len == LEN && from.endpoint == server && answer[0] & MODE == SERVER && answer[24..32] == question;
-            if !is_answer {
+            // RFC 4330, section 5: a server that says of itself that it does not know the time, or asks to be left alone.
+            let knows = answer[0] >> 6 != UNSYNCHRONIZED && (1..=PLACES).contains(&answer[1]);
+            if !is_answer || !knows {
                 return None;
             }
             let seconds = u32::from_be_bytes(*answer[40..44].first_chunk()?);

@@ -11,9 +11,9 @@ use embedded_alloc::LlffHeap;
 static HEAP: LlffHeap = LlffHeap::empty();
 
 /// Makes the heap. To be called once, before anything is allocated.
-pub fn start(_once: &mut crate::Started) {
+pub fn start(_once: crate::Started) {
     let (start, len) = (MEMORY.start as usize, (MEMORY.end - MEMORY.start) as usize);
     // SAFETY: RAM of the board behind all that the linker knows of (`map::RAM`), used by nothing else. There is one `Started`, which
-    // its maker hands here once.
+    // this takes.
     unsafe { HEAP.init(start, len) }
 }

@@ -35,7 +35,7 @@ fn main() -> ! {
     let Some(board) = Board::take(User::Bootloader) else {
         board::restart();
     };
-    heap::start(&mut Started(()));
+    heap::start(Started(()));
     let started = board::time::now();
     let Board { flash, core, .. } = board;
     let flash = SimFlash::<{ MAP.write_len as usize }, { MAP.erase_len as usize }>::new(flash);

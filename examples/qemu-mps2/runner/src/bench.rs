@@ -1,4 +1,4 @@
-//! A board on the network, with somebody who watches both and plays the operator. Depends on all but `story`, `rounds`, `main`.
+//! A board on the network, with somebody who watches both and plays the operator. Depends on all but `story`, `rounds`, `measure`, `main`.
 
 use std::error::Error;
 use std::time::{Duration, Instant};

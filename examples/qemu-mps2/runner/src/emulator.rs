@@ -1,4 +1,4 @@
-//! QEMU, and what the board says on its serial port. Depends on `factory`, `images`.
+//! QEMU, and what the board says on its serial port. Depends on `factory`.
 
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;

@@ -58,7 +58,12 @@ pub fn play(setup: &Setup, rounds: u32, seed: u64) -> Result<(), Box<dyn Error>>
             start = Instant::now();
             Ok(())
         };
-        round(&mut bench, &device, &mut present, kind, "quiet", &mut begun)?;
+        let status = round(&mut bench, &device, &mut present, kind, "quiet", &mut begun)?;
+        let expected = match kind {
+            Kind::Image | Kind::Table => Status::Success,
+            Kind::Faulty => Status::Failure,
+        };
+        expect("a deployment that nobody disturbs", status, expected)?;
         lasts.insert(kind, start.elapsed());
     }
     let mut struck = BTreeMap::<String, u32>::new();

@@ -44,7 +44,7 @@ pub fn tell(setup: &Setup) -> Result<Bench, Box<dyn Error>> {
     let deployment = bench.deploy("release-3", &device)?;
     let outcome = bench.outcome(&deployment, &device)?;
     expect("the update that reaches nobody", outcome, Status::Failure)?;
-    print_log(&bench, &deployment, &device);
+    print_log(&bench, &deployment, &device)?;
 
     bench.upload("calibration-2", TABLE, &SECOND_TABLE)?;
     let deployment = bench.deploy("calibration-2", &device)?;
@@ -94,16 +94,18 @@ fn print_log(
     bench: &Bench,
     deployment: &mender_testkit::server::DeploymentId,
     device: &mender_testkit::server::DeviceId,
-) {
+) -> Result<(), String> {
     let server = bench.site.server.server();
     let log = server
         .device_deployment(deployment, device)
         .and_then(|deployment| deployment.log.as_deref());
-    for line in log.unwrap_or_default() {
+    let log = log.unwrap_or_default();
+    for line in log {
         bench
             .terminal
             .say("server", format_args!("log: {}: {}", line.level, line.message));
     }
+    expect("the deployment's log is empty", log.is_empty(), false)
 }
 
 /// What must be.

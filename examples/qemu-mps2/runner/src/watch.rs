@@ -87,9 +87,8 @@ impl Watch {
                 Some(format!("firmware {version} runs"))
             }
             "calibration" => {
-                self.table = number(0)
-                    .zip(number(1))
-                    .map(|(number, sum)| (number as u32, sum as u32));
+                let word = |index: usize| rest.get(index).and_then(|word| word.parse().ok());
+                self.table = word(0).zip(word(1));
                 Some(format!("its calibration table is number {}", rest.first()?))
             }
             "progress" => {
