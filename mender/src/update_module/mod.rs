@@ -32,6 +32,7 @@ mod descriptor;
 mod failure;
 #[cfg(feature = "macros")]
 pub(crate) mod generated;
+mod meta_data;
 mod payload;
 mod set;
 
