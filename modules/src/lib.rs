@@ -10,6 +10,8 @@
 //! | `script` | `script` | any | whatever Mender's update modules for Linux do, the stock ones and your own, unchanged |
 //! | [`noop`] | `noop` | `noop` | nothing: only the artifact name and the provides change |
 //!
+//! With the feature `delta` the first two take patches in the place of images, too; the patches themselves are the matter of `delta`.
+//!
 //! Of errors a device sends texts, or [`codes`] with `mender`'s feature `terse`.
 //!
 //! The modules for files need the standard library and are left out on targets without an operating system. All others are
@@ -34,6 +36,8 @@ mod apart;
 mod cause;
 #[cfg(any(feature = "mcuboot", feature = "embassy-boot", feature = "esp-ota"))]
 pub mod codes;
+#[cfg(feature = "delta")]
+pub mod delta;
 #[cfg(all(feature = "directory", not(target_os = "none")))]
 pub mod directory;
 #[cfg(all(any(feature = "file", feature = "directory"), not(target_os = "none")))]

@@ -5,6 +5,7 @@
 //! | [`artifact`] | writes Mender artifacts |
 //! | [`bootloader`] | a model of MCUboot on the simulated flash, itself resumable after a power cut |
 //! | [`esp_idf`] | a model of ESP-IDF's bootloader likewise, and a builder of its app images |
+//! | [`delta`] | patches that make a new image of an old one |
 //! | [`device`] | a device without hardware that keeps what it is told; seeded random numbers |
 //! | [`files`] | files that hang on the power supply of the simulated flash |
 //! | [`flash`] | a NOR flash that enforces the rules of real chips, counts operations, and loses power on demand |
@@ -121,6 +122,7 @@ extern crate alloc;
 
 pub mod artifact;
 pub mod bootloader;
+pub mod delta;
 pub mod device;
 pub mod esp_idf;
 pub mod files;
