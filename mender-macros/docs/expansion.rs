@@ -2,6 +2,7 @@ pub struct ZephyrImage<F> {
     flash: F,
 }
 #[automatically_derived]
+#[allow(clippy::future_not_send)]
 impl<F> ::mender::__private::UpdateModule for ZephyrImage<F> {
     const DESCRIPTOR: ::mender::__private::Descriptor = ::mender::__private::Descriptor {
         artifact_type: "zephyr-image",
@@ -20,12 +21,15 @@ impl<F> ::mender::__private::UpdateModule for ZephyrImage<F> {
         &mut self,
         __payload: &mut ::mender::__private::Payload<'_>,
     ) -> ::mender::__private::Result<(), ::mender::__private::Failure> {
-        ::mender::__private::download(Self::write_slot, self, __payload)
-            .await
-            .map_err(|__error| {
-                use ::mender::__private::{Described as _, Displayed as _};
-                (&::mender::__private::Reason(&__error)).__failure()
-            })
+        {
+            let __method = Self::write_slot;
+            ::mender::__private::download(__method, self, __payload)
+                .await
+                .map_err(|__error| {
+                    use ::mender::__private::{Described as _, Displayed as _};
+                    (&::mender::__private::Reason(&__error)).__failure()
+                })
+        }
     }
     async fn call(
         &mut self,
@@ -33,7 +37,8 @@ impl<F> ::mender::__private::UpdateModule for ZephyrImage<F> {
     ) -> ::mender::__private::Result<(), ::mender::__private::Failure> {
         match __state {
             ::mender::__private::CallbackState::Install => {
-                ::mender::__private::callback(Self::request_swap, self)
+                let __method = Self::request_swap;
+                ::mender::__private::callback(__method, self)
                     .await
                     .map_err(|__error| {
                         use ::mender::__private::{Described as _, Displayed as _};
@@ -42,7 +47,8 @@ impl<F> ::mender::__private::UpdateModule for ZephyrImage<F> {
             }
             ::mender::__private::CallbackState::Reboot
             | ::mender::__private::CallbackState::RollbackReboot => {
-                ::mender::__private::callback(Self::restart, self)
+                let __method = Self::restart;
+                ::mender::__private::callback(__method, self)
                     .await
                     .map_err(|__error| {
                         use ::mender::__private::{Described as _, Displayed as _};
@@ -50,7 +56,8 @@ impl<F> ::mender::__private::UpdateModule for ZephyrImage<F> {
                     })
             }
             ::mender::__private::CallbackState::VerifyReboot => {
-                ::mender::__private::callback(Self::check_swapped, self)
+                let __method = Self::check_swapped;
+                ::mender::__private::callback(__method, self)
                     .await
                     .map_err(|__error| {
                         use ::mender::__private::{Described as _, Displayed as _};
@@ -58,7 +65,8 @@ impl<F> ::mender::__private::UpdateModule for ZephyrImage<F> {
                     })
             }
             ::mender::__private::CallbackState::Commit => {
-                ::mender::__private::callback(Self::confirm, self)
+                let __method = Self::confirm;
+                ::mender::__private::callback(__method, self)
                     .await
                     .map_err(|__error| {
                         use ::mender::__private::{Described as _, Displayed as _};
@@ -66,7 +74,8 @@ impl<F> ::mender::__private::UpdateModule for ZephyrImage<F> {
                     })
             }
             ::mender::__private::CallbackState::Rollback => {
-                ::mender::__private::callback(Self::request_revert, self)
+                let __method = Self::request_revert;
+                ::mender::__private::callback(__method, self)
                     .await
                     .map_err(|__error| {
                         use ::mender::__private::{Described as _, Displayed as _};
@@ -74,7 +83,8 @@ impl<F> ::mender::__private::UpdateModule for ZephyrImage<F> {
                     })
             }
             ::mender::__private::CallbackState::Failure => {
-                ::mender::__private::callback(Self::discard, self)
+                let __method = Self::discard;
+                ::mender::__private::callback(__method, self)
                     .await
                     .map_err(|__error| {
                         use ::mender::__private::{Described as _, Displayed as _};

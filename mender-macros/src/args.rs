@@ -257,6 +257,15 @@ fn states_and_method(input: ParseStream, errors: &mut Errors, states: &mut Vec<L
         ));
     }
     let method: Ident = input.parse()?;
+    if input.peek(Token![::]) && input.peek3(Token![<]) || input.peek(Token![<]) {
+        // What rustc suggests for such a method.
+        return Err(syn::Error::new(
+            method.span(),
+            format!(
+                "a method for a state cannot have type parameters of its own: `{method}` can use those of the struct"
+            ),
+        ));
+    }
     if input.peek(Token![::]) || input.peek(Token![.]) || input.peek(syn::token::Paren) {
         let next = input.parse::<TokenTree>()?;
         return Err(syn::Error::new(

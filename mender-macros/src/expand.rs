@@ -31,6 +31,7 @@ pub fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
             None
         };
         output.extend(match table {
+            _ if item.conditional => TokenStream::new(),
             Some(table) => implementation(&private, &item, &table),
             None => stand_in(&private, &item, &args),
         });
@@ -87,9 +88,11 @@ fn with_head(
         ..
     } = item;
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
+    // Whether the futures are `Send` follows from the struct: at the attribute there is nothing to be done about it.
     quote! {
         #(#attributes)*
         #[automatically_derived]
+        #[allow(clippy::future_not_send)]
         impl #impl_generics #private::UpdateModule for #name #type_generics #where_clause {
             const DESCRIPTOR: #private::Descriptor = #descriptor;
 
@@ -232,12 +235,16 @@ fn on_token(private: &TokenStream, method: &Ident, call: &str, arguments: &[&str
     let private = respan(private.clone(), span);
     let call = Ident::new(call, span);
     let arguments = arguments.iter().map(|argument| Ident::new(argument, span));
-    quote_spanned! {span=>
-        #private::#call(Self::#method, #(#arguments),*).await.map_err(|__error| {
+    // A binding of its own, of the user's own token: only of such a one rustc says which type parameter it cannot infer.
+    let named = quote_spanned!(method.span()=> Self::#method);
+    let method = Ident::new("__method", span);
+    quote_spanned! {span=> {
+        let #method = #named;
+        #private::#call(#method, #(#arguments),*).await.map_err(|__error| {
             use #private::{Described as _, Displayed as _};
             (&#private::Reason(&__error)).__failure()
         })
-    }
+    }}
 }
 
 /// The path with every token at `span`.

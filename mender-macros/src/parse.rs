@@ -3,7 +3,8 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
-use syn::{Attribute, Generics, Ident, Token, Visibility, WhereClause};
+use syn::spanned::Spanned as _;
+use syn::{Attribute, GenericParam, Generics, Ident, Token, Visibility, WhereClause};
 
 use crate::errors::Errors;
 
@@ -16,6 +17,8 @@ pub struct Item {
     pub generics: Generics,
     /// False for an enum or a union: rejected, but an implementation of the right shape avoids follow-up errors.
     pub is_struct: bool,
+    /// Parameters of the type that are there on a condition: rejected, and no implementation can have the right shape.
+    pub conditional: bool,
 }
 
 impl Item {
@@ -57,14 +60,18 @@ fn parse(input: ParseStream) -> syn::Result<Found> {
     let name: Ident = input.parse()?;
     let mut generics: Generics = input.parse()?;
     generics.where_clause = where_clause(input)?;
+    let conditional = conditional_parameters(&generics);
     // The body, and what follows: rustc has parsed them already.
     input.parse::<TokenStream>()?;
-    let wrong = (!is_struct).then(|| {
-        syn::Error::new(
+    let is_conditional = conditional.is_some();
+    let wrong = if is_struct {
+        conditional
+    } else {
+        Some(syn::Error::new(
             keyword.span(),
             format!("`#[update_module]` goes on a struct, found the {keyword} `{name}`: put it into a struct's field"),
-        )
-    });
+        ))
+    };
     let deprecated = attributes
         .iter()
         .any(|attribute| attribute.path().is_ident("deprecated"));
@@ -81,9 +88,37 @@ fn parse(input: ParseStream) -> syn::Result<Found> {
             name,
             generics,
             is_struct,
+            conditional: is_conditional,
         },
         wrong,
     })
+}
+
+/// The error for parameters under a condition. What the condition is in this build the attribute cannot know: rustc tells
+/// that only to derives.
+fn conditional_parameters(generics: &Generics) -> Option<syn::Error> {
+    let mut errors: Option<syn::Error> = None;
+    for parameter in &generics.params {
+        let (attributes, kind, name) = match parameter {
+            GenericParam::Lifetime(one) => (&one.attrs, "lifetime", one.lifetime.to_string()),
+            GenericParam::Type(one) => (&one.attrs, "type", one.ident.to_string()),
+            GenericParam::Const(one) => (&one.attrs, "const", one.ident.to_string()),
+        };
+        let condition = attributes.iter().find(|attribute| attribute.path().is_ident("cfg"));
+        let Some(condition) = condition else { continue };
+        let error = syn::Error::new(
+            condition.path().span(),
+            format!(
+                "`#[cfg]` at the {kind} parameter `{name}`: write the struct twice, with `{name}` and without, each with its own \
+                 `#[cfg]` and `#[update_module]`"
+            ),
+        );
+        match &mut errors {
+            Some(all) => all.combine(error),
+            None => errors = Some(error),
+        }
+    }
+    errors
 }
 
 /// The where clause: before a body in braces, after one in parentheses.

@@ -4,13 +4,16 @@
     warnings,
     clippy::all,
     clippy::pedantic,
+    clippy::future_not_send,
     missing_docs,
     unused_qualifications,
     unused_results
 )]
 
+use core::cell::Cell;
 use core::future::ready;
 use core::marker::PhantomData;
+use std::rc::Rc;
 
 use mender::update_module;
 use mender::update_module::{Failure, ModuleSet, Payload};
@@ -91,11 +94,26 @@ impl Little {
 #[update_module(artifact_type = "nothing", no_payload)]
 pub struct Nothing;
 
+/// Its futures cannot be `Send`: of that the user may be told at the methods, but not at the attribute.
+#[derive(Debug)]
+#[update_module(artifact_type = "shared", no_payload, on(install = apply))]
+pub struct NotSend(Rc<Cell<u8>>);
+
+impl NotSend {
+    #[expect(clippy::future_not_send, reason = "for an executor of one thread")]
+    async fn apply(&mut self) -> Result<(), Failure> {
+        ready(()).await;
+        self.0.set(1);
+        Ok(())
+    }
+}
+
 #[test]
 fn the_modules_are_usable() {
     type Set<'a> = (Everything<'a, Test, 4>, Little, Nothing);
     assert!(Set::find("everything").is_some());
     assert!(Set::find("little").is_some());
     assert!(Set::find("nothing").is_some());
+    assert!(<(NotSend,)>::find("shared").is_some());
     assert!(Set::DESCRIPTORS.iter().any(|descriptor| descriptor.supports_rollback));
 }

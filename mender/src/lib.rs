@@ -54,7 +54,7 @@
 //!     rng: impl CryptoRng,
 //! ) {
 //!     let storage = FlashStorage::new(records, const { FlashRange::new(0..0x2000) }).unwrap();
-//!     let mut resources: Resources = Resources::new(); // on a microcontroller: in a `static`
+//!     let mut resources = Resources::new(); // on a microcontroller: in a `static`
 //!     let config = Config::new("https://mender.example.com", "my-board");
 //!     let modules = (Table(tables),); // up to eight
 //!     let client = Client::new(config, Board, network, storage, clock, rng, modules, &mut resources);

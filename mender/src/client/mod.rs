@@ -105,6 +105,8 @@ where
         modules: M,
         resources: &'r mut Resources<TOKEN, LINK, BLOCK, ARTIFACT>,
     ) -> Result<Self, ConfigError> {
+        // Evaluated here first, so that the compiler says of a tuple that cannot be at the user's call.
+        const { M::DESCRIPTORS };
         config.check()?;
         if device.identity().as_ref().is_empty() {
             return Err(ConfigError::NoIdentity);

@@ -10,7 +10,7 @@
 /// | `ARTIFACT` | 2048 | the device's provides, and an artifact's header: see [`Limits`](crate::artifact::Limits). An inventory report may take half of it |
 ///
 /// What does not fit is refused by the name of the parameter. A device whose links or tokens are longer says, for example,
-/// `Resources<2048, 4096>`.
+/// `Resources::<2048, 4096>::with_lengths()`.
 #[derive(Debug)]
 pub struct Resources<
     const TOKEN: usize = 1024,
@@ -28,6 +28,17 @@ pub struct Resources<
 /// A request is sent, and the head of its response received, in pieces of this length.
 const WINDOW: usize = 256;
 
+impl Resources {
+    /// Empty buffers of the default lengths. For those alone, so that no type need be written down.
+    ///
+    /// ```
+    /// let mut resources = mender::client::Resources::new();
+    /// ```
+    pub const fn new() -> Resources {
+        Resources::with_lengths()
+    }
+}
+
 impl<const TOKEN: usize, const LINK: usize, const BLOCK: usize, const ARTIFACT: usize>
     Resources<TOKEN, LINK, BLOCK, ARTIFACT>
 {
@@ -37,8 +48,13 @@ impl<const TOKEN: usize, const LINK: usize, const BLOCK: usize, const ARTIFACT: 
         "BLOCK of `mender::client::Resources` must be at least 256"
     );
 
-    /// Empty buffers.
-    pub const fn new() -> Self {
+    /// Empty buffers of the type's lengths.
+    ///
+    /// ```
+    /// use mender::client::Resources;
+    /// static RESOURCES: Resources<2048, 4096> = Resources::with_lengths();
+    /// ```
+    pub const fn with_lengths() -> Self {
         const { Self::CHECKED };
         Resources {
             token: [0; TOKEN],
@@ -66,7 +82,7 @@ impl<const TOKEN: usize, const LINK: usize, const BLOCK: usize, const ARTIFACT: 
     for Resources<TOKEN, LINK, BLOCK, ARTIFACT>
 {
     fn default() -> Self {
-        Resources::new()
+        Resources::with_lengths()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use core::fmt::{self, Display, Write};
 
+use embedded_storage_async::nor_flash::NorFlashError;
 use heapless::String;
 
 use crate::text::{Describe, Text};
@@ -90,6 +91,24 @@ impl Display for Failure {
 }
 
 impl core::error::Error for Failure {}
+
+/// So that `?` takes what a flash driver returns, also of a generic one: its errors have no [`Display`], and are kept as by
+/// [`Failure::debug`]. Firmware that does without `core::fmt` says [`Failure::of`] instead.
+///
+/// ```
+/// use mender::embedded_storage_async::nor_flash::NorFlash;
+/// use mender::update_module::Failure;
+///
+/// async fn erase<F: NorFlash>(mut flash: F) -> Result<(), Failure> {
+///     flash.erase(0, 4096).await?;
+///     Ok(())
+/// }
+/// ```
+impl<E: NorFlashError> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure::debug(error)
+    }
+}
 
 struct Cut {
     text: String<FAILURE_TEXT_LEN>,

@@ -36,6 +36,20 @@ pub enum Late {
 
 /// One to eight modules, as a tuple. Each artifact type may occur once: a second module for it does not compile.
 ///
+/// That is found by `cargo build`, at the call of [`Client::new`](crate::client::Client::new). `cargo check` evaluates no constant that
+/// depends on a type parameter; it finds it too beside a line of one's own:
+///
+/// ```
+/// # use mender::update_module;
+/// # #[update_module(artifact_type = "font", no_payload)]
+/// # struct Font;
+/// # #[update_module(artifact_type = "table", no_payload)]
+/// # struct Table;
+/// use mender::update_module::{Descriptor, ModuleSet};
+///
+/// const _: &[Descriptor] = <(Font, Table)>::DESCRIPTORS;
+/// ```
+///
 /// Implement it by hand only for modules that are known at run time: programs of a host, found in a folder. Such a set gives its
 /// tables by [`descriptors`](ModuleSet::descriptors), and what is known still later with the results of `download` and `call`.
 #[diagnostic::on_unimplemented(
@@ -88,13 +102,36 @@ const fn check(descriptors: &[Descriptor]) {
         );
         let mut j = i + 1;
         while j < descriptors.len() {
-            assert!(
-                !same(descriptors[i].artifact_type, descriptors[j].artifact_type),
-                "two update modules of the tuple have the same artifact_type: keep one of them"
-            );
+            if same(descriptors[i].artifact_type, descriptors[j].artifact_type) {
+                refuse(descriptors[i].artifact_type);
+            }
             j += 1;
         }
         i += 1;
+    }
+}
+
+/// The compiler's message for two modules of one artifact type. Names it, though `format!` cannot be had in constants.
+const fn refuse(artifact_type: &str) -> ! {
+    const BEFORE: &[u8] = b"two update modules of the tuple have the artifact_type `";
+    const AFTER: &[u8] = b"`: keep one of them";
+    let parts = [BEFORE, artifact_type.as_bytes(), AFTER];
+    let mut text = [0; 256];
+    let mut len = 0;
+    let mut part = 0;
+    while part < parts.len() {
+        let mut i = 0;
+        while i < parts[part].len() && len < text.len() {
+            text[len] = parts[part][i];
+            len += 1;
+            i += 1;
+        }
+        part += 1;
+    }
+    match core::str::from_utf8(text.split_at(len).0) {
+        Ok(text) => panic!("{}", text),
+        // Too long for the message, and cut inside a letter.
+        Err(_) => panic!("two update modules of the tuple have the same artifact_type: keep one of them"),
     }
 }
 

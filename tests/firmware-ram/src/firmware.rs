@@ -25,7 +25,7 @@ type Depths = Vec<(&'static str, u32), 16>;
 fn main() -> ! {
     let board = Board::new();
     let server = Server::new(&board);
-    let mut resources: Resources = Resources::new();
+    let mut resources = Resources::new();
     let resources_len = size_of_val(&resources);
     let mut depths = Depths::new();
     let mut starts = 0;

@@ -19,7 +19,7 @@ fn main() -> ! {
 
     #[cfg(feature = "log")]
     logger::set();
-    let mut resources: Resources = Resources::new();
+    let mut resources = Resources::new();
     let range = const { FlashRange::new(0..0x2000) };
     let Ok(storage) = FlashStorage::new(Anything, range) else {
         stop()

@@ -139,6 +139,8 @@ impl<'r, S: Storage, P: Storage, M: ModuleSet> Standalone<'r, S, P, M> {
         modules: M,
         resources: &'r mut Resources<TOKEN, LINK, BLOCK, ARTIFACT>,
     ) -> Self {
+        // As in `Client::new`: what is wrong with a tuple is said at the user's call.
+        const { M::DESCRIPTORS };
         Standalone {
             config,
             storage,

@@ -106,7 +106,7 @@ fn a_renewed_key_has_to_be_accepted_again() {
         let flash = bench.flash.partition(0..0x2000);
         let range = const { FlashRange::new(0..0x2000) };
         let storage = FlashStorage::new(flash, range).unwrap();
-        let mut resources: Resources = Resources::new();
+        let mut resources = Resources::new();
         let mut client = Client::new(
             bench.config,
             bench.device.clone(),

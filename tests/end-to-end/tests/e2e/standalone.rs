@@ -161,7 +161,7 @@ fn run<T, const BACK: bool>(
     world: &Shared,
     command: impl for<'s> AsyncFnOnce(&'s mut Standalone<'_, Records, Records, (File<BACK>,)>) -> T,
 ) -> Option<T> {
-    let mut resources: Resources = Resources::new();
+    let mut resources = Resources::new();
     let config = StandaloneConfig::new(DEVICE_TYPE, "release-1");
     let (storage, other) = (Records(world.clone(), 0), Records(world.clone(), 1));
     let mut standalone = Standalone::new(config, storage, other, (File::<BACK>(world.clone()),), &mut resources);

@@ -303,11 +303,32 @@ impl Site {
         reached: impl Fn(&Site) -> bool,
     ) -> Option<Ended> {
         match self.sizes {
-            Sizes::Usual => self.boot_with(Resources::<1024, 2048>::new(), storage, modules, end, power, reached),
-            Sizes::Long => self.boot_with(Resources::<2048, 4096>::new(), storage, modules, end, power, reached),
-            Sizes::Longer => self.boot_with(Resources::<4096, 4096>::new(), storage, modules, end, power, reached),
+            Sizes::Usual => self.boot_with(
+                Resources::<1024, 2048>::with_lengths(),
+                storage,
+                modules,
+                end,
+                power,
+                reached,
+            ),
+            Sizes::Long => self.boot_with(
+                Resources::<2048, 4096>::with_lengths(),
+                storage,
+                modules,
+                end,
+                power,
+                reached,
+            ),
+            Sizes::Longer => self.boot_with(
+                Resources::<4096, 4096>::with_lengths(),
+                storage,
+                modules,
+                end,
+                power,
+                reached,
+            ),
             Sizes::Large => {
-                let resources = Resources::<1024, 2048, 512, { 256 * 1024 }>::new();
+                let resources = Resources::<1024, 2048, 512, { 256 * 1024 }>::with_lengths();
                 self.boot_with(resources, storage, modules, end, power, reached)
             }
         }
