@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use crate::Shared;
+use crate::{Shared, page};
 
 /// A stream of bytes over TCP.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin {
@@ -46,7 +46,9 @@ pub(crate) async fn serve<S: Stream>(mut stream: S, endpoint: Endpoint, shared: 
             }
         };
         buffer.drain(..parsed.consumed);
-        let response = {
+        let response = if let Some(page) = page::answer(&parsed.request) {
+            page
+        } else {
             let mut server = shared.lock();
             let response = server.handle(&parsed.request, (shared.clock)());
             if let (Some(observer), Some(record)) = (&shared.observer, server.requests().last()) {

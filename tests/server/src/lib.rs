@@ -4,6 +4,8 @@
 //! [`spawn`] binds two addresses: one for the API, one for the artifact store, as real installations have two hosts. A
 //! client that mixes them up is found out. The server runs in a thread of its own until it is stopped or dropped.
 //!
+//! At `/` of the API there is a page for a browser: devices, artifacts, deployments and their logs; accept, deploy and abort by a click.
+//!
 //! What this crate adds to [`Server::handle`] is small: it cuts requests out of the byte stream, waits when a response
 //! asks for it, and sends the bytes of [`Response::encode`](mender_testkit::server::Response::encode), so that chunked,
 //! cut and unlimited bodies are the same bytes here as in an in-process test.
@@ -20,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 mod connection;
+mod page;
 mod tls;
 
 pub use tls::{Identity, TlsFilesError};

@@ -175,7 +175,10 @@ fn run(arguments: Arguments) -> Result<(), String> {
         (server.settings().api_url.clone(), server.settings().storage_url.clone())
     };
     eprintln!("For tests and demos only, not for production. `--help` shows an example session.");
-    eprintln!("API:            {}", urls.0);
+    eprintln!(
+        "API:            {} (in a browser: devices, artifacts, deployments)",
+        urls.0
+    );
     eprintln!("artifact store: {}", urls.1);
     running.wait();
     Ok(())
