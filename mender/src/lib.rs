@@ -114,7 +114,7 @@
 //! | [`deployment`] | the update state machine | pure; `provides`, `update_module`, `text` |
 //! | [`provides`] | the key-value pairs that describe a device's software | pure; `text` |
 //! | `signature` | verifying signatures with public keys | pure; `spki` |
-//! | [`text`], [`codes`], `json`, `shift`, `date`, `spki` | short texts without `core::fmt`; what codes mean; JSON byte by byte; bytes that move; days and dates; how public keys in files begin | nothing |
+//! | [`text`], [`codes`], `json`, `shift`, `date`, `spki`, `rng` | short texts without `core::fmt`; what codes mean; JSON byte by byte; bytes that move; days and dates; how public keys in files begin; what is asked of random numbers | nothing |
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -131,6 +131,7 @@ mod fmt;
 mod json;
 pub mod net;
 pub mod provides;
+mod rng;
 mod shift;
 #[cfg(feature = "signature")]
 pub mod signature;

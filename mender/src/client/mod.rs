@@ -27,10 +27,10 @@ use core::fmt;
 use core::ops::ControlFlow;
 
 use embassy_futures::select::{Either, select};
-use rand_core::CryptoRng;
 
 pub use crate::agent::config::{Config, ConfigError};
 pub use crate::agent::event::Event;
+pub use crate::rng::SecureRng;
 pub use device::{Clock, Device, Inventory, NetworkDown};
 pub use handle::Handle;
 pub use keys::RunError;
@@ -80,7 +80,7 @@ where
     C: Connector,
     S: Storage,
     K: Clock,
-    R: CryptoRng,
+    R: SecureRng,
     M: ModuleSet,
 {
     /// Puts a client together. Nothing happens before [`run`](Client::run).

@@ -6,7 +6,6 @@ use core::time::Duration;
 
 use embassy_futures::select::{Either3, select, select3};
 use embassy_futures::yield_now;
-use rand_core::CryptoRng;
 
 use super::error::{StreamError, TlsError};
 use super::memory::{Place, State, Target, TlsMemory, stream_until, work_until};
@@ -16,6 +15,7 @@ use super::session::{self, Handshake};
 use super::stream::{Kind, Tls, TlsStream};
 use crate::fmt::warning;
 use crate::net::{Connector, Endpoint, Security};
+use crate::rng::SecureRng;
 
 /// What the time means for a certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl<C, R, const RX: usize, const TX: usize> core::fmt::Debug for TlsConnector<'
     }
 }
 
-impl<'a, C: Connector, R: CryptoRng, const RX: usize, const TX: usize> TlsConnector<'a, C, R, RX, TX> {
+impl<'a, C: Connector, R: SecureRng, const RX: usize, const TX: usize> TlsConnector<'a, C, R, RX, TX> {
     /// TLS over `plain`, trusting `roots`.
     ///
     /// `rng` makes the keys of each connection: they are only as good as it is.
@@ -166,7 +166,7 @@ impl<const RX: usize, const TX: usize> Drop for Driven<'_, RX, TX> {
     }
 }
 
-impl<C: Connector, R: CryptoRng, const RX: usize, const TX: usize> Connector for TlsConnector<'_, C, R, RX, TX> {
+impl<C: Connector, R: SecureRng, const RX: usize, const TX: usize> Connector for TlsConnector<'_, C, R, RX, TX> {
     type Connection<'c>
         = TlsStream<'c, C::Connection<'c>>
     where
