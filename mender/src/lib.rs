@@ -86,6 +86,7 @@
 //! | `key` (on) | a device key that the client makes and keeps; without it the device brings a [`Signer`](client::Signer) |
 //! | `deployment-log` (on) | the log of a deployment that fails, for the server |
 //! | `artifact-keys` | artifacts must be signed, by a key on P-256, or RSA with `rsa` |
+//! | `gzip` | artifacts compressed with gzip: [`unpack`](crate::unpack) |
 //! | `tls`, `tls-p256` | TLS 1.3 over a plain connector; the second for certificates on P-256 alone |
 //! | `signature`, `p384`, `rsa` | verifying signatures, and with which algorithms |
 //! | `terse` | codes in the place of texts: 3.4 KB less |
@@ -110,9 +111,10 @@
 //! | [`storage`] | what is kept across reboots: trait, record layouts, flash backend | embedded-storage |
 //! | [`mod@update_module`] | [`UpdateModule`], [`Payload`](update_module::Payload), the tuple of modules | `text`; on hosts (`std`) `artifact` |
 //! | [`api`] | bytes of the device API's requests and responses | pure; `provides`, `text` |
-//! | [`artifact`] | the artifact stream parser | pure; `provides`, `signature`, `text` |
+//! | [`artifact`] | the artifact stream parser | pure; `provides`, `signature`, `text`, `unpack` |
 //! | [`deployment`] | the update state machine | pure; `provides`, `update_module`, `text` |
 //! | [`provides`] | the key-value pairs that describe a device's software | pure; `text` |
+//! | `unpack` | compressed data, as they come | pure; nothing |
 //! | `signature` | verifying signatures with public keys | pure; `spki` |
 //! | [`text`], [`codes`], `json`, `shift`, `date`, `spki`, `rng` | short texts without `core::fmt`; what codes mean; JSON byte by byte; bytes that move; days and dates; how public keys in files begin; what is asked of random numbers | nothing |
 #![no_std]
@@ -140,6 +142,8 @@ pub mod storage;
 pub mod text;
 #[cfg(feature = "tls-p256")]
 pub mod tls;
+#[cfg(feature = "gzip")]
+pub mod unpack;
 pub mod update_module;
 mod window;
 
