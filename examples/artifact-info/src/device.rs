@@ -88,7 +88,7 @@ impl Device {
                 Limit::DeviceTypes => limits.device_types = u16::try_from(needed).unwrap_or(u16::MAX),
                 Limit::Name => limits.name_len = u8::try_from(needed).unwrap_or(u8::MAX),
                 Limit::JsonDepth => limits.json_depth = u8::try_from(needed).unwrap_or(u8::MAX),
-                Limit::Artifact => return Err(error),
+                Limit::Artifact | Limit::Window | Limit::Unpacked => return Err(error),
             }
             match exceeded.iter_mut().find(|(known, ..)| *known == limit) {
                 Some((_, _, most)) => *most = needed,
@@ -135,5 +135,7 @@ fn name(limit: Limit) -> &'static str {
         Limit::Extension => "extension_len",
         Limit::Work => "work_len",
         Limit::Artifact => "artifact_len",
+        Limit::Window => "window_len",
+        Limit::Unpacked => "unpacked_len",
     }
 }

@@ -8,68 +8,22 @@ use super::document;
 use super::entry::{self, Name};
 use super::error::Error;
 use super::event::Event;
+#[cfg(feature = "gzip")]
+use super::fault::ManifestFault;
 #[cfg(feature = "artifact-keys")]
 use super::fault::SignatureFault;
 use super::fault::{Archive, Checked, Contradiction, Document, Entry, FileFault, TarFault};
 use super::limits::{Limit, Limits};
 use super::manifest::{self, Files, Sha256Sum, Sums};
+use super::packed::Formats;
+#[cfg(feature = "gzip")]
+use super::packed::{self, Packed, Packing};
 use super::records::{Records, Tag};
 use super::signature;
 use super::stage::Stage;
+use super::step::{Extension, Kept, Step, Text};
 use super::tar::{self, BLOCK_LEN, Kind};
 use crate::text::utf8;
-
-/// What the bytes up to the end of the step are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// A header block.
-    Block,
-    /// An entry that is collected in the work buffer.
-    Text(Text),
-    /// A payload file, hashed and handed over.
-    File,
-    /// Bytes up to the next block: a script, or padding, of any value, as all real readers ignore it.
-    Skip,
-    /// The second of the two end blocks.
-    EndBlock,
-    /// Zeros behind the end blocks, up to the end of the archive.
-    Zeros,
-    /// Nothing: the artifact was refused.
-    Failed,
-}
-
-/// An entry that is collected in the work buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Text {
-    Version,
-    Manifest,
-    Signature,
-    HeaderInfo,
-    TypeInfo,
-    MetaData,
-    Pax,
-    LongName,
-}
-
-/// What PAX headers and long names said about the entry that must follow.
-#[derive(Clone, Copy, Debug, Default)]
-struct Extension {
-    pax: bool,
-    name: Option<Name>,
-    size: Option<u32>,
-}
-
-/// Where the parts of the work buffer that are kept end; they lie one behind the other. What is behind the last is
-/// used for whatever is being collected.
-#[derive(Clone, Copy, Debug, Default)]
-struct Kept {
-    /// The list of files.
-    files: usize,
-    /// The records of header-info and type-info.
-    records: usize,
-    /// Meta-data.
-    end: usize,
-}
 
 /// The artifact was refused; the reason is in [`Entries::error`].
 pub(super) struct Refused;
@@ -88,13 +42,18 @@ pub(super) struct Entries<'w> {
     scripts: u16,
     pub(super) offset: u32,
     /// Where the step began.
-    start: u32,
+    pub(super) start: u32,
     /// Where it ends.
     pub(super) end: u32,
     /// Where the archive ends; nobody knows it of the artifact itself.
-    archive_end: u32,
+    pub(super) archive_end: u32,
     work: &'w mut [u8],
     kept: Kept,
+    /// What can be unpacked.
+    pub(super) formats: Formats,
+    /// The archive, if it is compressed.
+    #[cfg(feature = "gzip")]
+    pub(super) packing: Packing,
     /// Of the header block's bytes.
     block_sum: u32,
     /// The file that began last: where it is in the list of files.
@@ -126,6 +85,9 @@ impl<'w> Entries<'w> {
             stage: Stage::Version,
             archive: Archive::Artifact,
             error: Error::Truncated { offset: 0 },
+            formats: Formats::default(),
+            #[cfg(feature = "gzip")]
+            packing: Packing::default(),
             block_sum: 0,
             extension: Extension::default(),
             hash: Sha256::new(),
@@ -199,10 +161,26 @@ impl<'w> Entries<'w> {
         })
     }
 
+    /// The bytes of entries are those of a compressed archive.
+    #[cfg(feature = "gzip")]
+    pub(super) fn is_packed(&self) -> bool {
+        self.packing.packed != Packed::No
+    }
+
+    /// A compressed archive has `len` more bytes than it may have.
+    #[cfg(feature = "gzip")]
+    fn too_much(&mut self, len: u32) -> Refused {
+        self.fail(self.packing.too_much(self.archive_end, self.offset.saturating_add(len)))
+    }
+
     /// Checks that `len` more bytes fit into the archive.
     fn fits(&mut self, len: u32, fault: TarFault) -> Result<(), Refused> {
         if len <= self.archive_end - self.offset {
             return Ok(());
+        }
+        #[cfg(feature = "gzip")]
+        if self.is_packed() && self.archive_end < u32::MAX {
+            return Err(self.too_much(len));
         }
         if self.archive_end < u32::MAX {
             return Err(self.tar_fault(fault));
@@ -289,11 +267,20 @@ impl<'w> Entries<'w> {
             }
             Step::Skip => self.begin_block()?,
             Step::EndBlock => {
+                #[cfg(feature = "gzip")]
+                if self.is_packed() {
+                    self.archive_end = self.archive_end.min(packed::zeros_end(self.offset));
+                    // One more is too many.
+                    self.begin(Step::Zeros, self.archive_end - self.offset + 1);
+                    return Ok(None);
+                }
                 self.begin(Step::Zeros, self.archive_end - self.offset);
                 if let Stage::Payload | Stage::AfterPayload = self.stage {
                     self.stage = Stage::Ended;
                 }
             }
+            #[cfg(feature = "gzip")]
+            Step::Zeros if self.is_packed() => return Err(self.too_much(0)),
             Step::Zeros => self.end_archive()?,
             Step::Failed => return Err(Refused),
         }
@@ -331,6 +318,8 @@ impl<'w> Entries<'w> {
         let mut name = Name {
             entry: Entry::End,
             at: 0,
+            #[cfg(feature = "gzip")]
+            packed: Packed::No,
         };
         if text.is_none() {
             let extension = core::mem::take(&mut self.extension);
@@ -358,7 +347,7 @@ impl<'w> Entries<'w> {
 
     fn resolve(&mut self, path: core::ops::Range<usize>) -> Result<Name, Refused> {
         let path = self.work.get(path).unwrap_or(&[]);
-        entry::resolve(self.archive, path, self.files()).map_err(|error| self.fail(error))
+        entry::resolve(self.archive, path, self.files(), self.formats).map_err(|error| self.fail(error))
     }
 
     /// An entry with a known name begins: only the right one at this place gets through.
@@ -388,11 +377,16 @@ impl<'w> Entries<'w> {
                 if !self.signed && !self.keys.is_empty() {
                     return Err(self.fail(Error::Signature(SignatureFault::Missing)));
                 }
-                self.begin_archive(Archive::Header, Stage::HeaderInfo, size)?;
+                #[cfg(feature = "gzip")]
+                if name.packed != self.sums.header_packed {
+                    let fault = ManifestFault::NoHeader;
+                    return Err(self.fail(Error::Manifest { line: 0, fault }));
+                }
+                self.begin_archive(Archive::Header, Stage::HeaderInfo, size, name)?;
                 return Ok(None);
             }
             Entry::Payload => {
-                self.begin_archive(Archive::Payload, Stage::Files, size)?;
+                self.begin_archive(Archive::Payload, Stage::Files, size, name)?;
                 self.header_ready = true;
                 return Ok(Some(Event::Header));
             }
@@ -437,9 +431,21 @@ impl<'w> Entries<'w> {
     }
 
     /// An inner archive begins.
-    fn begin_archive(&mut self, archive: Archive, stage: Stage, size: u32) -> Result<(), Refused> {
+    fn begin_archive(
+        &mut self,
+        archive: Archive,
+        stage: Stage,
+        size: u32,
+        #[cfg_attr(not(feature = "gzip"), expect(unused_variables))] name: Name,
+    ) -> Result<(), Refused> {
         self.archive = archive;
         self.stage = stage;
+        #[cfg(feature = "gzip")]
+        if name.packed != Packed::No {
+            self.packing = Packing::new(name.packed, self.offset, size);
+            self.archive_end = self.packing.archive_end(archive);
+            return self.begin_block();
+        }
         if !size.is_multiple_of(BLOCK_LEN) {
             return Err(self.tar_fault(TarFault::PartialBlock));
         }
@@ -464,7 +470,8 @@ impl<'w> Entries<'w> {
                 self.hash.update(&*data);
                 finish(&mut self.hash, &mut self.manifest_sha256);
                 let version = self.sums.version;
-                let files_len = manifest::compact(data, limits, &mut self.sums).map_err(|error| self.fail(error))?;
+                let read = manifest::compact(data, limits, self.formats, &mut self.sums);
+                let files_len = read.map_err(|error| self.fail(error))?;
                 if self.sums.version != version {
                     return Err(self.fail(Error::Checksum(Checked::Version)));
                 }
@@ -512,7 +519,8 @@ impl<'w> Entries<'w> {
                 };
                 if let Some(path) = path {
                     let files = Files(kept.get(..self.kept.files).unwrap_or(&[]));
-                    let name = entry::resolve(self.archive, path, files).map_err(|error| self.fail(error))?;
+                    let name =
+                        entry::resolve(self.archive, path, files, self.formats).map_err(|error| self.fail(error))?;
                     twice = self.extension.name.replace(name).is_some();
                 }
                 if twice {
@@ -547,7 +555,7 @@ impl<'w> Entries<'w> {
     }
 
     /// An archive has ended, with the zeros behind its end blocks.
-    fn end_archive(&mut self) -> Result<(), Refused> {
+    pub(super) fn end_archive(&mut self) -> Result<(), Refused> {
         let header = self.archive == Archive::Header;
         // Of the artifact itself there is no end but the largest length.
         self.fits(u32::from(self.archive == Archive::Artifact), TarFault::TooLong)?;
@@ -569,7 +577,11 @@ impl<'w> Entries<'w> {
         self.stage = if header { Stage::Payload } else { Stage::AfterPayload };
         self.archive = Archive::Artifact;
         self.archive_end = u32::MAX;
-        self.begin_block()
+        #[cfg(feature = "gzip")]
+        self.pad();
+        #[cfg(not(feature = "gzip"))]
+        self.begin_block()?;
+        Ok(())
     }
 }
 

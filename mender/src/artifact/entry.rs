@@ -4,7 +4,8 @@
 
 use super::error::Error;
 use super::fault::{Archive, Entry, Feature, FileFault};
-use super::manifest::{Files, Packed, is_file_name, is_plain};
+use super::manifest::{Files, is_file_name, is_plain};
+use super::packed::{Formats, Packed};
 
 /// A name that the format knows.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +13,9 @@ pub(super) struct Name {
     pub(super) entry: Entry,
     /// Of a payload file: where it is in the list of files.
     pub(super) at: usize,
+    /// Of an inner archive.
+    #[cfg(feature = "gzip")]
+    pub(super) packed: Packed,
 }
 
 /// The names of an archive that are always the same, and what they are; nothing is known of what augments an artifact.
@@ -38,7 +42,7 @@ static HEADER: [(&[u8], Option<Entry>); 3] = [
 ];
 
 /// What the entry `path` of `archive` is.
-pub(super) fn resolve(archive: Archive, path: &[u8], files: Files<'_>) -> Result<Name, Error> {
+pub(super) fn resolve(archive: Archive, path: &[u8], files: Files<'_>, formats: Formats) -> Result<Name, Error> {
     let known: &Known = match archive {
         Archive::Artifact => &OUTER,
         Archive::Header => &HEADER,
@@ -47,21 +51,29 @@ pub(super) fn resolve(archive: Archive, path: &[u8], files: Files<'_>) -> Result
                 Some(file) => Ok(Name {
                     entry: Entry::File,
                     at: file.at,
+                    #[cfg(feature = "gzip")]
+                    packed: Packed::No,
                 }),
                 None if is_file_name(path) => Err(Error::File(FileFault::NotListed)),
                 None => Err(Error::File(FileFault::Name)),
             };
         }
     };
+    #[cfg(feature = "gzip")]
+    let mut found_packed = Packed::No;
     let mut found = known.iter().find(|(name, _)| *name == path);
     if archive == Archive::Artifact && found.is_none() {
         for inner in &INNER {
             if let Some(packed) = path.strip_prefix(inner.0).and_then(Packed::of) {
-                // A packed archive is refused for that, whatever it is.
-                if let Some(feature) = packed.feature() {
+                // A packed archive that cannot be unpacked is refused for that, whatever it is.
+                if let Some(feature) = packed.missing(formats) {
                     return Err(Error::NotSupported(feature));
                 }
                 found = Some(inner);
+                #[cfg(feature = "gzip")]
+                {
+                    found_packed = packed;
+                }
             }
         }
     }
@@ -73,7 +85,12 @@ pub(super) fn resolve(archive: Archive, path: &[u8], files: Files<'_>) -> Result
         }
         None => return Err(Error::UnknownEntry(archive)),
     };
-    Ok(Name { entry, at: 0 })
+    Ok(Name {
+        entry,
+        at: 0,
+        #[cfg(feature = "gzip")]
+        packed: found_packed,
+    })
 }
 
 /// Scripts are skipped, never stored, so it is enough that the name is one and has no directory.

@@ -3,8 +3,8 @@
 use core::fmt;
 
 use super::fault::{
-    Archive, Checked, Contradiction, Document, Entry, Feature, FileFault, Key, ManifestFault, SignatureFault, TarFault,
-    ValueFault,
+    Archive, Checked, Contradiction, Document, Entry, Feature, FileFault, Key, ManifestFault, PackedFault,
+    SignatureFault, TarFault, ValueFault,
 };
 use super::limits::Limit;
 use crate::json::JsonFault;
@@ -37,6 +37,13 @@ pub enum Error {
         archive: Archive,
         /// What is wrong.
         fault: TarFault,
+    },
+    /// A compressed archive cannot be unpacked.
+    Packed {
+        /// The archive.
+        archive: Archive,
+        /// What is wrong.
+        fault: PackedFault,
     },
     /// An archive has something else than a regular file.
     EntryType {
@@ -102,6 +109,7 @@ impl Error {
             Error::NotSupported(feature) => feature as u8,
             Error::Limit { limit, .. } => limit as u8,
             Error::Tar { fault, .. } => fault as u8,
+            Error::Packed { fault, .. } => fault as u8,
             Error::EntryType { .. } => 129,
             Error::Order { .. } => 145,
             Error::UnknownEntry(_) => 146,
@@ -129,7 +137,9 @@ impl Describe for Error {
             | Error::File(_) => write(&[]),
             Error::FormatVersion(number) | Error::Truncated { offset: number } => write(&[Part::Number(number)]),
             Error::Limit { allowed, needed, .. } => write(&[Part::Number(allowed), Part::Number(needed)]),
-            Error::Tar { archive, .. } | Error::UnknownEntry(archive) => write(&[Part::Name(archive as u16)]),
+            Error::Tar { archive, .. } | Error::Packed { archive, .. } | Error::UnknownEntry(archive) => {
+                write(&[Part::Name(archive as u16)])
+            }
             Error::EntryType { archive, flag } => {
                 let shown = [if flag.is_ascii_graphic() { flag } else { b'?' }];
                 write(&[Part::Name(archive as u16), Part::Text(text::utf8_prefix(&shown))]);

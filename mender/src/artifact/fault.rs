@@ -54,6 +54,21 @@ pub enum TarFault {
     PartialBlock = 139,
 }
 
+/// What is wrong with a compressed archive. Spec of the artifact format, section 8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u8)]
+pub enum PackedFault {
+    /// Not compressed as its name says, or damaged.
+    Malformed = 140,
+    /// Checksum or length at its end are others than those of the data.
+    Checksum = 141,
+    /// It ends early.
+    Truncated = 142,
+    /// Something follows its end.
+    Trailing = 143,
+}
+
 /// What is wrong with the value of a key in a document. Spec of the artifact format, sections 3 and 6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -9,8 +9,9 @@
 //! ```
 
 use super::error::Error;
-use super::fault::{Feature, ManifestFault};
+use super::fault::ManifestFault;
 use super::limits::{Limit, Limits};
+use super::packed::{Formats, Packed};
 use crate::shift::shift;
 
 const HEADER_LEN: usize = 34;
@@ -25,6 +26,9 @@ pub(super) type Sha256Sum = [u8; 32];
 pub(super) struct Sums {
     pub(super) version: Sha256Sum,
     pub(super) header: Sha256Sum,
+    /// How the header is packed, by its name.
+    #[cfg(feature = "gzip")]
+    pub(super) header_packed: Packed,
 }
 
 /// Why a line is refused.
@@ -48,7 +52,7 @@ struct Reader<'t> {
 }
 
 /// Checks the manifest in `text` and replaces it by the stored list of its files, whose length is returned.
-pub(super) fn compact(text: &mut [u8], limits: &Limits, sums: &mut Sums) -> Result<usize, Error> {
+pub(super) fn compact(text: &mut [u8], limits: &Limits, formats: Formats, sums: &mut Sums) -> Result<usize, Error> {
     let mut reader = Reader {
         text,
         at: 0,
@@ -78,9 +82,13 @@ pub(super) fn compact(text: &mut [u8], limits: &Limits, sums: &mut Sums) -> Resu
         ManifestFault::NoVersion
     } else if !reader.has_header {
         ManifestFault::NoHeader
-    } else if let Packed::With(feature) = reader.packed {
+    } else if let Some(feature) = reader.packed.missing(formats) {
         return Err(Error::NotSupported(feature));
     } else {
+        #[cfg(feature = "gzip")]
+        {
+            sums.header_packed = reader.packed;
+        }
         return Ok(reader.files_len);
     };
     Err(Error::Manifest { line: 0, fault })
@@ -144,33 +152,6 @@ impl Reader<'_> {
         *there = true;
         *sum = digest;
         Ok(())
-    }
-}
-
-/// What the suffix of an inner archive's name says.
-#[derive(Clone, Copy)]
-pub(super) enum Packed {
-    No,
-    With(Feature),
-}
-
-impl Packed {
-    /// `None` for a suffix that the format does not know.
-    pub(super) fn of(suffix: &[u8]) -> Option<Packed> {
-        Some(match suffix {
-            b"" => Packed::No,
-            b".gz" => Packed::With(Feature::Gzip),
-            b".xz" => Packed::With(Feature::Xz),
-            b".zst" => Packed::With(Feature::Zstd),
-            _ => return None,
-        })
-    }
-
-    pub(super) fn feature(self) -> Option<Feature> {
-        match self {
-            Packed::No => None,
-            Packed::With(feature) => Some(feature),
-        }
     }
 }
 

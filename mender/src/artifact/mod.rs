@@ -11,7 +11,10 @@
 //!
 //! Accepted are artifacts of format version 3 with one payload: any number of files or none, empty payloads (type
 //! null), meta-data, state scripts (skipped), signatures (verified where there are keys: feature `artifact-keys`), ustar, PAX and GNU long names.
-//! Refused with [`Error::NotSupported`] are compression, augmented artifacts and several payloads, with
+//! With the feature `gzip` also those whose header and payload are compressed with gzip, if the parser is lent memory to
+//! unpack them (`Parser::unpacking`): their checksums and lengths are compared, nothing may follow them, a header is at most 16 MiB long
+//! when unpacked, and at most 10 KiB of zeros are behind the end of an archive.
+//! Refused with [`Error::NotSupported`] are other compression, augmented artifacts and several payloads, with
 //! [`Error::FormatVersion`] other versions of the format, and with [`Limit::Artifact`] artifacts of 4 GiB and more.
 //! Everything on which readers of the format differ is refused as malformed, as far as it bears on what is installed. Not looked
 //! at, though some readers refuse strange ones: mode, owner, time and device numbers of tar headers, which a device without
@@ -27,13 +30,15 @@
 //! | file | job |
 //! |---|---|
 //! | `parser.rs` | the pieces of the stream: which bytes belong to which step |
+//! | `unpacking.rs` | the bytes of a compressed archive in the place of the stream's |
 //! | `entries.rs` | the steps: blocks, entries, archives; their order, meaning and checksums |
 //! | `header.rs`, `event.rs` | the header to read, whether it fits a device, the provides afterwards; what the parser tells |
 //! | `document.rs` | version, header-info, type-info, meta-data: the rules as tables |
 //! | `entry.rs`, `manifest.rs` | names of entries; the manifest as a compact list |
 //! | `error.rs`, `limits.rs` | why an artifact is refused; what may be how large |
 //! | `tar.rs`, `json.rs`, `signature.rs`, `records.rs` | header blocks and PAX headers; strict JSON; signatures; what is kept of the documents |
-//! | `stage.rs` | the order of entries |
+//! | `stage.rs`, `step.rs` | the order of entries; what bytes are |
+//! | `packed.rs` | how archives are compressed |
 //! | `fault.rs` | lists of faults and of names of parts |
 //!
 //! # SHA-256: small or fast
@@ -93,19 +98,23 @@ mod header;
 mod json;
 mod limits;
 mod manifest;
+mod packed;
 mod parser;
 mod records;
 mod signature;
 mod stage;
+mod step;
 mod tar;
+#[cfg(feature = "gzip")]
+mod unpacking;
 
 pub use crate::codes::ARTIFACT as CODES;
 pub use crate::json::JsonFault;
 pub use error::Error;
 pub use event::Event;
 pub use fault::{
-    Archive, Checked, Contradiction, Document, Entry, Feature, FileFault, Key, ManifestFault, SignatureFault, TarFault,
-    ValueFault,
+    Archive, Checked, Contradiction, Document, Entry, Feature, FileFault, Key, ManifestFault, PackedFault,
+    SignatureFault, TarFault, ValueFault,
 };
 pub use header::{Depend, Depends, Header, Misfit, Pairs, Texts};
 pub use limits::{Limit, Limits};

@@ -4,18 +4,25 @@
 
 use sha2::Digest;
 
-use super::entries::{Entries, Refused, Step};
+use super::entries::{Entries, Refused};
 use super::error::Error;
 use super::event::Event;
 use super::fault::Archive;
 use super::header::Header;
 use super::limits::Limits;
+#[cfg(feature = "gzip")]
+use super::packed::Formats;
 use super::stage::Stage;
+use super::step::Step;
+#[cfg(feature = "gzip")]
+use super::unpacking::{self, Found};
 use crate::text::utf8_prefix;
+#[cfg(feature = "gzip")]
+use crate::unpack::{Format, Unpacker};
 
 /// A push parser for Mender artifacts, format version 3.
 ///
-/// It owns less than 400 bytes: what must be kept of an artifact is in the lent work buffer, payload data are
+/// It owns less than 400 bytes, 450 with the feature `gzip`: what must be kept of an artifact is in the lent work buffer, payload data are
 /// handed through. See the [module](super) for an example.
 ///
 /// The parser's state does not depend on how the stream is cut into pieces. It knows nothing of where the bytes come
@@ -23,6 +30,8 @@ use crate::text::utf8_prefix;
 #[derive(Debug)]
 pub struct Parser<'w> {
     entries: Entries<'w>,
+    #[cfg(feature = "gzip")]
+    unpacker: Option<&'w mut Unpacker>,
 }
 
 impl<'w> Parser<'w> {
@@ -31,6 +40,8 @@ impl<'w> Parser<'w> {
     pub fn new(limits: Limits, work: &'w mut [u8]) -> Parser<'w> {
         Parser {
             entries: Entries::new(limits, work),
+            #[cfg(feature = "gzip")]
+            unpacker: None,
         }
     }
 
@@ -46,6 +57,16 @@ impl<'w> Parser<'w> {
         parser
     }
 
+    /// Takes compressed artifacts too, those that `unpacker` has a window for.
+    #[cfg(feature = "gzip")]
+    pub fn unpacking(mut self, unpacker: &'w mut Unpacker) -> Parser<'w> {
+        self.entries.formats = Formats {
+            gzip: unpacker.knows(Format::Gzip),
+        };
+        self.unpacker = Some(unpacker);
+        self
+    }
+
     /// Takes the next bytes of the stream and returns how many were consumed and what was found. Call it again with
     /// what is left, even if that is nothing, until it returns [`Event::NeedInput`]: more than one event can belong
     /// to the same byte.
@@ -53,23 +74,45 @@ impl<'w> Parser<'w> {
     /// # Errors
     ///
     /// [`Error`], and the same one in every later call. Data handed over before must not be used.
-    pub fn feed<'i>(&mut self, input: &'i [u8]) -> Result<(usize, Event<'i>), Error> {
+    pub fn feed<'p>(&'p mut self, input: &'p [u8]) -> Result<(usize, Event<'p>), Error> {
         let mut rest = input;
         match self.run(&mut rest) {
+            #[cfg(feature = "gzip")]
+            Ok(Event::Data([])) => Ok((input.len() - rest.len(), Event::Data(self.unpacked().unwrap_or(&[])))),
             Ok(event) => Ok((input.len() - rest.len(), event)),
             Err(Refused) => Err(self.entries.error),
         }
     }
 
+    /// Data without bytes stand for those that were unpacked last.
     fn run<'i>(&mut self, rest: &mut &'i [u8]) -> Result<Event<'i>, Refused> {
         let entries = &mut self.entries;
         loop {
             let left = (entries.end - entries.offset) as usize;
             if left == 0 {
-                if let Some(event) = entries.end_step()? {
+                #[cfg(feature = "gzip")]
+                let was_packed = entries.is_packed();
+                let event = entries.end_step()?;
+                #[cfg(feature = "gzip")]
+                if let Some(unpacker) = &mut self.unpacker
+                    && entries.is_packed() != was_packed
+                {
+                    unpacking::begin(entries, unpacker);
+                }
+                if let Some(event) = event {
                     return Ok(event);
                 }
                 continue;
+            }
+            #[cfg(feature = "gzip")]
+            if let Some(unpacker) = &mut self.unpacker
+                && entries.is_packed()
+            {
+                match unpacking::go_on(entries, unpacker, rest, left)? {
+                    Found::Nothing => continue,
+                    Found::NeedInput => return Ok(Event::NeedInput),
+                    Found::Data => return Ok(Event::Data(&[])),
+                }
             }
             let (taken, after) = rest.split_at(left.min(rest.len()));
             if taken.is_empty() {
@@ -101,14 +144,31 @@ impl<'w> Parser<'w> {
             Step::Failed => Err(entries.error),
             Step::Zeros if entries.stage == Stage::Ended => Ok(()),
             Step::Block | Step::Text(_) | Step::File | Step::Skip | Step::EndBlock | Step::Zeros => {
-                Err(Error::Truncated { offset: entries.offset })
+                Err(Error::Truncated {
+                    offset: self.consumed(),
+                })
             }
         }
     }
 
     /// Bytes of the stream consumed so far: where a broken download must be resumed.
     pub fn offset(&self) -> u64 {
-        u64::from(self.entries.offset)
+        u64::from(self.consumed())
+    }
+
+    fn consumed(&self) -> u32 {
+        #[cfg(feature = "gzip")]
+        if self.entries.is_packed() {
+            return self.entries.packing.stream;
+        }
+        self.entries.offset
+    }
+
+    /// The bytes of the last data event, if they are not the input's but unpacked.
+    #[cfg(feature = "gzip")]
+    pub(crate) fn unpacked(&self) -> Option<&[u8]> {
+        let unpacker = self.unpacker.as_ref()?;
+        self.entries.is_packed().then(|| unpacker.last())
     }
 
     /// The header, from [`Event::Header`] on.
@@ -157,7 +217,8 @@ mod tests {
 
     #[test]
     fn as_small_as_documented() {
-        assert!(size_of::<Parser<'_>>() < 400, "{}", size_of::<Parser<'_>>());
+        let most = if cfg!(feature = "gzip") { 450 } else { 400 };
+        assert!(size_of::<Parser<'_>>() < most, "{}", size_of::<Parser<'_>>());
     }
 
     /// The client's tasks may move it between executors, and the payload source that holds it must be `Send`.

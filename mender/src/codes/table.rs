@@ -21,7 +21,8 @@ pub(super) const fn is_seldom(code: u16) -> bool {
 
 /// Whether this firmware can say it: a text that needs a feature takes no flash without it.
 pub(super) const fn is_used(code: u16) -> bool {
-    cfg!(feature = "artifact-keys") || !matches!(code, 58 | 192 | 193)
+    (cfg!(feature = "artifact-keys") || !matches!(code, 58 | 192 | 193))
+        && (cfg!(feature = "gzip") || !matches!(code, 123 | 124 | 140..=143))
 }
 
 codes! {
@@ -133,6 +134,8 @@ codes! {
     120 "limit exceeded: bytes of a PAX header or GNU long name (extension_len): … allowed, … needed"
     121 "limit exceeded: bytes of the work buffer: … allowed, … needed"
     122 "limit exceeded: bytes of the artifact: … allowed, … needed"
+    123 "limit exceeded: bytes of the window for unpacking (WINDOW): … allowed, … needed"
+    124 "limit exceeded: bytes of an unpacked archive: … allowed, … needed"
     125 "…: a tar header has a wrong checksum"
     126 "…: not a ustar header"
     127 "…: a malformed size in a tar header"
@@ -148,6 +151,10 @@ codes! {
     137 "…: no zero blocks at the end"
     138 "…: something else than zeros after the end"
     139 "…: its length is no multiple of 512"
+    140 "…: not compressed as its name says, or damaged"
+    141 "…: the checksum of the compressed data is wrong"
+    142 "…: the compressed data end early"
+    143 "…: bytes after the compressed data"
     145 "expected …, found …"
     146 "…: an entry that the format does not know"
     150 "…: not UTF-8 (at byte …)"

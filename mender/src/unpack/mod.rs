@@ -2,6 +2,7 @@
 //!
 //! | file | job |
 //! |---|---|
+//! | `unpacker.rs` | the memory that is lent for it, and which compression is at work |
 //! | `gzip` | gzip in little memory |
 //! | `fault.rs` | why compressed data are refused |
 //!
@@ -9,7 +10,10 @@
 
 mod fault;
 mod gzip;
+mod unpacker;
 
 pub use fault::Fault;
 pub use gzip::Gunzip;
+pub use unpacker::Unpacker;
 
+pub(crate) use unpacker::Format;

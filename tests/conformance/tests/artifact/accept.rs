@@ -44,7 +44,7 @@ fn without_negative_zero(value: Value) -> Value {
     }
 }
 
-fn check_header(vector: &Vector, found: &HeaderContent) {
+pub fn check_header(vector: &Vector, found: &HeaderContent) {
     let (header_info, type_info) = (vector.header_info.as_ref().unwrap(), vector.type_info.as_ref().unwrap());
     assert_eq!(Some(&found.artifact_name), vector.artifact_name.as_ref());
     assert_eq!(found.payload_type, vector.payload_type);

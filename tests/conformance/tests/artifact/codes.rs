@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mender::artifact::{
     Archive, CODES, Checked, Contradiction, Document, Entry, Error, Feature, FileFault, JsonFault, Key, Limit,
-    ManifestFault, Misfit, SignatureFault, TarFault, ValueFault,
+    ManifestFault, Misfit, PackedFault, SignatureFault, TarFault, ValueFault,
 };
 use mender::codes;
 
@@ -19,6 +19,11 @@ fn limit(limit: Limit) -> Error {
 fn tar(fault: TarFault) -> Error {
     let archive = Archive::Artifact;
     Error::Tar { archive, fault }
+}
+
+fn packed(fault: PackedFault) -> Error {
+    let archive = Archive::Payload;
+    Error::Packed { archive, fault }
 }
 
 fn json(fault: JsonFault) -> Error {
@@ -73,6 +78,8 @@ fn golden() -> Vec<(u16, Error)> {
         (120, limit(Limit::Extension)),
         (121, limit(Limit::Work)),
         (122, limit(Limit::Artifact)),
+        (123, limit(Limit::Window)),
+        (124, limit(Limit::Unpacked)),
         (125, tar(TarFault::HeaderChecksum)),
         (126, tar(TarFault::Magic)),
         (127, tar(TarFault::Size)),
@@ -94,6 +101,10 @@ fn golden() -> Vec<(u16, Error)> {
         (137, tar(TarFault::NoEndBlocks)),
         (138, tar(TarFault::BytesAfterEnd)),
         (139, tar(TarFault::PartialBlock)),
+        (140, packed(PackedFault::Malformed)),
+        (141, packed(PackedFault::Checksum)),
+        (142, packed(PackedFault::Truncated)),
+        (143, packed(PackedFault::Trailing)),
         (
             145,
             Error::Order {

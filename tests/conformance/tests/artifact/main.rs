@@ -3,6 +3,7 @@
 mod accept;
 mod builder;
 mod codes;
+mod compressed;
 mod documents;
 mod fit;
 mod limits;

@@ -6,7 +6,7 @@ use mender::artifact::Limits;
 
 /// The offset at which the fault of a vector must be known: where the entry that `reject_by` names has ended, with its
 /// padding. If there is no such entry, the end of the entry that is in its place.
-fn deadline(vector: &Vector, bytes: &[u8]) -> usize {
+pub fn deadline(vector: &Vector, bytes: &[u8]) -> usize {
     let (entries, _) = vectors::outer_entries(bytes);
     let end_of = |prefix: &str, place: usize| {
         let named = entries.iter().find(|entry| entry.name.starts_with(prefix));

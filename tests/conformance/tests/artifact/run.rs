@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use mender::artifact::{Error, Event, Header, Limits, Parser};
+use mender::unpack::Unpacker;
 use sha2::{Digest, Sha256};
 
 use crate::vectors::File;
@@ -70,7 +71,11 @@ pub fn hex(bytes: &[u8]) -> String {
 pub fn parse_with(bytes: &[u8], chunks: &[usize], limits: Limits, work_len: usize) -> (Outcome, u64) {
     // What the buffer held before must not matter.
     let mut work = vec![0xa5; work_len];
-    let mut parser = Parser::new(limits, &mut work);
+    parse_by(Parser::new(limits, &mut work), bytes, chunks)
+}
+
+/// Parses with this parser.
+pub fn parse_by(mut parser: Parser<'_>, bytes: &[u8], chunks: &[usize]) -> (Outcome, u64) {
     let mut outcome = Outcome {
         header: None,
         files: Vec::new(),
@@ -94,11 +99,12 @@ pub fn parse_with(bytes: &[u8], chunks: &[usize], limits: Limits, work_len: usiz
                     return (outcome, parser.offset());
                 }
             };
-            assert_eq!(parser.offset(), offset + consumed as u64);
+            let offset = offset + consumed as u64;
             piece = &piece[consumed..];
             match event {
                 Event::NeedInput => {
                     assert!(piece.is_empty(), "all of the input is consumed");
+                    assert_eq!(parser.offset(), offset);
                     break;
                 }
                 Event::Header => {
@@ -126,6 +132,7 @@ pub fn parse_with(bytes: &[u8], chunks: &[usize], limits: Limits, work_len: usiz
                     });
                 }
             }
+            assert_eq!(parser.offset(), offset);
             assert_eq!(
                 parser.header().map(HeaderContent::of),
                 outcome.header,
@@ -146,4 +153,16 @@ pub fn parse_with(bytes: &[u8], chunks: &[usize], limits: Limits, work_len: usiz
 /// Parses with the limits for hosts.
 pub fn parse(bytes: &[u8], chunks: &[usize]) -> Outcome {
     parse_with(bytes, chunks, Limits::GENEROUS, Limits::GENEROUS.work_len()).0
+}
+
+/// Parses with the limits for hosts, and memory to unpack what is compressed. Returns the bytes consumed, too.
+pub fn unpack(bytes: &[u8], chunks: &[usize]) -> (Outcome, u64) {
+    unpack_with(bytes, chunks, &mut *Box::new(Unpacker::<[u8; 32768]>::new()))
+}
+
+/// Parses with this memory to unpack.
+pub fn unpack_with(bytes: &[u8], chunks: &[usize], unpacker: &mut Unpacker) -> (Outcome, u64) {
+    let mut work = vec![0xa5; Limits::GENEROUS.work_len()];
+    let parser = Parser::new(Limits::GENEROUS, &mut work).unpacking(unpacker);
+    parse_by(parser, bytes, chunks)
 }
