@@ -23,21 +23,7 @@
 //! reported failure ⇔ the old software runs*, or the module could not roll back, and the device's artifact name is then the
 //! new one with Mender's suffix `_INCONSISTENT`, its provides the new ones (as in the Linux client).
 //!
-//! ```text
-//!            DOWNLOAD ──fail──────────────────────────────► CLEANUP ─► END
-//!               │
-//!            INSTALL ───fail───────────────► FAILURE ───────► CLEANUP
-//!               │  └─(no reboot)──────────┐
-//!            REBOOT ────fail──► ROLLBACK  │
-//!               ┆ restart                 │
-//!            VERIFY_REBOOT ─fail─► ROLLBACK
-//!               │                         │
-//!            COMMIT ◄─────────────────────┘──fail─► ROLLBACK ─(no reboot, or impossible)─► FAILURE
-//!               │                                     │
-//!            CLEANUP                       ROLLBACK_REBOOT ◄─fail─┐
-//!                                                     ┆ restart   │
-//!                                          ROLLBACK_VERIFY_REBOOT─┴─► FAILURE
-//! ```
+#![doc = include_str!("../../pictures/states.svg")]
 
 mod machine;
 pub mod record;
