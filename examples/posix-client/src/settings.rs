@@ -27,7 +27,7 @@ const NETWORK_RETRY: Duration = Duration::from_secs(10);
 const MODULE: Duration = Duration::from_secs(14400);
 
 /// Room for what hosts have: tokens and links of any server, blocks that keep a disk busy, artifacts of any size.
-pub type HostResources = Resources<16384, 16384, 65536, 262144>;
+pub type HostResources = Resources<16384, 16384, 65536, 262144, 32768>;
 
 /// Where the device's identity comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -31,7 +31,7 @@ pub enum Event<'a> {
     },
     /// A deployment enters a state.
     Entered(State),
-    /// Bytes of the artifact that arrived.
+    /// Bytes of the artifact that arrived, compressed ones as they are.
     Progress {
         /// So far.
         received: u64,

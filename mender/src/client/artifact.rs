@@ -13,6 +13,8 @@ use crate::agent::{Agent, Memory};
 use crate::artifact::Parser;
 use crate::net::Connector;
 use crate::storage::Storage;
+#[cfg(feature = "gzip")]
+use crate::unpack::Unpacker;
 use crate::update_module::{Descriptor, ModuleSet, Payload};
 
 impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
@@ -22,6 +24,7 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
         agent: &mut Agent<'_>,
         memory: &mut Memory<'_>,
         other_block: &mut [u8],
+        #[cfg(feature = "gzip")] unpacker: &mut Unpacker,
         modules: &mut M,
     ) -> ControlFlow<()> {
         let installed_len = memory.installed_len;
@@ -51,6 +54,8 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
         let parser = Parser::with_keys(limits, work, self.config.artifact_keys);
         #[cfg(not(feature = "artifact-keys"))]
         let parser = Parser::new(limits, work);
+        #[cfg(feature = "gzip")]
+        let parser = parser.unpacking(unpacker);
         let mut source = Source::new(parser, &blocks);
         // What is left to the agent from then on.
         let mut rest = Memory {

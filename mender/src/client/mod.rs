@@ -95,7 +95,13 @@ where
         clippy::too_many_arguments,
         reason = "each is one thing that only the user has; a builder would hide which are needed"
     )]
-    pub fn new<const TOKEN: usize, const LINK: usize, const BLOCK: usize, const ARTIFACT: usize>(
+    pub fn new<
+        const TOKEN: usize,
+        const LINK: usize,
+        const BLOCK: usize,
+        const ARTIFACT: usize,
+        const WINDOW: usize,
+    >(
         config: Config<'r>,
         device: D,
         connector: C,
@@ -103,7 +109,7 @@ where
         clock: K,
         rng: R,
         modules: M,
-        resources: &'r mut Resources<TOKEN, LINK, BLOCK, ARTIFACT>,
+        resources: &'r mut Resources<TOKEN, LINK, BLOCK, ARTIFACT, WINDOW>,
     ) -> Result<Self, ConfigError> {
         // Evaluated here first, so that the compiler says of a tuple that cannot be at the user's call.
         const { M::DESCRIPTORS };
@@ -173,6 +179,8 @@ where
                 block,
                 other_block,
                 artifact,
+                #[cfg(feature = "gzip")]
+                unpacker,
             } = &mut self.lent;
             let keys = Keys::load(&self.device, &mut self.storage, &mut self.rng, block).await?;
             // The configuration was checked.
@@ -226,7 +234,14 @@ where
                         agent.done(driver.now(), &mut memory, Done::Called(result));
                     }
                     Turn::Download => {
-                        let download = driver.download(&mut agent, &mut memory, other_block, &mut self.modules);
+                        let download = driver.download(
+                            &mut agent,
+                            &mut memory,
+                            other_block,
+                            #[cfg(feature = "gzip")]
+                            unpacker,
+                            &mut self.modules,
+                        );
                         if let ControlFlow::Break(()) = download.await {
                             return Ok(());
                         }

@@ -1,5 +1,8 @@
 //! The client's memory, lent by the user.
 
+#[cfg(feature = "gzip")]
+use crate::unpack::Unpacker;
+
 /// All buffers of a client: one `static`, 6,400 bytes with the default lengths. All lengths are in bytes.
 ///
 /// | parameter | default | what it must hold |
@@ -8,6 +11,7 @@
 /// | `LINK` | 2048 | a download link; if that redirects, the address it redirects to beside it |
 /// | `BLOCK` | 512 | network data, twice: one block is filled while a module writes the other; and the longest record: all provides of the device, its artifact name, and 110 bytes. At least 256 |
 /// | `ARTIFACT` | 2048 | the device's provides, and an artifact's header: see [`Limits`](crate::artifact::Limits). An inventory report may take half of it |
+/// | `WINDOW` | 0 | with the feature `gzip`: what artifacts compressed with gzip are unpacked in. 32,768 takes all; one that was packed for a shorter window takes that, such as 4096 ([`unpack`](crate::unpack)). 0: they are refused by name. The feature itself takes 1.1 KB more |
 ///
 /// What does not fit is refused by the name of the parameter. A device whose links or tokens are longer says, for example,
 /// `Resources::<2048, 4096>::with_lengths()`.
@@ -17,16 +21,19 @@ pub struct Resources<
     const LINK: usize = 2048,
     const BLOCK: usize = 512,
     const ARTIFACT: usize = 2048,
+    const WINDOW: usize = 0,
 > {
     token: [u8; TOKEN],
     link: [u8; LINK],
-    window: [u8; WINDOW],
+    window: [u8; PIECE],
     blocks: [[u8; BLOCK]; 2],
     artifact: [u8; ARTIFACT],
+    #[cfg(feature = "gzip")]
+    unpacker: Unpacker<[u8; WINDOW]>,
 }
 
 /// A request is sent, and the head of its response received, in pieces of this length.
-const WINDOW: usize = 256;
+const PIECE: usize = 256;
 
 impl Resources {
     /// Empty buffers of the default lengths. For those alone, so that no type need be written down.
@@ -39,13 +46,17 @@ impl Resources {
     }
 }
 
-impl<const TOKEN: usize, const LINK: usize, const BLOCK: usize, const ARTIFACT: usize>
-    Resources<TOKEN, LINK, BLOCK, ARTIFACT>
+impl<const TOKEN: usize, const LINK: usize, const BLOCK: usize, const ARTIFACT: usize, const WINDOW: usize>
+    Resources<TOKEN, LINK, BLOCK, ARTIFACT, WINDOW>
 {
     /// The first bytes of a body come with the last of the head.
     const CHECKED: () = assert!(
-        BLOCK >= WINDOW,
+        BLOCK >= PIECE,
         "BLOCK of `mender::client::Resources` must be at least 256"
+    );
+    const UNPACKS: () = assert!(
+        WINDOW == 0 || cfg!(feature = "gzip"),
+        "WINDOW of `mender::client::Resources` is of no use without the feature `gzip` of `mender`"
     );
 
     /// Empty buffers of the type's lengths.
@@ -56,12 +67,15 @@ impl<const TOKEN: usize, const LINK: usize, const BLOCK: usize, const ARTIFACT: 
     /// ```
     pub const fn with_lengths() -> Self {
         const { Self::CHECKED };
+        const { Self::UNPACKS };
         Resources {
             token: [0; TOKEN],
             link: [0; LINK],
-            window: [0; WINDOW],
+            window: [0; PIECE],
             blocks: [[0; BLOCK]; 2],
             artifact: [0; ARTIFACT],
+            #[cfg(feature = "gzip")]
+            unpacker: Unpacker::new(),
         }
     }
 
@@ -74,12 +88,14 @@ impl<const TOKEN: usize, const LINK: usize, const BLOCK: usize, const ARTIFACT: 
             block,
             other_block,
             artifact: &mut self.artifact,
+            #[cfg(feature = "gzip")]
+            unpacker: &mut self.unpacker,
         }
     }
 }
 
-impl<const TOKEN: usize, const LINK: usize, const BLOCK: usize, const ARTIFACT: usize> Default
-    for Resources<TOKEN, LINK, BLOCK, ARTIFACT>
+impl<const TOKEN: usize, const LINK: usize, const BLOCK: usize, const ARTIFACT: usize, const WINDOW: usize> Default
+    for Resources<TOKEN, LINK, BLOCK, ARTIFACT, WINDOW>
 {
     fn default() -> Self {
         Resources::with_lengths()
@@ -95,4 +111,6 @@ pub(super) struct Lent<'r> {
     pub(super) block: &'r mut [u8],
     pub(super) other_block: &'r mut [u8],
     pub(super) artifact: &'r mut [u8],
+    #[cfg(feature = "gzip")]
+    pub(super) unpacker: &'r mut Unpacker,
 }

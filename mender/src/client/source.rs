@@ -30,7 +30,7 @@ pub(super) struct Source<'p, 'b, 'w> {
     block: &'b mut [u8],
     /// Bytes of it that were filled, from where the parser is on.
     filled: Range<usize>,
-    /// The last data event's bytes.
+    /// The last data event's bytes: in the block, or in what was unpacked.
     data: Range<usize>,
     pub(super) state: State,
 }
@@ -83,6 +83,17 @@ impl<'p, 'b, 'w> Source<'p, 'b, 'w> {
         Ok(module)
     }
 
+    /// The last data event's bytes, if they are not of the block but were unpacked.
+    #[cfg(feature = "gzip")]
+    fn unpacked(&self) -> Option<&[u8]> {
+        self.parser.unpacked()
+    }
+
+    #[cfg(not(feature = "gzip"))]
+    fn unpacked(&self) -> Option<&[u8]> {
+        None
+    }
+
     pub(super) fn step(&mut self) -> Step {
         self.data = 0..0;
         loop {
@@ -110,8 +121,13 @@ impl<'p, 'b, 'w> Source<'p, 'b, 'w> {
                 Found::Header => Step::Header,
                 Found::File { len } => Step::Payload(PayloadEvent::File { len }),
                 Found::Data(data) => {
-                    // The data are the last of the bytes consumed.
-                    self.data = self.filled.start - data.len()..self.filled.start;
+                    let len = data.len();
+                    self.data = if self.unpacked().is_some() {
+                        0..len
+                    } else {
+                        // The data are the last of the bytes consumed.
+                        self.filled.start - len..self.filled.start
+                    };
                     Step::Payload(PayloadEvent::Data)
                 }
                 Found::FileEnd => Step::Payload(PayloadEvent::FileEnd),
@@ -186,6 +202,7 @@ impl PayloadSource for Source<'_, '_, '_> {
     }
 
     fn data(&self) -> &[u8] {
-        self.block.get(self.data.clone()).unwrap_or(&[])
+        let bytes = self.unpacked().unwrap_or(self.block);
+        bytes.get(self.data.clone()).unwrap_or(&[])
     }
 }

@@ -173,15 +173,26 @@ fn an_artifact_without_payload_changes_the_name_alone() {
     assert_eq!(rig.run(&["--show-artifact"]).1, "release-2\n");
 }
 
-/// Compressed ones are not taken yet: said by name, and nothing is written. They are what `mender-artifact` writes unless it is told
-/// otherwise.
+/// What `mender-artifact` makes unless it is told otherwise, and what it makes with `--compression lzma`.
 #[test]
-fn a_compressed_artifact_is_refused_by_name() {
-    let rig = Rig::new(Mode::Oss);
-    let artifact = rig.path("release-2.mender");
-    fs::write(rig.path("settings"), "two").unwrap();
-    let made = std::process::Command::new("mender-artifact")
-        .args([
+fn compressed_artifacts_are_installed() {
+    for compression in [None, Some("lzma")] {
+        let rig = Rig::new(Mode::Oss);
+        let etc = rig.etc();
+        let content: Vec<u8> = (0..200_000_u32).map(|at| (at.wrapping_mul(at) / 7) as u8).collect();
+        for (name, content) in [
+            ("dest_dir", etc.to_str().unwrap().as_bytes()),
+            ("filename", b"settings"),
+            ("permissions", b"640"),
+            ("settings", &content),
+        ] {
+            fs::write(rig.path(name), content).unwrap();
+        }
+        let mut command = std::process::Command::new("mender-artifact");
+        if let Some(compression) = compression {
+            command.args(["--compression", compression]);
+        }
+        command.args([
             "write",
             "module-image",
             "-T",
@@ -190,31 +201,40 @@ fn a_compressed_artifact_is_refused_by_name() {
             "release-2",
             "-t",
             DEVICE_TYPE,
-            "-f",
-            "settings",
-        ])
-        .args(["-o", "release-2.mender"])
-        .current_dir(rig.folder.path())
-        .output();
-    match made {
-        Ok(made) => assert!(made.status.success(), "{made:?}"),
-        Err(error) => {
-            let required = std::env::var("CI").is_ok_and(|value| value == "true");
-            assert!(!required, "mender-artifact: {error}, but this is a CI run");
-            println!("skipped: mender-artifact: {error}");
-            return;
+        ]);
+        for name in ["dest_dir", "filename", "permissions", "settings"] {
+            command.args(["-f", name]);
         }
+        let made = command
+            .args(["-o", "release-2.mender"])
+            .current_dir(rig.folder.path())
+            .output();
+        match made {
+            Ok(made) => assert!(made.status.success(), "{made:?}"),
+            Err(error) => {
+                let required = std::env::var("CI").is_ok_and(|value| value == "true");
+                assert!(!required, "mender-artifact: {error}, but this is a CI run");
+                println!("skipped: mender-artifact: {error}");
+                return;
+            }
+        }
+        let device = rig.register();
+        let deployment = {
+            let mut server = rig.server();
+            let artifact = fs::read(rig.path("release-2.mender")).unwrap();
+            server.add_artifact(artifact, Time::now()).unwrap();
+            server.deploy("release-2", &[device], Time::now()).unwrap()
+        };
+        let (status, said) = rig.run(&["--once"]);
+        if compression == Some("lzma") {
+            assert_eq!((status, rig.status(&deployment)), (4, Some(Status::Failure)), "{said}");
+            assert!(said.contains("xz compression"), "{said}");
+            assert_eq!(rig.read("settings"), None);
+            continue;
+        }
+        assert_eq!((status, rig.status(&deployment)), (3, Some(Status::Success)), "{said}");
+        assert!(rig.read("settings").unwrap() == content, "{compression:?}");
     }
-    let device = rig.register();
-    let deployment = {
-        let mut server = rig.server();
-        server.add_artifact(fs::read(artifact).unwrap(), Time::now()).unwrap();
-        server.deploy("release-2", &[device], Time::now()).unwrap()
-    };
-    let (status, said) = rig.run(&["--once"]);
-    assert_eq!((status, rig.status(&deployment)), (4, Some(Status::Failure)), "{said}");
-    assert!(said.contains("compress"), "{said}");
-    assert_eq!(rig.read("settings"), None);
 }
 
 /// The server is not there yet, then stalls, then breaks the download off.

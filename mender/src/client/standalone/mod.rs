@@ -131,13 +131,19 @@ impl<'r, S: Storage, P: Storage, M: ModuleSet> Standalone<'r, S, P, M> {
     /// Puts it together. Nothing happens yet.
     ///
     /// Of `resources`, `TOKEN` and `BLOCK` bound the records, `BLOCK` is the length of a piece of the artifact, and `ARTIFACT` holds what is
-    /// provided and the artifact's header.
-    pub fn new<const TOKEN: usize, const LINK: usize, const BLOCK: usize, const ARTIFACT: usize>(
+    /// provided and the artifact's header; with the feature `gzip`, compressed ones are unpacked in `WINDOW`.
+    pub fn new<
+        const TOKEN: usize,
+        const LINK: usize,
+        const BLOCK: usize,
+        const ARTIFACT: usize,
+        const WINDOW: usize,
+    >(
         config: StandaloneConfig<'r>,
         storage: S,
         pending: P,
         modules: M,
-        resources: &'r mut Resources<TOKEN, LINK, BLOCK, ARTIFACT>,
+        resources: &'r mut Resources<TOKEN, LINK, BLOCK, ARTIFACT, WINDOW>,
     ) -> Self {
         // As in `Client::new`: what is wrong with a tuple is said at the user's call.
         const { M::DESCRIPTORS };
@@ -395,6 +401,8 @@ impl<'r, S: Storage, P: Storage, M: ModuleSet> Standalone<'r, S, P, M> {
             block,
             other_block,
             artifact,
+            #[cfg(feature = "gzip")]
+            unpacker,
             ..
         } = &mut self.lent;
         let (front, work) = artifact.split_at_mut_checked(installed_len).unwrap_or_default();
@@ -404,6 +412,8 @@ impl<'r, S: Storage, P: Storage, M: ModuleSet> Standalone<'r, S, P, M> {
         let parser = Parser::with_keys(limits, work, self.config.artifact_keys);
         #[cfg(not(feature = "artifact-keys"))]
         let parser = Parser::new(limits, work);
+        #[cfg(feature = "gzip")]
+        let parser = parser.unpacking(unpacker);
         let mut source = Source::new(parser, &blocks);
         let mut module = Module::None;
         let (modules, config, block_len) = (&mut self.modules, &self.config, block.len());

@@ -3,6 +3,7 @@
 //! | module | rules of |
 //! |---|---|
 //! | `auth`, `polling`, `reports`, `download`, `inventory`, `network` | the behaviour of clients and the device API, one topic each |
+//! | `compressed` | artifacts compressed with gzip, unpacked as they come |
 //! | `http`, `redirects`, `sizes` | HTTP on bad days; redirects; links and tokens of the longest kind |
 //! | `handle` | every pause: who has a turn in it, and what ends it |
 //! | `overlap` | network and flash at the same time |
@@ -23,6 +24,7 @@ mod support;
 
 mod auth;
 mod budget;
+mod compressed;
 mod conformance;
 mod download;
 mod flows;

@@ -120,6 +120,9 @@ pub enum Sizes {
     Longer,
     /// `Resources` with 256 KiB for artifact headers and inventory reports.
     Large,
+    /// `Resources` with so long a window for gzip.
+    Window4096,
+    Window32768,
 }
 
 impl Site {
@@ -331,12 +334,27 @@ impl Site {
                 let resources = Resources::<1024, 2048, 512, { 256 * 1024 }>::with_lengths();
                 self.boot_with(resources, storage, modules, end, power, reached)
             }
+            Sizes::Window4096 => {
+                let resources = Resources::<1024, 2048, 512, 2048, 4096>::with_lengths();
+                self.boot_with(resources, storage, modules, end, power, reached)
+            }
+            Sizes::Window32768 => {
+                let resources = Resources::<1024, 2048, 512, 2048, 32768>::with_lengths();
+                self.boot_with(resources, storage, modules, end, power, reached)
+            }
         }
     }
 
-    fn boot_with<S: Storage, M: ModuleSet, const TOKEN: usize, const LINK: usize, const ARTIFACT: usize>(
+    fn boot_with<
+        S: Storage,
+        M: ModuleSet,
+        const TOKEN: usize,
+        const LINK: usize,
+        const ARTIFACT: usize,
+        const WINDOW: usize,
+    >(
         &mut self,
-        mut resources: Resources<TOKEN, LINK, 512, ARTIFACT>,
+        mut resources: Resources<TOKEN, LINK, 512, ARTIFACT, WINDOW>,
         storage: S,
         modules: M,
         end: Duration,
