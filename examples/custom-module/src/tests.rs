@@ -1,39 +1,29 @@
+//! Single methods, without a client around them.
+
+use mender::UpdateModule as _;
+use mender_testkit::payload::MemoryPayload;
+
 use super::*;
 
-#[test]
-fn every_flow_and_every_power_cut_ends_as_reported() {
-    let summary = on_a_board().run();
-    assert!(summary.scenarios > 30 && summary.cuts > 900, "{summary}");
-}
-
-/// The lines that `cargo run` shows.
-fn events(story: &str) -> Vec<String> {
-    let events = on_a_board()
-        .play_one(story)
-        .unwrap_or_else(|violation| panic!("{violation}"));
-    // Without the time.
-    let text = |event: &String| event.split_once(" s  ").map(|(_, text)| text.to_owned());
-    events.iter().filter_map(text).collect()
+fn downloaded(payload: MemoryPayload) -> (Files, Result<(), String>) {
+    let files = Files::default();
+    block_on(files.write("greeting", b"Hello"));
+    let mut source = payload;
+    let result = block_on(Greeting::new(files.clone()).download(&mut Payload::new(&mut source)));
+    (files, result.map_err(|failure| failure.to_string()))
 }
 
 #[test]
-fn a_new_greeting_is_there_after_the_deployment() {
-    let events = events("success");
-    let last = events.iter().rfind(|event| event.starts_with("boot"));
-    assert!(
-        last.is_some_and(|boot| boot.ends_with("Ok(\"Good morning\")")),
-        "{events:#?}"
-    );
+fn nothing_new_is_active_after_the_download() {
+    let (files, result) = downloaded(MemoryPayload::new("greeting", 5).file("text", "Good morning"));
+    assert_eq!(result, Ok(()));
+    assert_eq!(files.read("greeting").as_deref(), Some(&b"Hello"[..]));
+    assert_eq!(files.read("new").as_deref(), Some(&b"Good morning"[..]));
 }
 
 #[test]
-fn a_rollback_brings_the_old_greeting_back() {
-    let events = events("the server refuses the commit");
-    let at = |text: &str| events.iter().position(|event| event == text).expect(text);
-    assert!(at("callback install") < at("callback rollback"));
-    assert!(at("callback rollback") < at("reported: failure"));
-    let boot = events[at("reported: failure")..]
-        .iter()
-        .find(|event| event.starts_with("boot"));
-    assert!(boot.is_some_and(|boot| boot.ends_with("Ok(\"Hello\")")), "{events:#?}");
+fn an_artifact_without_a_file_is_refused() {
+    let (files, result) = downloaded(MemoryPayload::new("greeting", 5));
+    assert_eq!(result, Err("the artifact has no file".into()));
+    assert_eq!(files.names(), ["greeting"]);
 }

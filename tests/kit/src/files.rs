@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::flash::{FileContents, PowerSupply};
+use crate::flash::{FileContents, PowerSupply, SimFlash};
 
 /// Files that survive a restart. Cloning gives another handle onto the same files.
 ///
@@ -30,6 +30,13 @@ impl fmt::Display for NotFound {
 }
 
 impl std::error::Error for NotFound {}
+
+/// Files of their own, beside no board, for calling a module's methods one by one: their power never fails.
+impl Default for Files {
+    fn default() -> Files {
+        Files::new(SimFlash::<1, 1>::new(1).power_supply())
+    }
+}
 
 impl Files {
     /// The files on this power supply.

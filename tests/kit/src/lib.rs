@@ -113,8 +113,26 @@
 //! }
 //! ```
 //!
-//! If your crate checks more at compile time, e.g. a layout by a const assertion, hold the messages with `trybuild`, as the
-//! folder `mender-macros/tests/ui` does: one rule per file, the expected message beside it.
+//! # Testing definitions
+//!
+//! What must not compile is held by the crate `trybuild`: one file for each rule, the compiler's message beside it, and one test:
+//!
+//! ```no_run
+//! #[test]
+//! fn definitions() {
+//!     trybuild::TestCases::new().compile_fail("tests/definitions/*.rs");
+//! }
+//! ```
+//!
+//! - `TRYBUILD=overwrite cargo test` writes the messages; read the difference before it is committed.
+//! - Most messages of `#[update_module]` are its own and stay the same from compiler to compiler; those about types (a method of
+//!   another signature, an error without `Display`) are the compiler's in part, so hold these on one version.
+//! - Two modules for one artifact type are found by `cargo build`. For `cargo check`, and so for a test like this, the tuple goes into a
+//!   constant: `const _: &[Descriptor] = <(One, Two)>::DESCRIPTORS;`.
+//! - A layout that cannot work is an error of a constant as well, if it is checked in one: `const LAYOUT: Layout<SwapMove> =
+//!   Layout { .. }.checked();`.
+//!
+//! `examples/custom-module` has all of this, and is made to be copied.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
