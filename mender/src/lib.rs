@@ -86,7 +86,7 @@
 //! | `key` (on) | a device key that the client makes and keeps; without it the device brings a [`Signer`](client::Signer) |
 //! | `deployment-log` (on) | the log of a deployment that fails, for the server |
 //! | `artifact-keys` | artifacts must be signed, by a key on P-256, or RSA with `rsa` |
-//! | `gzip` | artifacts compressed with gzip: [`unpack`](crate::unpack) |
+//! | `gzip` | artifacts compressed with gzip, in a window that is lent: [`unpack`] |
 //! | `tls`, `tls-p256` | TLS 1.3 over a plain connector; the second for certificates on P-256 alone |
 //! | `signature`, `p384`, `rsa` | verifying signatures, and with which algorithms |
 //! | `terse` | codes in the place of texts: 3.4 KB less |
@@ -94,6 +94,7 @@
 //! | `flash` | parts of one flash for several users, and a map of them |
 //! | `embassy-net`, `embassy-net-ipv6`, `embassy-time`, `nal` | network and time of these stacks |
 //! | `random`, `rand-core-06`, `rand-core-09` | one source of random numbers for several users |
+//! | `xz`, `zstd` | for hosts: artifacts compressed with these, too |
 //! | `tokio`, `rustls`, `std` | for hosts: network and time of tokio, TLS by rustls, records in files |
 //!
 //! # Rooms

@@ -42,6 +42,10 @@ impl Packed {
 pub(super) struct Formats {
     #[cfg(feature = "gzip")]
     pub(super) gzip: bool,
+    #[cfg(feature = "gzip")]
+    pub(super) xz: bool,
+    #[cfg(feature = "gzip")]
+    pub(super) zstd: bool,
 }
 
 impl Formats {
@@ -55,6 +59,8 @@ impl Formats {
         match format(feature) {
             None => false,
             Some(Format::Gzip) => self.gzip,
+            Some(Format::Xz) => self.xz,
+            Some(Format::Zstd) => self.zstd,
         }
     }
 }
@@ -123,6 +129,8 @@ pub(super) fn zeros_end(begin: u32) -> u32 {
 pub(super) fn format(feature: Feature) -> Option<Format> {
     match feature {
         Feature::Gzip => Some(Format::Gzip),
-        Feature::Xz | Feature::Zstd | Feature::Augmented | Feature::SeveralPayloads => None,
+        Feature::Xz => Some(Format::Xz),
+        Feature::Zstd => Some(Format::Zstd),
+        Feature::Augmented | Feature::SeveralPayloads => None,
     }
 }

@@ -62,6 +62,8 @@ impl<'w> Parser<'w> {
     pub fn unpacking(mut self, unpacker: &'w mut Unpacker) -> Parser<'w> {
         self.entries.formats = Formats {
             gzip: unpacker.knows(Format::Gzip),
+            xz: unpacker.knows(Format::Xz),
+            zstd: unpacker.knows(Format::Zstd),
         };
         self.unpacker = Some(unpacker);
         self

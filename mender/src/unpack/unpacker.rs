@@ -1,21 +1,22 @@
 //! What the artifact parser unpacks with.
 
+#[cfg(all(any(feature = "xz", feature = "zstd"), not(target_os = "none")))]
+extern crate std;
+
 use core::fmt;
 
 use super::fault::Fault;
+use super::format::Format;
 use super::gzip::Gunzip;
-
-/// A compression.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
-    Gzip,
-}
+#[cfg(all(any(feature = "xz", feature = "zstd"), not(target_os = "none")))]
+use super::host;
 
 /// What unpacks the archives of a compressed artifact, one after the other: the memory for it, which is lent to the
 /// [`Parser`](crate::artifact::Parser).
 ///
 /// `WINDOW` is the length of the window for gzip in bytes; beside it there are 1.1 KB of state. Artifacts as `mender-artifact` packs them take
-/// 32,768; packed for a shorter window, they take that. With 0 there is none, and gzip is refused by name.
+/// 32,768; packed for a shorter window, they take that. With 0 there is none, and gzip is refused by name. On hosts, with the features
+/// `xz` and `zstd`, it unpacks these as well, with memory of the heap: up to 66 MiB and 8 MiB, and no artifact takes more.
 ///
 /// ```
 /// use mender::artifact::{Limits, Parser};
@@ -27,7 +28,9 @@ pub(crate) enum Format {
 /// # let _ = parser;
 /// ```
 pub struct Unpacker<W: ?Sized = [u8]> {
-    at_work: Format,
+    /// At work, if gzip is not.
+    #[cfg(all(any(feature = "xz", feature = "zstd"), not(target_os = "none")))]
+    host: Option<std::boxed::Box<dyn host::Decoder>>,
     /// What was unpacked last, from where on nobody has taken it, and where what was taken last begins.
     next: usize,
     taken: usize,
@@ -45,7 +48,8 @@ impl<const WINDOW: usize> Unpacker<[u8; WINDOW]> {
     #[expect(clippy::new_without_default, reason = "where it is used, it is in a `static`")]
     pub const fn new() -> Self {
         Unpacker {
-            at_work: Format::Gzip,
+            #[cfg(all(any(feature = "xz", feature = "zstd"), not(target_os = "none")))]
+            host: None,
             next: 0,
             taken: 0,
             gzip: Gunzip::new(),
@@ -58,33 +62,44 @@ impl Unpacker {
     pub(crate) fn knows(&self, format: Format) -> bool {
         match format {
             Format::Gzip => self.gzip.window_len() > 0,
+            #[cfg(all(any(feature = "xz", feature = "zstd"), not(target_os = "none")))]
+            Format::Xz | Format::Zstd => host::knows(format),
+            #[cfg(not(all(any(feature = "xz", feature = "zstd"), not(target_os = "none"))))]
+            Format::Xz | Format::Zstd => false,
         }
     }
 
     /// Length of the window of what is at work.
     pub(crate) fn window_len(&self) -> u32 {
-        match self.at_work {
-            Format::Gzip => u32::try_from(self.gzip.window_len()).unwrap_or(u32::MAX),
+        #[cfg(all(any(feature = "xz", feature = "zstd"), not(target_os = "none")))]
+        if let Some(host) = &self.host {
+            return host.window_len();
         }
+        u32::try_from(self.gzip.window_len()).unwrap_or(u32::MAX)
     }
 
     /// Something that is compressed in this way begins.
     pub(crate) fn begin(&mut self, format: Format) {
-        self.at_work = format;
         self.next = 0;
         self.taken = 0;
-        match format {
-            Format::Gzip => self.gzip.restart(),
+        #[cfg(all(any(feature = "xz", feature = "zstd"), not(target_os = "none")))]
+        {
+            self.host = host::decoder(format);
         }
+        // No other begins that is not known.
+        let _ = format;
+        self.gzip.restart();
     }
 
     /// Takes the next bytes, when everything that was unpacked has been taken. How many were used: all, if they gave nothing.
     pub(crate) fn feed(&mut self, input: &[u8]) -> Result<usize, Fault> {
         self.next = 0;
         self.taken = 0;
-        match self.at_work {
-            Format::Gzip => self.gzip.unpack(input),
+        #[cfg(all(any(feature = "xz", feature = "zstd"), not(target_os = "none")))]
+        if let Some(host) = &mut self.host {
+            return host.feed(input);
         }
+        self.gzip.unpack(input)
     }
 
     /// Takes what was unpacked, at most `len` bytes. Nothing: more has to be fed.
@@ -105,15 +120,20 @@ impl Unpacker {
     }
 
     /// At the end of the input: whether what was compressed is complete.
-    pub(crate) fn finish(&self) -> Result<(), Fault> {
-        match self.at_work {
-            Format::Gzip => self.gzip.finish(),
+    pub(crate) fn finish(&mut self) -> Result<(), Fault> {
+        #[cfg(all(any(feature = "xz", feature = "zstd"), not(target_os = "none")))]
+        if let Some(host) = self.host.take() {
+            // Its memory is not needed for longer.
+            return host.finish();
         }
+        self.gzip.finish()
     }
 
     fn output(&self) -> &[u8] {
-        match self.at_work {
-            Format::Gzip => self.gzip.output(),
+        #[cfg(all(any(feature = "xz", feature = "zstd"), not(target_os = "none")))]
+        if let Some(host) = &self.host {
+            return host.output();
         }
+        self.gzip.output()
     }
 }

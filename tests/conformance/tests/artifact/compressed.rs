@@ -17,7 +17,10 @@ const CHUNKS: [usize; 6] = [1, 7, 511, 512, 4096, usize::MAX];
 
 /// A compression that can be unpacked is needed for it.
 fn is_compressed(vector: &Vector) -> bool {
-    vector.requires.iter().any(|feature| feature == "gzip")
+    vector
+        .requires
+        .iter()
+        .any(|feature| matches!(feature.as_str(), "gzip" | "xz" | "zstd"))
 }
 
 fn vector(file: &str) -> Vector {
@@ -43,7 +46,7 @@ fn compressed_artifacts_give_exactly_the_listed_content() {
             assert_eq!(outcome.files, vector.files, "{}", vector.file);
         }
     }
-    assert_eq!(count, 6);
+    assert_eq!(count, 9);
 }
 
 /// All others give the same as without it.
@@ -82,6 +85,14 @@ fn malformed_compressed_artifacts_are_refused_in_time() {
         (
             "bad/gzip-header-truncated.mender",
             packed_fault(Archive::Header, PackedFault::Truncated),
+        ),
+        (
+            "bad/xz-header-corrupt.mender",
+            packed_fault(Archive::Header, PackedFault::Malformed),
+        ),
+        (
+            "bad/zstd-header-corrupt.mender",
+            packed_fault(Archive::Header, PackedFault::Malformed),
         ),
         (
             "bad/gzip-payload-crc-wrong.mender",
@@ -132,18 +143,47 @@ fn packed_fault(archive: Archive, fault: PackedFault) -> Error {
 /// The artifacts of the real tool, cut anywhere.
 #[test]
 fn every_truncation_is_refused() {
-    for file in [
-        "ok/gzip.mender",
-        "ok/bootstrap-null-gzip.mender",
-        "ok/edit-mixed-header-gzip.mender",
+    for (file, step) in [
+        ("ok/gzip.mender", 3),
+        ("ok/bootstrap-null-gzip.mender", 3),
+        ("ok/edit-mixed-header-gzip.mender", 3),
+        ("ok/lzma.mender", 61),
+        ("ok/zstd-best.mender", 17),
     ] {
         let bytes = vectors::bytes(file);
         let complete = vectors::outer_entries(&bytes).1 + 1024;
-        for at in (0..complete).step_by(3) {
+        for at in (0..complete).step_by(step) {
             let (outcome, _) = unpack(&bytes[..at], &[512]);
             let offset = at as u32;
             assert_eq!(outcome.result, Err(Error::Truncated { offset }), "{file} cut at {at}");
         }
+    }
+}
+
+/// Whatever byte of a compressed payload is another one: refused, or the same comes out.
+#[test]
+fn damaged_payloads_are_never_something_else() {
+    for (file, step) in [
+        ("ok/gzip.mender", 7),
+        ("ok/lzma.mender", 101),
+        ("ok/zstd-best.mender", 19),
+    ] {
+        let bytes = vectors::bytes(file);
+        let (good, _) = unpack(&bytes, &[512]);
+        let (entries, _) = vectors::outer_entries(&bytes);
+        let payload = entries[2].end + 512..entries[3].end;
+        let mut refused = 0;
+        for at in payload.step_by(step) {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 0x10;
+            let (outcome, _) = unpack(&bytes, &[4096]);
+            assert!(outcome.payload_bytes <= good.payload_bytes, "{file}: {at}");
+            match outcome.result {
+                Ok(()) => assert_eq!(outcome, good, "{file}: {at}"),
+                Err(_) => refused += 1,
+            }
+        }
+        assert!(refused > 50, "{file}: {refused}");
     }
 }
 
@@ -382,4 +422,78 @@ fn a_window_that_is_too_short_is_refused_with_the_length_it_takes() {
         );
         assert_eq!((none.header, none.payload_bytes), (None, 0));
     }
+}
+
+/// zstd and xz that want more memory than any artifact of the real tool.
+#[test]
+fn memory_of_hosts_is_bounded() {
+    let parts = Parts::default();
+    let header = parts.header_tar();
+    // A frame's head: no checksum, a window of 16 MiB.
+    let zstd = b"\x28\xb5\x2f\xfd\x00\x70";
+    // A stream's head with CRC-32, and a block's with a dictionary of 128 MiB.
+    let xz = b"\xfd7zXZ\0\0\x01\x69\x22\xde\x36\x02\0\x21\x01\x1e\0\0\0";
+    let mut crc = flate2::Crc::new();
+    crc.update(&xz[12..]);
+    let xz = [&xz[..], &crc.sum().to_le_bytes()].concat();
+    for (name, packed, allowed, least) in [
+        ("data/0000.tar.zst", &zstd[..], 8 << 20, 16 << 20),
+        ("data/0000.tar.xz", &xz[..], 66 << 20, 128 << 20),
+    ] {
+        let artifact = build_packed(&parts, "header.tar", ("header.tar", &header), (name, packed));
+        for chunk in [1, usize::MAX] {
+            match unpack(&artifact, &[chunk]).0.result {
+                Err(Error::Limit {
+                    limit: Limit::Window,
+                    allowed: found,
+                    needed,
+                }) => assert!(found == allowed && needed >= least, "{name}: {found}, {needed}"),
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+    }
+}
+
+/// Blocks and windows of zstd, many of them, in any pieces.
+#[test]
+fn long_files_in_zstd() {
+    let mut number = 1_u32;
+    let content: Vec<u8> = (0..20 << 20)
+        .map(|at: u32| {
+            number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            // Some of it by chance, some of it the same again and again.
+            if at >> 16 & 1 == 0 {
+                (number >> 24) as u8
+            } else {
+                (at % 1000) as u8
+            }
+        })
+        .collect();
+    let parts = Parts {
+        files: vec![("f".to_owned(), content)],
+        ..Parts::default()
+    };
+    let header = parts.header_tar();
+    let payload =
+        ruzstd::encoding::compress_to_vec(&parts.payload_tar()[..], ruzstd::encoding::CompressionLevel::Fastest);
+    let built = |payload: &[u8]| {
+        build_packed(
+            &parts,
+            "header.tar",
+            ("header.tar", &header),
+            ("data/0000.tar.zst", payload),
+        )
+    };
+    let artifact = built(&payload);
+    for chunk in [777, 1 << 16, usize::MAX] {
+        let (outcome, offset) = unpack(&artifact, &[chunk]);
+        assert_eq!((outcome.result, offset), (Ok(()), artifact.len() as u64));
+        assert_eq!(outcome.payload_bytes, 20 << 20);
+    }
+    let trailing = [&payload[..], b"\0"].concat();
+    let fault = PackedFault::Trailing;
+    assert_eq!(
+        unpack(&built(&trailing), &[512]).0.result,
+        Err(packed_fault(Archive::Payload, fault))
+    );
 }
