@@ -1,7 +1,8 @@
 //! An artifact's stream: never a panic, always an end, and the same outcome however it is cut.
 
-use mender::artifact::{Error, Event, Header, Limits, Parser};
+use mender::artifact::{Error, Event, Feature, Header, Limits, Parser};
 use mender::provides::{Provides, ProvidesBuf};
+use mender::unpack::Unpacker;
 use mender_testkit::server::{Server, Settings, Time};
 
 use crate::chance;
@@ -37,6 +38,22 @@ pub fn artifact(bytes: &[u8]) {
     );
     assert_eq!(cut, whole, "the outcome depends on the pieces");
 
+    // With memory to unpack, what is not compressed gives the same.
+    let unpacked = match whole.result {
+        Err(Error::NotSupported(Feature::Xz | Feature::Zstd)) => None,
+        _ => {
+            let unpacked = unpack(bytes, || usize::MAX);
+            let cut = unpack(bytes, || 1 + chance.below(longest));
+            assert_eq!(cut, unpacked, "the outcome depends on the pieces, unpacked");
+            Some(unpacked)
+        }
+    };
+    if !matches!(whole.result, Err(Error::NotSupported(Feature::Gzip)))
+        && let Some(unpacked) = &unpacked
+    {
+        assert_eq!(*unpacked, whole);
+    }
+
     let work_len = [0, 143, 700, 1850, Limits::DEFAULT.work_len()][chance.below(5)];
     let whole_small = parse(bytes, || usize::MAX, Limits::DEFAULT, work_len);
     let cut_small = parse(bytes, || 1 + chance.below(longest), Limits::DEFAULT, work_len);
@@ -45,7 +62,7 @@ pub fn artifact(bytes: &[u8]) {
     if whole_small.result.is_ok() {
         assert_eq!(whole_small, whole, "what is accepted with less memory is the same");
     }
-    if whole.result.is_ok() {
+    if unpacked.is_some_and(|unpacked| unpacked.result.is_ok()) {
         let mut server = Server::new(Settings::default());
         let added = server.add_artifact(bytes.to_vec(), Time::from_unix_secs(1_800_000_000));
         if let Err(error) = added {
@@ -58,9 +75,19 @@ pub fn artifact(bytes: &[u8]) {
     }
 }
 
-fn parse(bytes: &[u8], mut piece_len: impl FnMut() -> usize, limits: Limits, work_len: usize) -> Outcome {
+fn parse(bytes: &[u8], piece_len: impl FnMut() -> usize, limits: Limits, work_len: usize) -> Outcome {
     let mut work = vec![0xa5; work_len];
-    let mut parser = Parser::new(limits, &mut work);
+    feed(Parser::new(limits, &mut work), bytes, piece_len)
+}
+
+fn unpack(bytes: &[u8], piece_len: impl FnMut() -> usize) -> Outcome {
+    let mut unpacker = Box::new(Unpacker::<[u8; 32768]>::new());
+    let mut work = vec![0xa5; Limits::GENEROUS.work_len()];
+    let parser = Parser::new(Limits::GENEROUS, &mut work).unpacking(&mut *unpacker);
+    feed(parser, bytes, piece_len)
+}
+
+fn feed(mut parser: Parser<'_>, bytes: &[u8], mut piece_len: impl FnMut() -> usize) -> Outcome {
     let mut outcome = Outcome {
         header: None,
         files: Vec::new(),

@@ -7,6 +7,7 @@ mod answers;
 mod artifact;
 mod chance;
 mod flash;
+mod gunzip;
 mod mcuboot;
 mod mutate;
 mod nor;
@@ -52,11 +53,16 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target {
         name: "artifact",
         run: artifact::artifact,
         mutate: mutate::artifact,
+    },
+    Target {
+        name: "gunzip",
+        run: gunzip::gunzip,
+        mutate: gunzip::mutate,
     },
     Target {
         name: "response",

@@ -33,6 +33,7 @@ pub fn made(target: &str) -> Vec<Vec<u8>> {
             artifacts.retain(|artifact| artifact.len() <= MAX_LEN);
             artifacts
         }
+        "gunzip" => crate::gunzip::seeds(),
         "flash" => (0..4).flat_map(flash).collect(),
         "mcuboot" => (0..5).flat_map(slots).collect(),
         "signatures" => signatures(),

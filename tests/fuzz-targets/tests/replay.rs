@@ -41,6 +41,11 @@ fn artifacts() {
 }
 
 #[test]
+fn gzip() {
+    replay("gunzip");
+}
+
+#[test]
 fn responses() {
     replay("response");
 }
