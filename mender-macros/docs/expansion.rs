@@ -6,6 +6,7 @@ pub struct ZephyrImage<F> {
 impl<F> ::mender::__private::UpdateModule for ZephyrImage<F> {
     const DESCRIPTOR: ::mender::__private::Descriptor = ::mender::__private::Descriptor {
         artifact_type: "zephyr-image",
+        other_types: &[],
         requires_reboot: true,
         supports_rollback: true,
         states: ::mender::__private::States::NONE

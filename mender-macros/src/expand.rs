@@ -168,6 +168,7 @@ fn descriptor(private: &TokenStream, table: &Table) -> TokenStream {
     let descriptor = quote! {
         #private::Descriptor {
             artifact_type: #artifact_type,
+            other_types: &[],
             requires_reboot: #requires_reboot,
             supports_rollback: #supports_rollback,
             states: #private::States::NONE #(#with)*,
@@ -208,6 +209,7 @@ fn stand_in(private: &TokenStream, item: &Item, args: &Args) -> TokenStream {
     let descriptor = quote! {
         #private::Descriptor {
             artifact_type: #artifact_type,
+            other_types: &[],
             requires_reboot: false,
             supports_rollback: false,
             states: #private::States::NONE,

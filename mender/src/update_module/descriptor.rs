@@ -135,6 +135,9 @@ pub struct Traits {
 pub struct Descriptor {
     /// The artifact's payload type that this module takes, e.g. `zephyr-image`. Not empty.
     pub artifact_type: &'static str,
+    /// Other payload types that it takes, e.g. for patches of what it installs: [`Artifact::payload_type`](super::Artifact::payload_type) says
+    /// which one came. The attribute leaves them empty.
+    pub other_types: &'static [&'static str],
     /// The new software runs only after a restart of the device.
     pub requires_reboot: bool,
     /// The old software can be brought back after `install`.
@@ -144,6 +147,11 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
+    /// Whether the module takes artifacts of this payload type.
+    pub fn takes(&self, payload_type: &str) -> bool {
+        self.artifact_type == payload_type || self.other_types.contains(&payload_type)
+    }
+
     /// The two properties that change the path of a deployment.
     pub const fn traits(&self) -> Traits {
         Traits {

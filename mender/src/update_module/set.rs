@@ -71,9 +71,7 @@ pub trait ModuleSet {
 
     /// The module for an artifact's payload type, among those that are known when the program is compiled.
     fn find(artifact_type: &str) -> Option<ModuleIndex> {
-        let place = Self::DESCRIPTORS
-            .iter()
-            .position(|d| d.artifact_type == artifact_type)?;
+        let place = Self::DESCRIPTORS.iter().position(|d| d.takes(artifact_type))?;
         u8::try_from(place).ok().map(ModuleIndex)
     }
 
@@ -96,14 +94,23 @@ pub trait ModuleSet {
 const fn check(descriptors: &[Descriptor]) {
     let mut i = 0;
     while i < descriptors.len() {
-        assert!(
-            !descriptors[i].artifact_type.is_empty(),
-            "an update module's artifact_type is empty"
-        );
+        let Descriptor {
+            artifact_type,
+            other_types,
+            ..
+        } = descriptors[i];
+        assert!(!artifact_type.is_empty(), "an update module's artifact_type is empty");
         let mut j = i + 1;
         while j < descriptors.len() {
-            if same(descriptors[i].artifact_type, descriptors[j].artifact_type) {
-                refuse(descriptors[i].artifact_type);
+            if takes(&descriptors[j], artifact_type) {
+                refuse(artifact_type);
+            }
+            let mut k = 0;
+            while k < other_types.len() {
+                if takes(&descriptors[j], other_types[k]) {
+                    refuse(other_types[k]);
+                }
+                k += 1;
             }
             j += 1;
         }
@@ -133,6 +140,17 @@ const fn refuse(artifact_type: &str) -> ! {
         // Too long for the message, and cut inside a letter.
         Err(_) => panic!("two update modules of the tuple have the same artifact_type: keep one of them"),
     }
+}
+
+/// [`Descriptor::takes`], for constants.
+const fn takes(descriptor: &Descriptor, payload_type: &str) -> bool {
+    let mut taken = same(descriptor.artifact_type, payload_type);
+    let mut i = 0;
+    while i < descriptor.other_types.len() {
+        taken |= same(descriptor.other_types[i], payload_type);
+        i += 1;
+    }
+    taken
 }
 
 macro_rules! tuple {

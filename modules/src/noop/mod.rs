@@ -17,6 +17,7 @@ pub struct Noop;
 impl UpdateModule for Noop {
     const DESCRIPTOR: Descriptor = Descriptor {
         artifact_type: "noop",
+        other_types: &[],
         requires_reboot: false,
         supports_rollback: false,
         states: States::NONE,

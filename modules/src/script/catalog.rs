@@ -110,6 +110,7 @@ impl Catalog {
         let answers = answers.filter(|answers| answers.module == name);
         self.table.push(Descriptor {
             artifact_type: String::from(name).leak(),
+            other_types: &[],
             requires_reboot: answers.is_some_and(Answers::requires_reboot),
             supports_rollback: answers.is_some_and(|answers| answers.supports_rollback),
             states: CallbackState::ALL.into_iter().fold(States::NONE, States::with),

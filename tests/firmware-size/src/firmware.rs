@@ -163,6 +163,7 @@ struct Nothing;
 impl UpdateModule for Nothing {
     const DESCRIPTOR: Descriptor = Descriptor {
         artifact_type: "nothing",
+        other_types: &[],
         requires_reboot: false,
         supports_rollback: false,
         states: States::NONE,

@@ -26,9 +26,7 @@ impl Module {
         if payload_type.is_empty() {
             return Module::None;
         }
-        let found = (0_u8..)
-            .zip(modules)
-            .find(|(_, module)| module.artifact_type == payload_type);
+        let found = (0_u8..).zip(modules).find(|(_, module)| module.takes(payload_type));
         match found {
             Some((index, module)) => Module::Known(ModuleIndex::new(index), module.traits()),
             None => Module::Missing,

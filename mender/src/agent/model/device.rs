@@ -18,6 +18,7 @@ const PAYLOAD_TYPE: &str = "zephyr-image";
 const fn descriptor(requires_reboot: bool, supports_rollback: bool) -> Descriptor {
     Descriptor {
         artifact_type: PAYLOAD_TYPE,
+        other_types: &[],
         requires_reboot,
         supports_rollback,
         states: States::NONE,

@@ -99,6 +99,7 @@ struct File<const BACK: bool>(Shared);
 impl<const BACK: bool> UpdateModule for File<BACK> {
     const DESCRIPTOR: Descriptor = Descriptor {
         artifact_type: "app",
+        other_types: &[],
         requires_reboot: false,
         supports_rollback: BACK,
         states: {

@@ -103,6 +103,7 @@ mod tests {
     fn a_case_is_found_by_its_own_text() {
         let scenarios = scenario::all(&Descriptor {
             artifact_type: "t",
+            other_types: &[],
             requires_reboot: false,
             supports_rollback: false,
             states: States::NONE,

@@ -18,6 +18,7 @@ struct Careless {
 impl UpdateModule for Careless {
     const DESCRIPTOR: Descriptor = Descriptor {
         artifact_type: "careless",
+        other_types: &[],
         requires_reboot: true,
         supports_rollback: true,
         states: States::NONE

@@ -42,6 +42,7 @@ impl<const REBOOT: bool, const ROLLBACK: bool, const STATE: usize> Lacking<REBOO
 impl<const REBOOT: bool, const ROLLBACK: bool, const STATE: usize> UpdateModule for Lacking<REBOOT, ROLLBACK, STATE> {
     const DESCRIPTOR: Descriptor = Descriptor {
         artifact_type: TYPES[REBOOT as usize][ROLLBACK as usize][STATE],
+        other_types: &[],
         requires_reboot: REBOOT,
         supports_rollback: ROLLBACK,
         states: {

@@ -162,6 +162,7 @@ impl<const REBOOT: bool, const ROLLBACK: bool> UpdateModule for Scripted<REBOOT,
             (false, true) => "app-back",
             (false, false) => "app",
         },
+        other_types: &[],
         requires_reboot: REBOOT,
         supports_rollback: ROLLBACK,
         states: {
