@@ -5,6 +5,7 @@
 //! | 250 to 299 | `mcuboot` |
 //! | 300 to 349 | `embassy_boot` |
 //! | 350 to 399 | `esp_ota` |
+//! | 400 to 449 | `delta` |
 //!
 //! A code never gets another meaning, and that of a cause that is no more is not used again. The modules for files run on devices
 //! with an operating system, where texts are always sent.
@@ -26,6 +27,11 @@ const ESP_OTA: &[Cause] = crate::esp_ota::CAUSES;
 #[cfg(not(feature = "esp-ota"))]
 const ESP_OTA: &[Cause] = &[];
 
+#[cfg(all(feature = "delta", any(feature = "mcuboot", feature = "embassy-boot")))]
+const DELTA: &[Cause] = crate::delta::CAUSES;
+#[cfg(not(all(feature = "delta", any(feature = "mcuboot", feature = "embassy-boot"))))]
+const DELTA: &[Cause] = &[];
+
 /// All codes of the modules that are compiled in, with their texts, in the order of the codes.
 ///
 /// ```
@@ -36,6 +42,7 @@ pub fn all() -> impl Iterator<Item = (u16, &'static str)> {
         .iter()
         .chain(EMBASSY_BOOT)
         .chain(ESP_OTA)
+        .chain(DELTA)
         .map(|Cause(code, text)| (*code, *text))
 }
 
@@ -49,6 +56,7 @@ mod tests {
         assert!(codes.is_sorted_by(|a, b| a < b), "{codes:?}");
         assert!(MCUBOOT.iter().all(|Cause(code, _)| (250..300).contains(code)));
         assert!(EMBASSY_BOOT.iter().all(|Cause(code, _)| (300..350).contains(code)));
+        assert!(DELTA.iter().all(|Cause(code, _)| (400..450).contains(code)));
         assert!(ESP_OTA.iter().all(|Cause(code, _)| (350..400).contains(code)));
     }
 }

@@ -36,6 +36,8 @@ mod apart;
 mod cause;
 #[cfg(any(feature = "mcuboot", feature = "embassy-boot", feature = "esp-ota"))]
 pub mod codes;
+#[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
+mod content;
 #[cfg(feature = "delta")]
 pub mod delta;
 #[cfg(all(feature = "directory", not(target_os = "none")))]

@@ -3,6 +3,8 @@
 
 /// Makes `Error` of its variants, and `Stop`, which is the same without the numbers of the one variant that has any.
 ///
+/// A variant of a feature stands behind the others.
+///
 /// `Payload`, with a `PayloadError`, and `Flash`, with a `Partition` and the kind of a driver's error, must be there.
 macro_rules! errors {
     (
@@ -13,11 +15,18 @@ macro_rules! errors {
                 $name:ident $(($($of:ident: $type:ty),+))? $({ $($(#[$number_doc:meta])* $number:ident: $width:ty,)+ })?,
             )*
         }
+        $(
+            with $feature:literal {
+                $(#[$more_doc:meta])*
+                $more:ident($more_type:ty),
+            }
+        )?
     ) => {
         $(#[$about])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Error {
             $($(#[$doc])* $name $(($($type),+))? $({ $($(#[$number_doc])* $number: $width,)+ })?,)*
+            $(#[cfg(feature = $feature)] $(#[$more_doc])* $more($more_type),)?
         }
 
         impl ::core::error::Error for Error {}
@@ -26,6 +35,7 @@ macro_rules! errors {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum Stop {
             $($name $(($($type),+))?,)*
+            $(#[cfg(feature = $feature)] $more($more_type),)?
         }
 
         impl Stop {
@@ -33,6 +43,7 @@ macro_rules! errors {
             pub(super) fn error(self, $($($($number: $width),+)?)*) -> Error {
                 match self {
                     $(Stop::$name $(($($of),+))? => Error::$name $(($($of),+))? $({ $($number),+ })?,)*
+                    $(#[cfg(feature = $feature)] Stop::$more(more) => Error::$more(more),)?
                 }
             }
 

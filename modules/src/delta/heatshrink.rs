@@ -29,9 +29,8 @@ impl Heatshrink {
         if window_bits > 15 || length_bits >= window_bits || window_bits + length_bits > 24 {
             return Err(Fault::NotSupported);
         }
-        let needed = 1_u32 << window_bits;
-        if window.len() < needed as usize {
-            return Err(Fault::Window { needed });
+        if window.len() < 1 << window_bits {
+            return Err(Fault::Window { bits: window_bits });
         }
         window.fill(0);
         Ok(Heatshrink {

@@ -51,11 +51,24 @@
 //! with seven bits a byte; the highest bit says that another byte follows. (detools' documentation, "Patch format", and its
 //! `apply.py`, `common.py`. heatshrink: its `heatshrink_decoder.c`.)
 //!
-//! Depends on [`mender::update_module`] for the meta-data, and on nothing else. In order: `heatshrink`, `patch`, `expected`.
+//! Depends on [`mod@mender::update_module`] and [`mod@mender::text`], and of this crate on `cause`. In order: `heatshrink`, `patch`, `expected`,
+//! `refusal`, `module`.
 
 mod expected;
 mod heatshrink;
+#[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
+mod module;
 mod patch;
+#[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
+mod refusal;
 
 pub use expected::Expected;
+#[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
+pub(crate) use module::{Lent, sealed};
+#[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
+pub use module::{Memory, TakingPatches};
 pub use patch::{Fault, Patch, Piece};
+#[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
+pub(crate) use refusal::CAUSES;
+#[cfg(any(feature = "mcuboot", feature = "embassy-boot"))]
+pub use refusal::Refusal;

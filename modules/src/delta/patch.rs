@@ -10,14 +10,11 @@ pub enum Fault {
     NotSupported,
     /// The window that was lent is too short for the one that the patch was made with.
     Window {
-        /// Bytes that it takes: 2 to the power of detools' `--heatshrink-window-sz2`.
-        needed: u32,
+        /// It takes 2 to the power of this: detools' `--heatshrink-window-sz2`.
+        bits: u8,
     },
     /// It makes an image of another length than was asked for.
-    Length {
-        /// What it says.
-        len: u32,
-    },
+    Length,
     /// It contradicts itself, reaches beyond the old or the new image, goes on behind its end, or has a number above
     /// 31 bits.
     Malformed,
@@ -229,7 +226,7 @@ impl Patch {
         let len = u32::try_from(number).map_err(|_| Fault::Malformed);
         self.place = match self.place {
             Place::NewLen => match len? {
-                len if len != self.new_len => return Err(Fault::Length { len }),
+                len if len != self.new_len => return Err(Fault::Length),
                 // Of an empty image nothing follows.
                 0 => Place::End,
                 _ if self.compressed => Place::Parameters,

@@ -5,6 +5,9 @@ use mender::text::{Describe, Text};
 use mender::update_module::PayloadError;
 
 use crate::cause::{causes, displayed, of_part, tell_flash, tell_too_long};
+use crate::content::Refused;
+#[cfg(feature = "delta")]
+use crate::delta::Refusal;
 use crate::stop::errors;
 
 causes! {
@@ -116,6 +119,22 @@ errors! {
         /// A partition's flash failed.
         Flash(part: Partition, kind: NorFlashErrorKind),
     }
+    with "delta" {
+        /// The patch was refused.
+        Patch(Refusal),
+    }
+}
+
+impl From<Refused> for Stop {
+    #[cfg(feature = "delta")]
+    fn from(refusal: Refused) -> Stop {
+        Stop::Patch(refusal)
+    }
+
+    #[cfg(not(feature = "delta"))]
+    fn from(never: Refused) -> Stop {
+        match never {}
+    }
 }
 
 impl Describe for Error {
@@ -131,6 +150,8 @@ impl Describe for Error {
                 tell_too_long(*len, *room, out);
                 TOO_LARGE
             }
+            #[cfg(feature = "delta")]
+            Error::Patch(refusal) => return refusal.describe(out),
             Error::RunningUnconfirmed => RUNNING_UNCONFIRMED,
             Error::NotReceived => NOT_RECEIVED,
             Error::Damaged => DAMAGED,

@@ -161,6 +161,26 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
         Ok(hash.finish())
     }
 
+    /// Adds to these bytes, modulo 256, those of the image that runs, from an offset on. The buffer is left alone: it holds what is to
+    /// be written.
+    #[cfg(feature = "delta")]
+    pub(super) async fn add_running(&mut self, from: u32, bytes: &mut [u8]) -> Result<(), Stop> {
+        let mut old = AlignedBuffer([0; ALIGN]);
+        let (mut from, mut rest) = (from, bytes);
+        while !rest.is_empty() {
+            let skip = from as usize % ALIGN;
+            let read = self.active.read(from - skip as u32, &mut old.0).await;
+            read.map_err(|error| Stop::flash(Partition::Active, &error))?;
+            let (now, later) = rest.split_at_mut(rest.len().min(ALIGN - skip));
+            for (byte, old) in now.iter_mut().zip(old.0.iter().skip(skip)) {
+                *byte = byte.wrapping_add(*old);
+            }
+            from = from.saturating_add(now.len() as u32);
+            rest = later;
+        }
+        Ok(())
+    }
+
     /// Does what an operation takes.
     pub(super) async fn perform(&mut self, op: Op) -> Result<(), Stop> {
         let mut facts = Facts {

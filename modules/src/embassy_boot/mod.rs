@@ -7,7 +7,7 @@
 // | layout | the lengths of the partitions |
 // | decide | what runs, what the next boot does, and the next step of an operation |
 // | flash | the partitions and the buffer: the only place that waits for flash |
-// | receive | the download |
+// | receive, delta | the download; of patches, too |
 
 //! `embassy-boot-image`: firmware updates through the bootloader [embassy-boot](::embassy_boot), for boards without MCUboot.
 //!
@@ -35,6 +35,46 @@
 //! [`assert_partitions`] lets the compiler check drivers and lengths, where these are constants.
 //!
 //! For artifacts of another type give a type of your own that says it, see [`ImageType`].
+//!
+//! # Patches
+//!
+//! With the feature `delta` a module also takes artifacts of the type `embassy-boot-image-delta`, whose file is a patch: usually 3 to 20 % of
+//! the image. For the format see `mender_modules::delta`.
+//!
+//! ```
+//! # #[cfg(feature = "delta")] {
+//! # use embassy_boot::FirmwareUpdaterConfig;
+//! # use embedded_storage_async::nor_flash::NorFlash;
+//! use mender_modules::delta::Memory;
+//! # use mender_modules::embassy_boot::{EmbassyBoot, LayoutError};
+//! # fn sys_reset() {}
+//!
+//! fn module(
+//!     config: FirmwareUpdaterConfig<impl NorFlash, impl NorFlash>,
+//!     active: impl NorFlash,
+//!     memory: &mut Memory, // in a `static`: a window of 1 KiB, and 256 bytes of the new image
+//! ) -> Result<impl mender::UpdateModule, LayoutError> {
+//!     let module = EmbassyBoot::<_, _, _, _>::new(config, active, || sys_reset())?;
+//!     Ok(module.taking_patches(memory))
+//! }
+//! # }
+//! ```
+//!
+//! The artifact's meta-data say of both images how long they are, and their SHA-256: see `delta::Expected`. ACTIVE does not say where its
+//! image ends, so the length of the old one has to be that of the file that was installed. In this order:
+//!
+//! 1. before the first byte, and before anything is erased: the meta-data are complete, the new image fits, and *what ACTIVE holds has
+//!    the hash of the old image*;
+//! 2. the image is written as it is made. When the patch has ended, rightly: it has the hash of the new image, and so has DFU, read back;
+//! 3. all that follows is what follows a whole image: record, request.
+//!
+//! A raw image has no header that could be looked at before the first erase: what a patch itself is, and whether it is damaged, comes out
+//! while DFU is written. What is there then is inert.
+//!
+//! A download that was cut short begins anew: a patch is small. The firmware that a patch makes has to take patches, too, or it does not
+//! know, after the restart, whose deployment it is in. A patch needs a release of its own, for devices that run its old image: Mender's
+//! open-source server gives every device the *smallest* artifact of a release that its device type allows. One with another image refuses
+//! it, at the price of the patch's download.
 //!
 //! # What happens in flash
 //!
@@ -126,6 +166,8 @@
 //! flash with error correction must take zeros over anything, as STM32's does.
 
 mod decide;
+#[cfg(feature = "delta")]
+mod delta;
 mod error;
 mod flash;
 mod layout;
@@ -147,6 +189,7 @@ use mender::update_module::Payload;
 
 use crate::Restart;
 use crate::apart::poll_apart;
+use crate::content::Whole;
 use decide::Op;
 use flash::Partitions;
 use layout::{ALIGN, Layout};
@@ -169,6 +212,10 @@ use layout::{ALIGN, Layout};
 pub trait ImageType {
     /// The payload type; not empty.
     const NAME: &'static str;
+
+    /// The payload type of artifacts with patches, for a module that takes them (feature `delta`). Two modules of one device need
+    /// different ones.
+    const PATCH_NAME: &'static str = "embassy-boot-image-delta";
 }
 
 /// `embassy-boot-image`.
@@ -293,7 +340,8 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
     pub async fn write_dfu(&mut self, payload: &mut Payload<'_>) -> Result<(), Error> {
         let mut len = 0;
         let done = {
-            let mut receive = pin!(self.partitions.receive(payload, &mut len));
+            let mut whole = Whole;
+            let mut receive = pin!(self.partitions.receive(payload, &mut len, &mut whole));
             poll_fn(|cx| poll_apart(receive.as_mut(), cx)).await
         };
         done.map_err(|stop| stop.error(len, self.max_image_len()))

@@ -7,6 +7,7 @@ use super::decide::{ERASED, NextBoot, Word};
 use super::error::{Partition, Stop};
 use super::flash::{Io, Partitions};
 use super::layout::ALIGN;
+use crate::content::{Bytes, Content};
 use crate::hasher::{Hash, Hasher};
 use crate::record::{RECORD_LEN, Record};
 
@@ -14,8 +15,14 @@ const DFU: Partition = Partition::Dfu;
 
 impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D, S, BUFFER> {
     /// Writes the payload's only file to DFU, verifies it by reading it back, and writes its record. `len` becomes that of the
-    /// file.
-    pub(super) async fn receive(&mut self, payload: &mut Payload<'_>, len: &mut u64) -> Result<(), Stop> {
+    /// image.
+    pub(super) async fn receive<C: Content>(
+        &mut self,
+        payload: &mut Payload<'_>,
+        len: &mut u64,
+        content: &mut C,
+    ) -> Result<(), Stop> {
+        content.begin(&payload.artifact())?;
         let Some(mut file) = payload.next_file().await? else {
             return Err(Stop::NoFile);
         };
@@ -29,17 +36,21 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
             NextBoot::Swaps | NextBoot::Reverts => return Err(Stop::RunningUnconfirmed),
         }
         let room = self.layout.record_offset();
-        *len = file.len();
-        let image_len = match u32::try_from(file.len()) {
+        *len = content.image_len(file.len());
+        let image_len = match u32::try_from(*len) {
             Ok(0) => return Err(Stop::Empty),
             Ok(len) if len <= room => len,
             Ok(_) | Err(_) => return Err(Stop::TooLarge),
         };
+        if let Some(old_len) = content.old_len(self.layout.active_len)? {
+            content.check_old(&self.hash(Partition::Active, 0, old_len).await?)?;
+        }
         let previous = self.hash(Partition::Active, 0, self.layout.active_len).await?;
-        let image = self.write_file(&mut file).await?;
+        let image = self.write_file(&mut file, content).await?;
         if payload.next_file().await?.is_some() {
             return Err(Stop::SecondFile);
         }
+        content.check_new(&image)?;
         if self.hash(DFU, 0, image_len).await? != image {
             return Err(Stop::NotKept(DFU));
         }
@@ -53,9 +64,9 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
         self.write_record(&record).await
     }
 
-    /// Writes one file to DFU, and gives the hash of what came. The record's place is erased first, so that none of an earlier
+    /// Writes the image of one file to DFU, and gives its hash. The record's place is erased first, so that none of an earlier
     /// update is there while the image is not whole; each sector of the image just before its first byte is written.
-    async fn write_file(&mut self, file: &mut File<'_, '_>) -> Result<Hash, Stop> {
+    async fn write_file<C: Content>(&mut self, file: &mut File<'_, '_>, content: &mut C) -> Result<Hash, Stop> {
         let sector_len = D::ERASE_SIZE as u32;
         let (room, end) = (self.layout.record_offset(), self.layout.active_len);
         let erased_before = room - room % sector_len;
@@ -75,44 +86,66 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
         loop {
             let chunk = file.next_chunk().await?;
             let is_last = chunk.is_none();
-            let mut data = chunk.unwrap_or_default();
-            hash.update(data);
+            if is_last {
+                content.finish()?;
+            }
+            let mut input = chunk.unwrap_or_default();
             loop {
-                let (now, later) = data.split_at(data.len().min(BUFFER - have));
-                for (to, from) in self.buffer.0.iter_mut().skip(have).zip(now) {
-                    *to = *from;
-                }
-                have += now.len();
-                data = later;
-                if is_last {
-                    let end = have.next_multiple_of(D::WRITE_SIZE);
-                    self.buffer
-                        .0
-                        .iter_mut()
-                        .take(end)
-                        .skip(have)
-                        .for_each(|filling| *filling = ERASED);
-                    have = end;
-                } else if have < BUFFER {
+                let bytes = content.next(&mut input)?;
+                let ends = bytes.is_none();
+                if ends && !is_last {
                     break;
                 }
-                let end = written.saturating_add(have as u32);
-                if end > room {
-                    // More came than was announced.
-                    return Err(Stop::TooLarge);
-                }
-                while next_sector < end.min(erased_before) {
-                    let start = next_sector;
-                    next_sector = start.saturating_add(sector_len);
-                    self.io(DFU, Io::Erase, start, next_sector).await?;
-                }
-                if have > 0 {
-                    self.io(DFU, Io::Write, written, end).await?;
-                }
-                written = end;
-                have = 0;
-                if is_last {
-                    return Ok(hash.finish());
+                let mut data = match bytes {
+                    None => &[],
+                    Some(Bytes::Given(data)) => data,
+                    #[cfg(feature = "delta")]
+                    Some(Bytes::Made(len, from)) => {
+                        let made = content.made(len);
+                        if let Some(from) = from {
+                            self.add_running(from, made).await?;
+                        }
+                        made
+                    }
+                };
+                hash.update(data);
+                loop {
+                    let (now, later) = data.split_at(data.len().min(BUFFER - have));
+                    for (to, from) in self.buffer.0.iter_mut().skip(have).zip(now) {
+                        *to = *from;
+                    }
+                    have += now.len();
+                    data = later;
+                    if ends {
+                        let end = have.next_multiple_of(D::WRITE_SIZE);
+                        self.buffer
+                            .0
+                            .iter_mut()
+                            .take(end)
+                            .skip(have)
+                            .for_each(|filling| *filling = ERASED);
+                        have = end;
+                    } else if have < BUFFER {
+                        break;
+                    }
+                    let end = written.saturating_add(have as u32);
+                    if end > room {
+                        // More came than was announced.
+                        return Err(Stop::TooLarge);
+                    }
+                    while next_sector < end.min(erased_before) {
+                        let start = next_sector;
+                        next_sector = start.saturating_add(sector_len);
+                        self.io(DFU, Io::Erase, start, next_sector).await?;
+                    }
+                    if have > 0 {
+                        self.io(DFU, Io::Write, written, end).await?;
+                    }
+                    written = end;
+                    have = 0;
+                    if ends {
+                        return Ok(hash.finish());
+                    }
                 }
             }
         }

@@ -7,6 +7,9 @@ use mender::update_module::PayloadError;
 use super::slot::Slot;
 use super::version::Version;
 use crate::cause::{Cause, causes, displayed, tell_kind, tell_too_long};
+use crate::content::Refused;
+#[cfg(feature = "delta")]
+use crate::delta::Refusal;
 
 causes! {
     CAUSES:
@@ -179,13 +182,15 @@ impl Describe for OldRuns {
     }
 }
 
-/// The same as [`Error`], in two bytes: numbers and the kind of a driver's error are kept beside it, and put in at the end.
+/// The same as [`Error`], in three bytes: numbers and the kind of a driver's error are kept beside it, and put in at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
     Payload(PayloadError),
     NoFile,
     SecondFile,
     Image(Fault),
+    #[cfg(feature = "delta")]
+    Patch(Refusal),
     RunningUnconfirmed,
     Downgrade,
     NotNewer,
@@ -206,6 +211,18 @@ pub(super) enum Stop {
 impl From<PayloadError> for Stop {
     fn from(error: PayloadError) -> Stop {
         Stop::Payload(error)
+    }
+}
+
+impl From<Refused> for Stop {
+    #[cfg(feature = "delta")]
+    fn from(refusal: Refused) -> Stop {
+        Stop::Patch(refusal)
+    }
+
+    #[cfg(not(feature = "delta"))]
+    fn from(never: Refused) -> Stop {
+        match never {}
     }
 }
 
@@ -297,6 +314,8 @@ impl Numbers {
             Stop::NoFile => Error::NoFile,
             Stop::SecondFile => Error::SecondFile,
             Stop::Image(fault) => Error::Image(self.fault(fault)),
+            #[cfg(feature = "delta")]
+            Stop::Patch(refusal) => Error::Patch(refusal),
             Stop::RunningUnconfirmed => Error::RunningUnconfirmed,
             Stop::Downgrade => Error::Downgrade { running, offered },
             Stop::NotNewer => Error::NotNewer { running, offered },
@@ -330,6 +349,9 @@ pub enum Error {
     SecondFile,
     /// The file was refused.
     Image(ImageFault),
+    /// The patch was refused.
+    #[cfg(feature = "delta")]
+    Patch(Refusal),
     /// The running image is under test: slot 1 holds the only image to go back to and must not be overwritten.
     RunningUnconfirmed,
     /// The image is older than the running one, and downgrades are refused.
@@ -393,6 +415,8 @@ impl Describe for Error {
             Error::NoFile => NO_FILE,
             Error::SecondFile => SECOND_FILE,
             Error::Image(fault) => return fault.describe(out),
+            #[cfg(feature = "delta")]
+            Error::Patch(refusal) => return refusal.describe(out),
             Error::RunningUnconfirmed => RUNNING_UNCONFIRMED,
             Error::Downgrade { running, offered } => {
                 running.describe(out);

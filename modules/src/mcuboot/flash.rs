@@ -133,6 +133,31 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
         }
     }
 
+    /// The hash of so many bytes, whatever they are.
+    pub(super) async fn hash(&mut self, slot: Slot, start: u32, len: u32) -> Result<Hash, Stop> {
+        let mut examiner = Examiner::of_range(0, len);
+        match self.examine(slot, start, &mut examiner).await? {
+            // It finds nothing wrong with bytes.
+            Ok(()) | Err(_) => Ok(examiner.image.hash),
+        }
+    }
+
+    /// Adds to these bytes, modulo 256, those of the image that runs, from an offset on.
+    #[cfg(feature = "delta")]
+    pub(super) async fn add_running(&mut self, from: u32, bytes: &mut [u8]) -> Result<(), Stop> {
+        let (mut from, mut rest) = (from, bytes);
+        while !rest.is_empty() {
+            let old = self.read(Slot::Primary, from, rest.len() as u32).await?;
+            let (now, later) = rest.split_at_mut(old.len().min(rest.len()));
+            for (byte, old) in now.iter_mut().zip(old) {
+                *byte = byte.wrapping_add(*old);
+            }
+            from = from.saturating_add(now.len() as u32);
+            rest = later;
+        }
+        Ok(())
+    }
+
     /// Makes a change, and gives the trailer as it reads then. `note` is the hash to be noted.
     pub(super) async fn change(&mut self, change: Change, note: &Hash) -> Result<Cells, Stop> {
         let slot = change.slot;

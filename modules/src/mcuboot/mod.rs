@@ -12,7 +12,7 @@
 // | change | what is to be done to a slot, as a value |
 // | decide | what runs, and the next step of an operation |
 // | flash | both slots and the buffer: the only place that waits for flash |
-// | receive, recover, inspect | the download; requests for recovery tools; diagnosis |
+// | receive, delta, recover, inspect | the download; of patches, too; requests for recovery tools; diagnosis |
 
 //! `zephyr-image`: firmware updates through the MCUboot bootloader, as mender-mcu's module of that name.
 //!
@@ -66,6 +66,46 @@
 //! What cannot be checked here is refused with [`ImageFault::HashNotSupported`], after it has been written and before
 //! it is marked: the header does not tell. The feature costs 2.7 KB of flash on Cortex-M4, so it is off unless asked for. Only firmware that
 //! has it can take such an image, also the one that is to be replaced. (MCUboot's `docs/design.md`, `image.h`, `image_validate.c`.)
+//!
+//! # Patches
+//!
+//! With the feature `delta` a module also takes artifacts of the type `zephyr-image-delta`, whose file is a patch: usually 3 to 20 % of
+//! the image. For the format see `mender_modules::delta`.
+//!
+//! ```
+//! # #[cfg(feature = "delta")] {
+//! # use embedded_storage_async::nor_flash::NorFlash;
+//! use mender_modules::delta::Memory;
+//! # use mender_modules::mcuboot::{Layout, LayoutError, SwapMove, ZephyrImage};
+//! # fn sys_reset() {}
+//!
+//! fn module(
+//!     layout: Layout<SwapMove>,
+//!     slot0: impl NorFlash,
+//!     slot1: impl NorFlash,
+//!     memory: &mut Memory, // in a `static`: a window of 1 KiB, and 256 bytes of the new image
+//! ) -> Result<impl mender::UpdateModule, LayoutError> {
+//!     let module = ZephyrImage::new(layout, slot0, slot1, || sys_reset())?;
+//!     Ok(module.refusing_downgrades().taking_patches(memory))
+//! }
+//! # }
+//! ```
+//!
+//! The artifact's meta-data say of both images how long they are, and their SHA-256: see `delta::Expected`. Make the patch of the files
+//! that imgtool has signed, without `--pad`. In this order:
+//!
+//! 1. before the first byte: the meta-data are complete, the new image fits, and *what slot 0 holds has the hash of the old image*;
+//! 2. the first 32 bytes that are made are checked as the header of a whole image. Nothing was erased up to here;
+//! 3. the rest is written as it is made. When the patch has ended, rightly: slot 1, read back, has the hash of the new image;
+//! 4. all that follows is what follows a whole image: its own hash, note, mark, request.
+//!
+//! In direct-xip the old image is the one in the slot that runs, and the new one is linked for the other slot: so a release has two
+//! patches, one for each, and they are longer.
+//!
+//! A download that was cut short begins anew: a patch is small. The firmware that a patch makes has to take patches, too, or it does not
+//! know, after the restart, whose deployment it is in. Mender's open-source server gives every device the *smallest* artifact of a release
+//! that its device type allows, and does not look at what the device runs: a patch needs a release of its own, for devices that run its
+//! old image. One with another image refuses it, at the price of the patch's download.
 //!
 //! # Modes
 //!
@@ -206,6 +246,8 @@
 
 mod change;
 mod decide;
+#[cfg(feature = "delta")]
+mod delta;
 mod digest;
 mod error;
 mod flash;
@@ -240,6 +282,7 @@ use mender::update_module::Payload;
 
 use crate::Restart;
 use crate::apart::poll_apart;
+use crate::content::Whole;
 use decide::Op;
 use flash::Slots;
 use receive::Options;
@@ -397,7 +440,8 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// 1 then is inert.
     pub async fn write_slot(&mut self, payload: &mut Payload<'_>) -> Result<(), Error> {
         let done = {
-            let mut receive = pin!(self.slots.receive(payload, &self.options));
+            let mut whole = Whole;
+            let mut receive = pin!(self.slots.receive(payload, &self.options, &mut whole));
             poll_fn(|cx| poll_apart(receive.as_mut(), cx)).await
         };
         done.map_err(|stop| self.slots.numbers.error(stop))

@@ -11,6 +11,7 @@ use super::mode::Mode;
 use super::mode::sealed::Kind;
 use super::slot::Slot;
 use super::version::Version;
+use crate::content::{Bytes, Content};
 use crate::writer::{MAX_UNIT, WriteError, Writer};
 
 /// What a download refuses.
@@ -26,7 +27,13 @@ const _: () = assert!(HEADER_LEN == MAX_UNIT, "a header is a whole number of wri
 
 impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER, M> {
     /// Writes the payload's only file to slot 1, verifies it, and marks it as received.
-    pub(super) async fn receive(&mut self, payload: &mut Payload<'_>, options: &Options) -> Result<(), Stop> {
+    pub(super) async fn receive<C: Content>(
+        &mut self,
+        payload: &mut Payload<'_>,
+        options: &Options,
+        content: &mut C,
+    ) -> Result<(), Stop> {
+        content.begin(&payload.artifact())?;
         let mut last = None;
         while let Some(mut file) = payload.next_file().await? {
             if last.is_some() {
@@ -34,9 +41,13 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
             }
             self.try_perform(Op::MayReceive).await?;
             let room = self.geometry.room;
-            let (file_len, more) = (file.len() as u32, (file.len() >> 32) as u32);
+            let len = content.image_len(file.len());
+            let (file_len, more) = (len as u32, (len >> 32) as u32);
             if more > 0 || file_len > room {
                 return Err(Stop::Image(self.numbers.too_large((file_len, more), room)));
+            }
+            if let Some(len) = content.old_len(self.geometry.primary_len)? {
+                content.check_old(&self.hash(Slot::Primary, 0, len).await?)?;
             }
 
             // Chunks may be of any length, so the header may come in pieces. Nothing is erased before it has been checked.
@@ -49,57 +60,84 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
             loop {
                 let chunk = file.next_chunk().await?;
                 let is_last = chunk.is_none();
-                let mut data = chunk.unwrap_or_else(|| writer.filling());
-                if !checked {
-                    if is_last {
-                        return Err(Stop::Image(Fault::NotAnImage));
+                let mut input = match chunk {
+                    Some(bytes) => bytes,
+                    None => {
+                        content.finish()?;
+                        if !checked {
+                            return Err(Stop::Image(Fault::NotAnImage));
+                        }
+                        writer.filling()
                     }
-                    data = writer.hold(data);
-                    let Some(header) = writer.held() else { continue };
-                    self.read(Slot::Primary, 0, HEADER_LEN as u32).await?;
-                    same &= self.check_header(header, file_len, options)?;
-                    checked = true;
-                }
-                loop {
-                    if !same && !started {
-                        self.try_perform(Op::Prepare(file_len)).await?;
-                        started = true;
-                    }
-                    let (offset, len) = if same {
-                        (equal, data.len() as u32)
-                    } else {
-                        (copied, equal.saturating_sub(copied))
+                };
+                while let Some(bytes) = content.next(&mut input)? {
+                    let mut data = match bytes {
+                        Bytes::Given(data) => data,
+                        #[cfg(feature = "delta")]
+                        Bytes::Made(len, from) => {
+                            let made = content.made(len);
+                            if let Some(from) = from {
+                                self.add_running(from, made).await?;
+                            }
+                            made
+                        }
                     };
-                    let mut piece = data;
-                    let mut read_len = 0;
-                    if len > 0 {
-                        read_len = self.read(Slot::Primary, offset, len).await?.len();
-                        piece = Self::read_at(&self.buffer, offset, read_len);
+                    if !checked {
+                        data = writer.hold(data);
+                        let Some(header) = writer.held() else { continue };
+                        self.read(Slot::Primary, 0, HEADER_LEN as u32).await?;
+                        same &= self.check_header(header, file_len, options)?;
+                        checked = true;
                     }
-                    if !same {
-                        let written = writer.push(&mut self.secondary, piece).await;
-                        self.is_written(written)?;
-                        copied = copied.saturating_add(read_len as u32);
-                    } else if let Some(later) = data.strip_prefix(piece) {
-                        data = later;
-                        equal = equal.saturating_add(read_len as u32);
-                    } else {
-                        same = false;
-                        continue;
-                    }
-                    if len == 0 {
-                        break;
+                    loop {
+                        if !same && !started {
+                            self.try_perform(Op::Prepare(file_len)).await?;
+                            started = true;
+                        }
+                        let (offset, len) = if same {
+                            (equal, data.len() as u32)
+                        } else {
+                            (copied, equal.saturating_sub(copied))
+                        };
+                        let mut piece = data;
+                        let mut read_len = 0;
+                        if len > 0 {
+                            read_len = self.read(Slot::Primary, offset, len).await?.len();
+                            piece = Self::read_at(&self.buffer, offset, read_len);
+                        }
+                        if !same {
+                            let written = writer.push(&mut self.secondary, piece).await;
+                            self.is_written(written)?;
+                            copied = copied.saturating_add(read_len as u32);
+                        } else if let Some(later) = data.strip_prefix(piece) {
+                            data = later;
+                            equal = equal.saturating_add(read_len as u32);
+                        } else {
+                            same = false;
+                            continue;
+                        }
+                        if len == 0 {
+                            break;
+                        }
                     }
                 }
                 if is_last {
                     break;
                 }
             }
-            last = Some(if same {
-                Op::Same(file_len)
+            let (op, slot, start) = if same {
+                (Op::Same(file_len), Slot::Primary, 0)
             } else {
-                Op::Received(file_len)
-            });
+                (
+                    Op::Received(file_len),
+                    Slot::Secondary,
+                    self.geometry.image_offset(M::KIND),
+                )
+            };
+            if content.is_made() {
+                content.check_new(&self.hash(slot, start, file_len).await?)?;
+            }
+            last = Some(op);
         }
         self.try_perform(last.ok_or(Stop::NoFile)?).await
     }

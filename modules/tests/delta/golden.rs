@@ -63,11 +63,8 @@ fn a_window_that_is_too_short_is_told() {
         let (patch, old, new) = (patch(name), image(old), image(new));
         if let Some(window) = needed.checked_sub(1) {
             let way = Way { window, ..Way::DEVICE };
-            let needed = needed as u32;
-            assert_eq!(
-                apply(&patch, &old, new.len() as u32, way),
-                Err(Fault::Window { needed })
-            );
+            let bits = needed.ilog2() as u8;
+            assert_eq!(apply(&patch, &old, new.len() as u32, way), Err(Fault::Window { bits }));
         }
     }
 }
@@ -87,7 +84,7 @@ fn another_length_is_refused() {
     let len = new.len() as u32;
     for wrong in [0, 1, len - 1, len + 1, u32::MAX] {
         let made = apply(&patch("up-10-7"), &old, wrong, Way::DEVICE);
-        assert_eq!(made, Err(Fault::Length { len }));
+        assert_eq!(made, Err(Fault::Length));
     }
 }
 

@@ -124,7 +124,7 @@ fn only_two_kinds_of_patches() {
         let expected = if length >= window || window > 15 || window + length > 24 {
             Fault::NotSupported
         } else if window > 12 {
-            Fault::Window { needed: 1 << window }
+            Fault::Window { bits: window }
         } else {
             Fault::Truncated
         };

@@ -1,8 +1,10 @@
 //! The module in the real client, with embassy-boot's own bootloader: the kit's test of update modules.
 
 use embassy_boot::{BootError, BootLoader, BootLoaderConfig, FirmwareUpdaterConfig};
+use mender::UpdateModule;
 use mender_modules::Restart;
 use mender_modules::embassy_boot::{EmbassyBoot, EmbassyBootImage};
+use mender_testkit::artifact::ArtifactWriter;
 use mender_testkit::flash::{FlashError, Operation};
 use mender_testkit::module_test::{Board, ModuleTest, Summary};
 
@@ -12,7 +14,7 @@ use crate::device::Request;
 /// Where the partitions are, on a chip with write units of `WRITE` bytes and sectors of `SECTOR`. `ACTIVE` and `DFU` are their
 /// erase units; the larger one is the bootloader's page.
 #[derive(Clone, Copy)]
-struct Plan<const WRITE: usize, const SECTOR: usize, const ACTIVE: usize, const DFU: usize> {
+pub struct Plan<const WRITE: usize, const SECTOR: usize, const ACTIVE: usize, const DFU: usize> {
     /// Pages of ACTIVE; DFU has one more.
     pages: u32,
     state_sectors: u32,
@@ -22,7 +24,7 @@ struct Plan<const WRITE: usize, const SECTOR: usize, const ACTIVE: usize, const 
     lens: [u32; 3],
 }
 
-type Module<const WRITE: usize, const SECTOR: usize, const ACTIVE: usize, const DFU: usize, R> = EmbassyBoot<
+pub type Module<const WRITE: usize, const SECTOR: usize, const ACTIVE: usize, const DFU: usize, R> = EmbassyBoot<
     Area<WRITE, SECTOR, ACTIVE>,
     Area<WRITE, SECTOR, DFU>,
     Area<WRITE, SECTOR, SECTOR>,
@@ -43,7 +45,7 @@ impl<const WRITE: usize, const SECTOR: usize, const ACTIVE: usize, const DFU: us
 
     /// Images that fill ACTIVE but for the last 250 bytes, of which the record takes 96; the bootloader copies whole
     /// pages.
-    fn of_pages(pages: u32) -> Self {
+    pub fn of_pages(pages: u32) -> Self {
         Plan {
             pages,
             state_sectors: 1,
@@ -135,15 +137,32 @@ impl<const WRITE: usize, const SECTOR: usize, const ACTIVE: usize, const DFU: us
         }
     }
 
-    fn test(self) -> ModuleTest<Module<WRITE, SECTOR, ACTIVE, DFU, impl Restart>, WRITE, SECTOR> {
-        let make = move |board: &Board<WRITE, SECTOR>| {
-            let config = FirmwareUpdaterConfig {
-                dfu: self.dfu(board),
-                state: self.state(board),
-            };
-            Module::<WRITE, SECTOR, ACTIVE, DFU, _>::new(config, self.active(board), board.restart())
-                .expect("partitions for the bootloader")
+    pub fn module(
+        &self,
+        board: &Board<WRITE, SECTOR>,
+    ) -> Module<WRITE, SECTOR, ACTIVE, DFU, impl Restart + use<WRITE, SECTOR, ACTIVE, DFU>> {
+        let config = FirmwareUpdaterConfig {
+            dfu: self.dfu(board),
+            state: self.state(board),
         };
+        Module::<WRITE, SECTOR, ACTIVE, DFU, _>::new(config, self.active(board), board.restart())
+            .expect("partitions for the bootloader")
+    }
+
+    fn test(self) -> ModuleTest<Module<WRITE, SECTOR, ACTIVE, DFU, impl Restart>, WRITE, SECTOR> {
+        self.test_of(
+            move |board| self.module(board),
+            |artifact, _, new| artifact.file("app.bin", new),
+        )
+    }
+
+    /// The test of a module of a kind, with an artifact that makes the second image of the first; the third one is always
+    /// whole.
+    pub fn test_of<T: UpdateModule>(
+        self,
+        make: impl Fn(&Board<WRITE, SECTOR>) -> T + 'static,
+        fill: fn(ArtifactWriter, &[u8], &[u8]) -> ArtifactWriter,
+    ) -> ModuleTest<T, WRITE, SECTOR> {
         let (state, end) = self.state_range();
         ModuleTest::<_, WRITE, SECTOR>::on_chip(make)
             .sectors(end as usize / SECTOR)
@@ -160,14 +179,17 @@ impl<const WRITE: usize, const SECTOR: usize, const ACTIVE: usize, const DFU: us
                     .into_iter()
                     .find(|version| active.starts_with(&self.image(*version)))
             })
-            .artifact(move |artifact| artifact.file("app.bin", &self.image(2)))
+            .artifact(move |artifact| fill(artifact, &self.image(1), &self.image(2)))
             .next_artifact(move |artifact| artifact.file("app.bin", &self.image(3)))
             .excuse(move |board| self.is_limit(board))
     }
 
     /// `excused`: so many cuts, at most.
     fn passes(self, excused: u64) {
-        let summary: Summary = self.test().bound(100).run();
+        Self::tell(excused, self.test().bound(100).run());
+    }
+
+    pub fn tell(excused: u64, summary: Summary) {
         println!("EmbassyBoot, {WRITE}-byte words, sectors of {ACTIVE} in ACTIVE and {DFU} in DFU: {summary}");
         assert!(summary.cuts > 90 && summary.resets > 300, "{summary}");
         assert!(summary.excused <= excused, "{summary}");

@@ -3,6 +3,8 @@
 mod area;
 mod deployments;
 mod device;
+#[cfg(feature = "delta")]
+mod patches;
 mod power;
 mod refusals;
 mod running;
@@ -12,6 +14,8 @@ mod stuck;
 mod support;
 mod torn;
 mod wear;
+#[cfg(feature = "delta")]
+mod with_patches;
 mod zeros;
 #[path = "../support/zeros.rs"]
 mod zeros_flash;

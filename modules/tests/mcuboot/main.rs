@@ -11,10 +11,15 @@ mod hashes;
 mod inspecting;
 mod modes;
 mod operations;
+#[cfg(feature = "delta")]
+mod patches;
 mod power;
 mod refusals;
 mod running;
 mod traps;
+#[cfg(feature = "delta")]
+#[path = "deployments/with_patches.rs"]
+mod with_patches;
 mod writing;
 mod zeros;
 #[path = "../support/zeros.rs"]

@@ -7,6 +7,7 @@
 //! | `mod.rs` | a board with MCUboot, of any mode and geometry |
 //! | `limits.rs` | the moments of the module's "Limits" |
 //! | `each_mode.rs` | each mode on one chip: a sample of the cuts in `cargo test`, all with `MENDER_TESTKIT_ALL=1` |
+//! | `with_patches.rs` | each mode with patches in the place of images |
 //! | `each_chip.rs` | each mode on chips of many kinds: the test target `mcuboot_chips`, which only `.ci/cuts` runs |
 
 mod limits;
@@ -16,8 +17,10 @@ use std::fmt;
 use std::ops::Range;
 use std::rc::Rc;
 
+use mender::UpdateModule;
 use mender_modules::mcuboot::{Layout, ZephyrImage};
 use mender_modules::{Restart, mcuboot};
+use mender_testkit::artifact::ArtifactWriter;
 use mender_testkit::bootloader::{self, Mcuboot, Mode};
 use mender_testkit::flash::Partition;
 use mender_testkit::image::{ImageBuilder, ImageInfo, Version};
@@ -77,13 +80,13 @@ impl Geometry {
 
 /// The bootloader of a board, and the slot that it has started last.
 #[derive(Clone)]
-struct Boots {
+pub struct Boots {
     mcuboot: Mcuboot,
     /// In RAM, as it were: known from each boot anew.
     running: Rc<Cell<u8>>,
 }
 
-type Slot<const WRITE: usize, const SECTOR: usize> = Partition<WRITE, SECTOR>;
+pub type Slot<const WRITE: usize, const SECTOR: usize> = Partition<WRITE, SECTOR>;
 pub type Module<const WRITE: usize, const SECTOR: usize, M, R> =
     ZephyrImage<Slot<WRITE, SECTOR>, Slot<WRITE, SECTOR>, R, 64, M>;
 
@@ -115,7 +118,7 @@ impl Boots {
         slots
     }
 
-    fn module<const WRITE: usize, const SECTOR: usize, M: TestMode>(
+    pub fn module<const WRITE: usize, const SECTOR: usize, M: TestMode>(
         &self,
         board: &Board<WRITE, SECTOR>,
     ) -> Module<WRITE, SECTOR, M, impl Restart + use<WRITE, SECTOR, M>> {
@@ -158,25 +161,39 @@ impl Boots {
 pub fn test<const WRITE: usize, const SECTOR: usize, M: TestMode>(
     geometry: Geometry,
 ) -> ModuleTest<Module<WRITE, SECTOR, M, impl Restart>, WRITE, SECTOR> {
+    test_of::<WRITE, SECTOR, M, _>(
+        geometry,
+        |boots, board| boots.module::<WRITE, SECTOR, M>(board),
+        |artifact, _, new| artifact.file("zephyr.signed.bin", new),
+    )
+}
+
+/// The test of a module of a kind, with an artifact that makes the second image of the first; the third one is always whole.
+pub fn test_of<const WRITE: usize, const SECTOR: usize, M: TestMode, T: UpdateModule>(
+    geometry: Geometry,
+    make: impl Fn(&Boots, &Board<WRITE, SECTOR>) -> T + 'static,
+    fill: fn(ArtifactWriter, &[u8], &[u8]) -> ArtifactWriter,
+) -> ModuleTest<T, WRITE, SECTOR> {
     let boots = Boots::new::<SECTOR, M>(&geometry);
     let (making, looking, starting, programming) = (boots.clone(), boots.clone(), boots.clone(), boots.clone());
     let (excusing, dead) = (boots.clone(), boots);
-    let test = ModuleTest::<_, WRITE, SECTOR>::on_chip(move |board: &Board<WRITE, SECTOR>| {
-        making.module::<WRITE, SECTOR, M>(board)
-    })
-    .sectors((geometry.slots.0 + geometry.slots.1 + 2) as usize)
-    .factory(move |board| programming.program(board, &geometry.image(V1)))
-    .boot(move |board| {
-        let outcome = starting.mcuboot.boot(board.chip())?;
-        starting.running.set(outcome.slot);
-        Ok(())
-    })
-    .observe(move |board| looking.version(board))
-    .artifact(move |artifact| artifact.file("zephyr.signed.bin", &geometry.image(V2)))
-    .next_artifact(move |artifact| artifact.file("zephyr.signed.bin", &geometry.image(V3)))
-    // The module's own cuts are never excused.
-    .excuse(move |board| board.is_booting() && limits::bootloader_forgets(&excusing.mcuboot, board))
-    .excuse_dead_firmware(move |board| board.is_booting() && limits::bootloader_does_not_revert(&dead.mcuboot, board));
+    let test = ModuleTest::<_, WRITE, SECTOR>::on_chip(move |board: &Board<WRITE, SECTOR>| make(&making, board))
+        .sectors((geometry.slots.0 + geometry.slots.1 + 2) as usize)
+        .factory(move |board| programming.program(board, &geometry.image(V1)))
+        .boot(move |board| {
+            let outcome = starting.mcuboot.boot(board.chip())?;
+            starting.running.set(outcome.slot);
+            Ok(())
+        })
+        .observe(move |board| looking.version(board))
+        .artifact(move |artifact| fill(artifact, &geometry.image(V1), &geometry.image(V2)))
+        // Whichever of the two runs before.
+        .next_artifact(move |artifact| artifact.file("zephyr.signed.bin", &geometry.image(V3)))
+        // The module's own cuts are never excused.
+        .excuse(move |board| board.is_booting() && limits::bootloader_forgets(&excusing.mcuboot, board))
+        .excuse_dead_firmware(move |board| {
+            board.is_booting() && limits::bootloader_does_not_revert(&dead.mcuboot, board)
+        });
     if geometry.few_second_cuts {
         test.few_second_cuts()
     } else {
@@ -186,7 +203,10 @@ pub fn test<const WRITE: usize, const SECTOR: usize, M: TestMode>(
 
 /// Runs a test, and says what it did: lines that `.ci/cuts` adds up.
 pub fn passes<const WRITE: usize, const SECTOR: usize, M: TestMode>(geometry: Geometry) -> Summary {
-    let summary = test::<WRITE, SECTOR, M>(geometry).run();
+    tell::<WRITE, SECTOR, M>(geometry, test::<WRITE, SECTOR, M>(geometry).run())
+}
+
+pub fn tell<const WRITE: usize, const SECTOR: usize, M: TestMode>(geometry: Geometry, summary: Summary) -> Summary {
     println!(
         "{}: {summary}",
         Named::<WRITE, SECTOR, M>(geometry, std::marker::PhantomData)
