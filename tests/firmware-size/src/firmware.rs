@@ -19,7 +19,10 @@ fn main() -> ! {
 
     #[cfg(feature = "log")]
     logger::set();
+    #[cfg(not(feature = "gzip"))]
     let mut resources = Resources::new();
+    #[cfg(feature = "gzip")]
+    let mut resources = Resources::<1024, 2048, 512, 2048, 4096>::with_lengths();
     let range = const { FlashRange::new(0..0x2000) };
     let Ok(storage) = FlashStorage::new(Anything, range) else {
         stop()
