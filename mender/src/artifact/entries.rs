@@ -382,11 +382,23 @@ impl<'w> Entries<'w> {
                     let fault = ManifestFault::NoHeader;
                     return Err(self.fail(Error::Manifest { line: 0, fault }));
                 }
-                self.begin_archive(Archive::Header, Stage::HeaderInfo, size, name)?;
+                self.begin_archive(
+                    Archive::Header,
+                    Stage::HeaderInfo,
+                    size,
+                    #[cfg(feature = "gzip")]
+                    name.packed,
+                )?;
                 return Ok(None);
             }
             Entry::Payload => {
-                self.begin_archive(Archive::Payload, Stage::Files, size, name)?;
+                self.begin_archive(
+                    Archive::Payload,
+                    Stage::Files,
+                    size,
+                    #[cfg(feature = "gzip")]
+                    name.packed,
+                )?;
                 self.header_ready = true;
                 return Ok(Some(Event::Header));
             }
@@ -436,13 +448,13 @@ impl<'w> Entries<'w> {
         archive: Archive,
         stage: Stage,
         size: u32,
-        #[cfg_attr(not(feature = "gzip"), expect(unused_variables))] name: Name,
+        #[cfg(feature = "gzip")] packed: Packed,
     ) -> Result<(), Refused> {
         self.archive = archive;
         self.stage = stage;
         #[cfg(feature = "gzip")]
-        if name.packed != Packed::No {
-            self.packing = Packing::new(name.packed, self.offset, size);
+        if packed != Packed::No {
+            self.packing = Packing::new(packed, self.offset, size);
             self.archive_end = self.packing.archive_end(archive);
             return self.begin_block();
         }
@@ -578,10 +590,13 @@ impl<'w> Entries<'w> {
         self.archive = Archive::Artifact;
         self.archive_end = u32::MAX;
         #[cfg(feature = "gzip")]
-        self.pad();
+        {
+            // A compressed one is followed by padding.
+            self.pad();
+            Ok(())
+        }
         #[cfg(not(feature = "gzip"))]
-        self.begin_block()?;
-        Ok(())
+        self.begin_block()
     }
 }
 

@@ -2,9 +2,11 @@
 
 use core::fmt;
 
+#[cfg(feature = "gzip")]
+use super::fault::PackedFault;
 use super::fault::{
-    Archive, Checked, Contradiction, Document, Entry, Feature, FileFault, Key, ManifestFault, PackedFault,
-    SignatureFault, TarFault, ValueFault,
+    Archive, Checked, Contradiction, Document, Entry, Feature, FileFault, Key, ManifestFault, SignatureFault, TarFault,
+    ValueFault,
 };
 use super::limits::Limit;
 use crate::json::JsonFault;
@@ -39,6 +41,7 @@ pub enum Error {
         fault: TarFault,
     },
     /// A compressed archive cannot be unpacked.
+    #[cfg(feature = "gzip")]
     Packed {
         /// The archive.
         archive: Archive,
@@ -109,6 +112,7 @@ impl Error {
             Error::NotSupported(feature) => feature as u8,
             Error::Limit { limit, .. } => limit as u8,
             Error::Tar { fault, .. } => fault as u8,
+            #[cfg(feature = "gzip")]
             Error::Packed { fault, .. } => fault as u8,
             Error::EntryType { .. } => 129,
             Error::Order { .. } => 145,
@@ -137,9 +141,9 @@ impl Describe for Error {
             | Error::File(_) => write(&[]),
             Error::FormatVersion(number) | Error::Truncated { offset: number } => write(&[Part::Number(number)]),
             Error::Limit { allowed, needed, .. } => write(&[Part::Number(allowed), Part::Number(needed)]),
-            Error::Tar { archive, .. } | Error::Packed { archive, .. } | Error::UnknownEntry(archive) => {
-                write(&[Part::Name(archive as u16)])
-            }
+            Error::Tar { archive, .. } | Error::UnknownEntry(archive) => write(&[Part::Name(archive as u16)]),
+            #[cfg(feature = "gzip")]
+            Error::Packed { archive, .. } => write(&[Part::Name(archive as u16)]),
             Error::EntryType { archive, flag } => {
                 let shown = [if flag.is_ascii_graphic() { flag } else { b'?' }];
                 write(&[Part::Name(archive as u16), Part::Text(text::utf8_prefix(&shown))]);
