@@ -86,7 +86,7 @@
 //! | `key` (on) | a device key that the client makes and keeps; without it the device brings a [`Signer`](client::Signer) |
 //! | `deployment-log` (on) | the log of a deployment that fails, for the server |
 //! | `artifact-keys` | artifacts must be signed, by a key on P-256, or RSA with `rsa` |
-//! | `gzip` | artifacts compressed with gzip, in a window that is lent: [`unpack`] |
+//! | `gzip` | artifacts compressed with gzip, in a window that is lent: `unpack` |
 //! | `tls`, `tls-p256` | TLS 1.3 over a plain connector; the second for certificates on P-256 alone |
 //! | `signature`, `p384`, `rsa` | verifying signatures, and with which algorithms |
 //! | `terse` | codes in the place of texts: 3.4 KB less |

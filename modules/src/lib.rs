@@ -1,25 +1,73 @@
-//! Update modules for the [`mender`] client.
+//! Update modules for the [`mender`] client: what a device does with an artifact, for the kinds of artifact that most devices have. One is
+//! made from the parts of flash that it writes to, and goes into the tuple of modules that the client is given:
 //!
-//! | module | feature | artifact type | what it updates |
+//! ```
+//! use mender::embedded_storage_async::nor_flash::NorFlash;
+//! use mender::update_module::ModuleSet;
+//! use mender_modules::mcuboot::{Layout, LayoutError, SwapMove, ZephyrImage};
+//!
+//! /// As MCUboot was built. What cannot work does not compile.
+//! const LAYOUT: Layout<SwapMove> = Layout {
+//!     mode: SwapMove,
+//!     primary_len: 0x60000,
+//!     secondary_len: 0x60000,
+//!     sector_len: 4096,
+//!     write_len: 4,
+//!     max_align: 8,
+//!     max_img_sectors: 128,
+//! }
+//! .checked();
+//!
+//! fn modules(slot0: impl NorFlash, slot1: impl NorFlash, restart: impl FnMut()) -> Result<impl ModuleSet, LayoutError> {
+//!     let firmware = ZephyrImage::new(LAYOUT, slot0, slot1, restart)?;
+//!     Ok((firmware,)) // others of your own beside it
+//! }
+//! ```
+//!
+//! # Which one
+//!
+//! | what starts the firmware, or is updated | module | feature | artifact type |
 //! |---|---|---|---|
-//! | [`mcuboot`] | `mcuboot` | `zephyr-image` | the firmware, through the MCUboot bootloader |
-//! | [`embassy_boot`] | `embassy-boot` | `embassy-boot-image` | the firmware, through the bootloader embassy-boot |
-//! | [`esp_ota`] | `esp-ota` | `esp-ota-image` | the firmware, on chips of the ESP32 family, through ESP-IDF's bootloader |
-//! | `file` | `file` | `single-file` | one file on a device with a file system |
-//! | `directory` | `directory` | `directory` | a whole folder on a device with a file system |
-//! | `script` | `script` | any | whatever Mender's update modules for Linux do, the stock ones and your own, unchanged |
-//! | [`noop`] | `noop` | `noop` | nothing: only the artifact name and the provides change |
+//! | MCUboot | [`mcuboot`] | `mcuboot` (on) | `zephyr-image` |
+//! | embassy-boot | `embassy_boot` | `embassy-boot` | `embassy-boot-image` |
+//! | ESP-IDF's bootloader, on chips of the ESP32 family | `esp_ota` | `esp-ota` | `esp-ota-image` |
+//! | one file on a device with a file system | `file` | `file` | `single-file` |
+//! | a whole folder there | `directory` | `directory` | `directory` |
+//! | whatever Mender's update modules for Linux do, unchanged | `script` | `script` | any |
+//! | nothing: only the artifact's name and the provides change | [`noop`] | `noop` (on) | `noop` |
 //!
-//! With the feature `delta` the first two take patches in the place of images, too; the patches themselves are the matter of `delta`.
+//! # The ideas, in order
 //!
-//! Of errors a device sends texts, or [`codes`] with `mender`'s feature `terse`.
+//! 1. The module and the bootloader share flash. Each module's page says what its bootloader must be built with, what is written in which
+//!    state, and, under "Limits", where a bootloader itself does not survive a power cut.
+//! 2. An image is checked as the bootloader will check it, before it is asked to start: what it would refuse is refused here, by name.
+//! 3. Which software runs is read from flash after each restart, never remembered: a power cut at any operation ends in the new software
+//!    committed, or in the old one and a reported failure. `mender-testkit` plays all of them; use it for a module of your own.
+//! 4. A module that needs a restart takes a [`Restart`]: any closure that restarts the chip.
+//! 5. `esp_ota` and `embassy_boot` can take another payload type than their own, for artifacts that exist already.
+//!
+//! A module of your own begins as a copy of `examples/custom-module`; the guide [From a board to a
+//! fleet](https://github.com/mender-rs/mender-rs/blob/main/mender/GUIDE.md) has what is around it.
+//!
+//! # Features
+//!
+//! Those of the table above, and:
+//!
+//! | feature | what it brings |
+//! |---|---|
+//! | `sha512` | images of MCUboot that state their SHA-384 or SHA-512 |
+//! | `delta` | patches in the place of images for the first two; the patches themselves are the matter of `delta` |
+//!
+//! Of errors a device sends texts, or codes (`codes`) with `mender`'s feature `terse`.
+//!
+//! # Rooms
 //!
 //! The modules for files need the standard library and are left out on targets without an operating system. All others are
 //! `no_std`, without an allocator. None has global state. Depends on `mender`'s
 //! [`update_module`](mod@mender::update_module) and [`text`](mod@mender::text) only; the client knows none of the modules here.
 //!
 //! A module's folder depends on what several share, in this order: `restart`, `apart`, `cause`, `stop`, `hasher`, `record`, `writer`;
-//! [`codes`] on the modules.
+//! `codes` on the modules.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

@@ -150,7 +150,7 @@ pub enum Limit {
     Work = 121,
     /// 4 GiB for the whole artifact; a larger one is told as one byte less than that.
     Artifact = 122,
-    /// The window for unpacking: [`Unpacker`](crate::unpack::Unpacker). What is needed is at least what this artifact takes.
+    /// The window for unpacking: `unpack::Unpacker`. What is needed is at least what this artifact takes.
     Window = 123,
     /// What a compressed archive is when unpacked: 16 MiB for the header, and 10 KiB of zeros behind the end of each archive.
     Unpacked = 124,

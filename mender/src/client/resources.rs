@@ -11,7 +11,7 @@ use crate::unpack::Unpacker;
 /// | `LINK` | 2048 | a download link; if that redirects, the address it redirects to beside it |
 /// | `BLOCK` | 512 | network data, twice: one block is filled while a module writes the other; and the longest record: all provides of the device, its artifact name, and 110 bytes. At least 256 |
 /// | `ARTIFACT` | 2048 | the device's provides, and an artifact's header: see [`Limits`](crate::artifact::Limits). An inventory report may take half of it |
-/// | `WINDOW` | 0 | with the feature `gzip`: what artifacts compressed with gzip are unpacked in. 32,768 takes all; one that was packed for a shorter window takes that, such as 4096 ([`unpack`](crate::unpack)). 0: they are refused by name. The feature itself takes 1.1 KB more |
+/// | `WINDOW` | 0 | with the feature `gzip`: what artifacts compressed with gzip are unpacked in. 32,768 takes all; one that was packed for a shorter window takes that, such as 4096 (`unpack`). 0: they are refused by name. The feature itself takes 1.1 KB more |
 ///
 /// What does not fit is refused by the name of the parameter. A device whose links or tokens are longer says, for example,
 /// `Resources::<2048, 4096>::with_lengths()`.

@@ -122,7 +122,7 @@ impl<E: Describe> Described for Reason<'_, E> {
 /// See [`Reason`].
 ///
 /// The bound is the method's own, not that of the implementation: then the method is found for every error, and for one that
-/// cannot be told rustc reports the message of [`Tellable`], instead of a list of what it tried.
+/// cannot be told rustc reports the message of `Tellable`, instead of a list of what it tried.
 pub trait Displayed<E> {
     /// The failure, of what can be displayed.
     fn __failure(&self) -> Failure

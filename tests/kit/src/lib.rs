@@ -1,23 +1,10 @@
-//! Simulated surroundings of a device, for tests of the client and of update modules. Not for production.
+//! Simulated surroundings of a device, for tests of update modules and of the client: a chip's flash that loses power at any operation, a
+//! bootloader, a Mender server, time. A host-side crate: it allocates, and panics on wrong use by a test. Not for production.
 //!
-//! | module | what it is |
-//! |---|---|
-//! | [`artifact`] | writes Mender artifacts |
-//! | [`bootloader`] | a model of MCUboot on the simulated flash, itself resumable after a power cut |
-//! | [`esp_idf`] | a model of ESP-IDF's bootloader likewise, and a builder of its app images |
-//! | [`delta`] | patches that make a new image of an old one |
-//! | [`device`] | a device without hardware that keeps what it is told; seeded random numbers |
-//! | [`files`] | files that hang on the power supply of the simulated flash |
-//! | [`flash`] | a NOR flash that enforces the rules of real chips, counts operations, and loses power on demand |
-//! | `folder` | a folder of the host as the board's disk, and what a power cut leaves of it; on Unix |
-//! | [`image`] | builds and reads MCUboot images |
-//! | [`module_test`] | proves an update module: every flow and every power cut, through the real client |
-//! | [`network`] | the simulated server at the end of a connector, in process |
-//! | [`payload`] | an artifact's payload from memory, for calling a module's download without a client |
-//! | [`server`] | a simulated Mender server, without sockets |
-//! | [`time`] | virtual time and an executor on it |
-//!
-//! A host-side crate: it allocates, and panics on wrong use by a test.
+//! ```toml
+//! [dev-dependencies]
+//! mender-testkit = { git = "https://github.com/mender-rs/mender-rs" }
+//! ```
 //!
 //! # Testing your module
 //!
@@ -133,6 +120,30 @@
 //!   Layout { .. }.checked();`.
 //!
 //! `examples/custom-module` has all of this, and is made to be copied.
+//!
+//! # One method at a time
+//!
+//! A unit test calls a module's `download` with a payload from memory, [`MemoryPayload`](payload::MemoryPayload), on a
+//! [`SimFlash`](flash::SimFlash) or on [`Files`](files::Files); its other states through `UpdateModule::call`.
+//!
+//! # Rooms
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`artifact`] | writes Mender artifacts |
+//! | [`bootloader`] | a model of MCUboot on the simulated flash, itself resumable after a power cut |
+//! | [`esp_idf`] | a model of ESP-IDF's bootloader likewise, and a builder of its app images |
+//! | [`delta`] | patches that make a new image of an old one |
+//! | [`device`] | a device without hardware that keeps what it is told; seeded random numbers |
+//! | [`files`] | files that hang on the power supply of the simulated flash |
+//! | [`flash`] | a NOR flash that enforces the rules of real chips, counts operations, and loses power on demand |
+//! | `folder` | a folder of the host as the board's disk, and what a power cut leaves of it; on Unix |
+//! | [`image`] | builds and reads MCUboot images |
+//! | [`module_test`] | proves an update module: every flow and every power cut, through the real client |
+//! | [`network`] | the simulated server at the end of a connector, in process |
+//! | [`payload`] | an artifact's payload from memory, for calling a module's download without a client |
+//! | [`server`] | a simulated Mender server, without sockets |
+//! | [`time`] | virtual time and an executor on it |
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
