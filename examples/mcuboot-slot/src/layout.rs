@@ -100,7 +100,16 @@ impl Flags {
             None => Value::Null,
             Some(path) => {
                 let text = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-                serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))?
+                let said = |what: &str| {
+                    let path = path.display();
+                    format!("{path}: {what}; a layout is an object of JSON, as --help shows it")
+                };
+                match serde_json::from_slice(&text) {
+                    Ok(object @ Value::Object(_)) => object,
+                    Ok(_) => return Err(said("JSON, but not an object")),
+                    Err(_) if text.iter().all(u8::is_ascii_whitespace) => return Err(said("empty")),
+                    Err(error) => return Err(said(&format!("not JSON ({error})"))),
+                }
             }
         };
         let stated = |name: &str| match &file[name] {

@@ -28,7 +28,10 @@ impl Change {
             (None, false) if changed => &self.dump,
             (None, _) => return Ok(()),
         };
-        replace(target, flash)
+        replace(target, flash).map_err(|message| match &self.output {
+            Some(_) => format!("{message}: give --output the name of a file"),
+            None => format!("{message}: write to another file with --output"),
+        })
     }
 }
 
@@ -40,10 +43,7 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), String> {
         Ok(old) if old.is_file() => Some(old.permissions()),
         // A device, for example: it would be gone, and a file in its place.
         Ok(_) => {
-            return Err(format!(
-                "{}: not a file that can be replaced; use --output",
-                path.display()
-            ));
+            return Err(format!("{}: not a file that can be replaced", path.display()));
         }
         Err(_) => None,
     };
@@ -62,6 +62,6 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), String> {
     written.map_err(|error| {
         // What is left of it is of no use; the first error is the one to tell.
         let _ = fs::remove_file(new);
-        format!("{}: {error}", path.display())
+        format!("{}: cannot be written: {error}", path.display())
     })
 }

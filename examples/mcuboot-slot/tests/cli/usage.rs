@@ -99,6 +99,43 @@ fn a_failure_leaves_the_dump_alone() {
 }
 
 #[test]
+fn what_is_no_layout_is_told_in_words() {
+    let dump = Dump::of("move-a8", "00-v1-only");
+    for (content, said) in [
+        ("", "empty; a layout is an object of JSON, as --help shows it"),
+        ("\n", "empty; a layout is"),
+        ("[1]", "JSON, but not an object; a layout is"),
+        ("{", "not JSON (EOF"),
+    ] {
+        let file = Dump::new("layout.json", content.as_bytes());
+        let path = file.0.to_str().unwrap();
+        let error = fails(1, &["--layout", path, "state", dump.0.to_str().unwrap()]);
+        assert!(error.contains(&format!("{path}: {said}")), "{error}");
+    }
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_told_as_such() {
+    let dump = Dump::of("move-a8", "01-v2-written");
+    let layout = vectors().join("move-a8/layout.json");
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let under = format!("{folder}/no/such/x.bin");
+    for (output, said) in [
+        (
+            folder,
+            "not a file that can be replaced: give --output the name of a file",
+        ),
+        (under.as_str(), "cannot be written"),
+    ] {
+        let dump = dump.0.to_str().unwrap();
+        let layout = layout.to_str().unwrap();
+        let error = fails(1, &["--layout", layout, "request", "test", dump, "--output", output]);
+        assert!(error.contains(&format!("{output}: {said}")), "{error}");
+    }
+}
+
+#[test]
 fn the_dump_can_be_left_alone() {
     let dump = Dump::of("move-a8", "01-v2-written");
     let before = dump.bytes();
