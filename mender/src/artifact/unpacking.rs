@@ -46,7 +46,8 @@ pub(super) fn go_on(
     let (piece, _) = rest.split_at(rest.len().min(packing.left as usize));
     let fed = unpacker.feed(piece);
     let used = fed.map_err(|fault| refuse(entries, unpacker, fault))?;
-    let (used, after) = rest.split_at(used);
+    // Not more than there are.
+    let (used, after) = rest.split_at_checked(used).unwrap_or_default();
     *rest = after;
     // Not longer than what is left.
     entries.packing.stream += used.len() as u32;
