@@ -71,6 +71,10 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
                     }
                 };
                 while let Some(bytes) = content.next(&mut input)? {
+                    #[cfg_attr(
+                        not(feature = "delta"),
+                        expect(clippy::infallible_destructuring_match, reason = "patches are the other case")
+                    )]
                     let mut data = match bytes {
                         Bytes::Given(data) => data,
                         #[cfg(feature = "delta")]
