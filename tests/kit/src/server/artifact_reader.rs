@@ -118,14 +118,21 @@ struct Entry {
 }
 
 fn read_tar(bytes: &[u8]) -> Result<Vec<Entry>, ArtifactError> {
-    let tar_error = |error: std::io::Error| ArtifactError::Tar(error.to_string());
+    // Of what is no archive the crate quotes the bytes that it took for a number.
+    let tar_error = |error: std::io::Error| match error.to_string() {
+        text if text.chars().all(|c| c == ' ' || c.is_ascii_graphic()) => ArtifactError::Tar(text),
+        _ => ArtifactError::Tar("it is not one, or damaged".to_owned()),
+    };
     let mut archive = tar::Archive::new(bytes);
     let mut entries = Vec::new();
     for entry in archive.entries().map_err(tar_error)? {
         let mut entry = entry.map_err(tar_error)?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         if !entry.header().entry_type().is_file() {
-            return Err(ArtifactError::Tar(format!("`{name}` is not a regular file")));
+            return Err(ArtifactError::Tar(format!(
+                "`{}` is not a regular file",
+                name.escape_debug()
+            )));
         }
         let is_empty = entry
             .header()

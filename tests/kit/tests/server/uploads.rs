@@ -316,3 +316,12 @@ fn the_same_name_with_the_same_depends_is_there_already() {
     assert!(server.add_artifact(other_type, START).is_ok());
     assert_eq!(server.artifacts().count(), 3);
 }
+
+#[test]
+fn of_what_is_no_archive_no_bytes_are_told() {
+    for byte in [0xff, b'\x1b', 0x80] {
+        let error = ArtifactInfo::read(&[byte; 2048]).unwrap_err().to_string();
+        assert!(error.chars().all(|c| c == ' ' || c.is_ascii_graphic()), "{error:?}");
+        assert!(error.contains("tar archive"), "{error}");
+    }
+}
