@@ -6,6 +6,7 @@
 mod answers;
 mod artifact;
 mod chance;
+mod delta;
 mod flash;
 mod gunzip;
 mod mcuboot;
@@ -53,7 +54,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target {
         name: "artifact",
         run: artifact::artifact,
@@ -93,6 +94,11 @@ pub const TARGETS: [Target; 12] = [
         name: "mcuboot",
         run: mcuboot::mcuboot,
         mutate: mutate::mcuboot,
+    },
+    Target {
+        name: "delta",
+        run: delta::delta,
+        mutate: mutate::plain,
     },
     Target {
         name: "tokens",

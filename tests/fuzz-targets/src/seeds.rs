@@ -35,6 +35,7 @@ pub fn made(target: &str) -> Vec<Vec<u8>> {
         }
         "gunzip" => crate::gunzip::seeds(),
         "flash" => (0..4).flat_map(flash).collect(),
+        "delta" => crate::delta::seeds(),
         "mcuboot" => (0..5).flat_map(slots).collect(),
         "signatures" => signatures(),
         "tls" => vec![[&[0], crate::tls::right()].concat()],

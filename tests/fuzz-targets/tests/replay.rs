@@ -76,6 +76,11 @@ fn mcuboot_slots() {
 }
 
 #[test]
+fn patches() {
+    replay("delta");
+}
+
+#[test]
 fn tokens_of_the_attribute() {
     replay("tokens");
 }

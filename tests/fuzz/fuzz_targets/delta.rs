@@ -1,0 +1,3 @@
+#![no_main]
+
+mender_fuzz::fuzz!("delta");
