@@ -12,6 +12,7 @@ use mender::client::{Client, Config, Resources};
 use mender::net::Connector;
 use mender::storage::{FlashRange, FlashStorage};
 use mender::tls::{Roots, TlsConnector, TlsMemory};
+use mender_modules::delta::Memory;
 use mender_modules::mcuboot::ZephyrImage;
 use mender_testkit::bootloader::{BootOutcome, SwapType};
 use mender_testkit::device::ResetLine;
@@ -20,7 +21,7 @@ use mender_testkit::image::{ImageInfo, Version};
 use crate::authority;
 use crate::chip::{self, Chip, LAYOUT, RECORDS, SLOT0, SLOT1};
 use crate::device::{BoardClock, BoardDevice, Notes};
-use crate::firmware::Firmware;
+use crate::firmware::{Firmware, WithPatches};
 use crate::link::Slow;
 use crate::release::show;
 use crate::terminal::{Terminal, Who};
@@ -96,10 +97,12 @@ impl Board {
             .map_err(|error| format!("slot 0 after the bootloader started it: {error:?}"))?;
         let reset = ResetLine::new();
         let line = reset.clone();
+        let image = ZephyrImage::new(LAYOUT, flash.partition(SLOT0), flash.partition(SLOT1), move || {
+            line.pull()
+        })?;
+        let mut memory: Box<Memory> = Box::default();
         let module = Firmware {
-            image: ZephyrImage::new(LAYOUT, flash.partition(SLOT0), flash.partition(SLOT1), move || {
-                line.pull()
-            })?,
+            image: image.taking_patches(&mut memory),
             healthy: running.hash != self.faulty_hash,
             terminal: Rc::clone(&self.terminal),
         };
@@ -130,7 +133,7 @@ impl Board {
             storage,
             BoardClock::start(),
             authority::random(),
-            (module,),
+            (WithPatches(module),),
             &mut resources,
         )?;
         tokio::select! {

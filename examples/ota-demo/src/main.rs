@@ -61,6 +61,12 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     flash: Option<PathBuf>,
 
+    /// Deploy 2.0.0 as a patch of 1.0.0
+    ///
+    /// The artifact has what differs between the two images, and the board makes the new one of the one that runs.
+    #[arg(long, conflicts_with = "artifact")]
+    delta: bool,
+
     /// Talk TLS 1.3, with a certificate authority made on the spot
     ///
     /// By the device's own TLS, as on a microcontroller. A board with another authority's root is shown first: it refuses the server.
@@ -137,6 +143,7 @@ fn plan(arguments: Arguments) -> Result<Plan, String> {
         Some(file) => {
             Release::open(file, &device_type, &first.name).map_err(|error| format!("{}: {error}", file.display()))?
         }
+        None if arguments.delta => Release::patch("release-2", Version::new(2, 0, 0), &device_type, &first),
         None => Release::build("release-2", Version::new(2, 0, 0), &device_type),
     };
     let next_major = good.version().major.saturating_add(1).max(3);

@@ -7,13 +7,18 @@ use std::path::Path;
 use mender::artifact::{Event, Limits, Misfit, Parser};
 use mender::provides::{ARTIFACT_NAME, ProvidesBuf};
 use mender_testkit::artifact::ArtifactWriter;
-use mender_testkit::image::{FLAG_NON_BOOTABLE, FLAGS_COMPRESSED, FLAGS_ENCRYPTED, ImageBuilder, ImageInfo, Version};
+use mender_testkit::delta::{self, Compression};
+use mender_testkit::image::{
+    FLAG_NON_BOOTABLE, FLAGS_COMPRESSED, FLAGS_ENCRYPTED, HEADER_LEN, ImageBuilder, ImageInfo, Version,
+};
 use mender_testkit::server::ArtifactInfo;
 
 use crate::chip::LAYOUT;
 
-/// The only payload type that the board has a module for.
+/// The payload type of whole images.
 const PAYLOAD_TYPE: &str = "zephyr-image";
+/// And of patches.
+const PATCH_TYPE: &str = "zephyr-image-delta";
 /// Length in bytes of the images made here: that of a small Zephyr application with networking.
 const IMAGE_LEN: usize = 400 * 1024;
 
@@ -29,6 +34,8 @@ pub struct Release {
     pub image_info: ImageInfo,
     /// The artifact.
     pub artifact: Vec<u8>,
+    /// Length of the artifact with the whole image, where this one has a patch.
+    pub whole_len: Option<usize>,
 }
 
 impl Release {
@@ -46,6 +53,37 @@ impl Release {
             image_info: ImageInfo::parse(&image).expect("the kit reads what it builds"),
             image,
             artifact,
+            whole_len: None,
+        }
+    }
+
+    /// A release made here whose artifact has a patch. Its image is that of the old release, of which some places have changed, and
+    /// something was added.
+    pub fn patch(name: &str, version: Version, device_type: &str, old: &Release) -> Release {
+        let mut body = old.image[HEADER_LEN..].to_vec();
+        for place in body.chunks_mut(256).step_by(40) {
+            place.iter_mut().take(24).for_each(|byte| *byte ^= 0x5a);
+        }
+        body.extend((0..2000_u16).map(|at| (at / 3) as u8));
+        let image = ImageBuilder::new(version).body(body).build();
+        let whole = ArtifactWriter::new(name, device_type).file("zephyr.signed.bin", &image);
+        let meta_data = serde_json::from_str(&delta::meta_data(&old.image, &image)).expect("the kit writes an object");
+        let artifact = ArtifactWriter::new(name, device_type)
+            .payload_type(PATCH_TYPE)
+            .meta_data(meta_data)
+            .file(
+                "zephyr.patch",
+                &delta::patch(&old.image, &image, Compression::HEATSHRINK),
+            )
+            .write();
+        let written = ArtifactInfo::read(&artifact).expect("the kit reads what it writes");
+        Release {
+            name: written.name,
+            provides: written.provides,
+            image_info: ImageInfo::parse(&image).expect("the kit reads what it builds"),
+            image,
+            artifact,
+            whole_len: Some(whole.payload_type(PAYLOAD_TYPE).write().len()),
         }
     }
 
@@ -71,6 +109,7 @@ impl Release {
             image,
             image_info,
             artifact,
+            whole_len: None,
         })
     }
 

@@ -212,6 +212,10 @@ fn check_server(facts: &Facts<'_>, checks: &mut Checks) {
         logins_before_commit(facts) > 0,
         true,
     );
+    if let Some(whole_len) = facts.plan.good.whole_len {
+        let len = facts.plan.good.artifact.len();
+        checks.equal("a patch below a quarter of the whole image", len * 4 < whole_len, true);
+    }
     checks.equal("violations of the protocol", facts.server.violations(), &[]);
 }
 

@@ -193,6 +193,14 @@ impl Operator<'_> {
             show(release.version()),
             release.artifact.len().div_ceil(1024)
         ));
+        if let Some(whole_len) = release.whole_len {
+            let len = release.artifact.len();
+            self.say(format_args!(
+                "has made a patch of it: {len} bytes, {}.{} % of the {whole_len} that the artifact with the whole image has",
+                len * 100 / whole_len,
+                len * 1000 / whole_len % 10
+            ));
+        }
         let boots_before = self.board.boots.borrow().len();
         let (id, name_before, reports_before) = {
             let mut server = self.server.server();
