@@ -239,7 +239,9 @@ mod tests {
                 false => PackedText::of(*code),
             };
             packed.each_byte(|byte| unpacked.push(byte.map_or('…', char::from)));
-            assert_eq!(unpacked, *text, "E{code}");
+            // A text that needs a feature takes no flash without it.
+            let text = if is_used(*code) { *text } else { "" };
+            assert_eq!(unpacked, text, "E{code}");
             plain_len += text.len();
         }
         let packed_len = size_of_val(&TEXTS) + size_of_val(&SELDOM_TEXTS) + size_of_val(&PAIR_TABLE);
