@@ -1,6 +1,7 @@
 //! Which limits of a device an artifact exceeds, and the work buffer that it needs.
 
-use mender::artifact::{Error, Event, Limit, Limits, Parser};
+use mender::artifact::{Error, Event, Feature, Limit, Limits, Parser};
+use mender::unpack::Unpacker;
 use serde_json::{Value, json};
 
 /// What the client lends its parser, by default, after the provides took 150 bytes.
@@ -46,7 +47,15 @@ pub struct Device {
     /// Bytes of the work buffer
     #[arg(long, value_name = "NUMBER", default_value_t = WORK_LEN)]
     work_len: u32,
+    /// Bytes of the window for artifacts compressed with gzip; 0 for none
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    window_len: u32,
 }
+
+/// The shortest window that is packed for.
+const SHORTEST_WINDOW: u32 = 512;
+/// What gzip can take.
+pub const LONGEST_WINDOW: u32 = 32768;
 
 impl Device {
     /// What of an artifact, which is a good one, is too large for the device.
@@ -65,15 +74,25 @@ impl Device {
             extension_len: self.extension_len,
         };
         let mut work_len = 0;
+        let mut window_len = 0;
         let mut exceeded: Vec<(Limit, u32, u32)> = Vec::new();
         // Raises one limit after the other to what the artifact needs, until it fits.
-        while let Err(error) = parse(artifact, limits, work_len) {
-            let Error::Limit { limit, allowed, needed } = error else {
-                return Err(error);
+        while let Err(error) = parse(artifact, limits, work_len, window_len) {
+            let (limit, allowed, needed) = match error {
+                Error::Limit { limit, allowed, needed } => (limit, allowed, needed),
+                Error::NotSupported(Feature::Gzip) if window_len == 0 => {
+                    window_len = SHORTEST_WINDOW;
+                    continue;
+                }
+                other => return Err(other),
             };
             match limit {
                 Limit::Work => {
                     work_len = needed;
+                    continue;
+                }
+                Limit::Window if window_len > 0 && needed <= LONGEST_WINDOW => {
+                    window_len = needed;
                     continue;
                 }
                 Limit::Version => limits.version_len = needed,
@@ -95,6 +114,9 @@ impl Device {
                 None => exceeded.push((limit, allowed, needed)),
             }
         }
+        if window_len > self.window_len {
+            exceeded.push((Limit::Window, self.window_len, window_len));
+        }
         if work_len > self.work_len {
             exceeded.push((Limit::Work, self.work_len, work_len));
         }
@@ -102,13 +124,14 @@ impl Device {
             .into_iter()
             .map(|(limit, allowed, needed)| json!({"limit": name(limit), "allowed": allowed, "needed": needed}))
             .collect();
-        Ok(json!({"exceeded": exceeded, "work_len_needed": work_len}))
+        Ok(json!({"exceeded": exceeded, "work_len_needed": work_len, "window_len_needed": window_len}))
     }
 }
 
-fn parse(artifact: &[u8], limits: Limits, work_len: u32) -> Result<(), Error> {
+fn parse(artifact: &[u8], limits: Limits, work_len: u32, window_len: u32) -> Result<(), Error> {
     let mut work = vec![0; work_len as usize];
-    let mut parser = Parser::new(limits, &mut work);
+    let mut unpacker = unpacker(window_len);
+    let mut parser = Parser::new(limits, &mut work).unpacking(&mut unpacker);
     let mut rest = artifact;
     loop {
         let (consumed, event) = parser.feed(rest)?;
@@ -116,6 +139,20 @@ fn parse(artifact: &[u8], limits: Limits, work_len: u32) -> Result<(), Error> {
         if event == Event::NeedInput {
             return parser.finish();
         }
+    }
+}
+
+/// What unpacks with a window of at least this length. What is compressed with xz or zstd is for hosts, and takes none.
+pub fn unpacker(window_len: u32) -> Box<Unpacker> {
+    match window_len {
+        0 => Box::new(Unpacker::<[u8; 0]>::new()),
+        ..=512 => Box::new(Unpacker::<[u8; 512]>::new()),
+        ..=1024 => Box::new(Unpacker::<[u8; 1024]>::new()),
+        ..=2048 => Box::new(Unpacker::<[u8; 2048]>::new()),
+        ..=4096 => Box::new(Unpacker::<[u8; 4096]>::new()),
+        ..=8192 => Box::new(Unpacker::<[u8; 8192]>::new()),
+        ..=16384 => Box::new(Unpacker::<[u8; 16384]>::new()),
+        _ => Box::new(Unpacker::<[u8; LONGEST_WINDOW as usize]>::new()),
     }
 }
 

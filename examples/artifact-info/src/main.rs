@@ -25,7 +25,8 @@ use serde_json::{Map, Value, json};
                   A device has less memory than this program. The part \"device_limits\" of the output says what in the \
                   artifact is too large for a device: \"exceeded\" has each limit with its value on the device and the \
                   one that the artifact needs, and is empty if the artifact fits; \"work_len_needed\" is the length of \
-                  the work buffer that it needs. The limits are the client's defaults; give those of your device by the \
+                  the work buffer that it needs, \"window_len_needed\" that of the window for gzip. xz and zstd are read here, and \
+                  on no microcontroller. The limits are the client's defaults; give those of your device by the \
                   flags if it has others.",
     after_help = "Exit status: 0 if the artifact is good, 1 if it is refused or cannot be read, 2 for wrong usage or an unknown \
                   code.\n\n\
@@ -98,7 +99,8 @@ fn read(file: &Path) -> Result<Vec<u8>, String> {
 /// Reads a whole artifact; `Err` is the reason for which it is refused.
 fn describe(artifact: &[u8], device: &device::Device) -> Result<Value, Box<dyn std::error::Error>> {
     let mut work = vec![0; Limits::GENEROUS.work_len()];
-    let mut parser = Parser::new(Limits::GENEROUS, &mut work);
+    let mut unpacker = device::unpacker(device::LONGEST_WINDOW);
+    let mut parser = Parser::new(Limits::GENEROUS, &mut work).unpacking(&mut unpacker);
     let mut files = Vec::new();
     let mut file_len = 0;
     let mut rest = artifact;
