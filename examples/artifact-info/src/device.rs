@@ -146,7 +146,7 @@ fn parse(artifact: &[u8], limits: Limits, work_len: u32, window_len: u32) -> Res
 pub fn unpacker(window_len: u32) -> Box<Unpacker> {
     match window_len {
         0 => Box::new(Unpacker::<[u8; 0]>::new()),
-        ..=512 => Box::new(Unpacker::<[u8; 512]>::new()),
+        1..=512 => Box::new(Unpacker::<[u8; 512]>::new()),
         ..=1024 => Box::new(Unpacker::<[u8; 1024]>::new()),
         ..=2048 => Box::new(Unpacker::<[u8; 2048]>::new()),
         ..=4096 => Box::new(Unpacker::<[u8; 4096]>::new()),
