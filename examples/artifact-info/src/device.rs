@@ -147,11 +147,11 @@ pub fn unpacker(window_len: u32) -> Box<Unpacker> {
     match window_len {
         0 => Box::new(Unpacker::<[u8; 0]>::new()),
         1..=512 => Box::new(Unpacker::<[u8; 512]>::new()),
-        ..=1024 => Box::new(Unpacker::<[u8; 1024]>::new()),
-        ..=2048 => Box::new(Unpacker::<[u8; 2048]>::new()),
-        ..=4096 => Box::new(Unpacker::<[u8; 4096]>::new()),
-        ..=8192 => Box::new(Unpacker::<[u8; 8192]>::new()),
-        ..=16384 => Box::new(Unpacker::<[u8; 16384]>::new()),
+        513..=1024 => Box::new(Unpacker::<[u8; 1024]>::new()),
+        1025..=2048 => Box::new(Unpacker::<[u8; 2048]>::new()),
+        2049..=4096 => Box::new(Unpacker::<[u8; 4096]>::new()),
+        4097..=8192 => Box::new(Unpacker::<[u8; 8192]>::new()),
+        8193..=16384 => Box::new(Unpacker::<[u8; 16384]>::new()),
         _ => Box::new(Unpacker::<[u8; LONGEST_WINDOW as usize]>::new()),
     }
 }
