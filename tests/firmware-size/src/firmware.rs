@@ -117,6 +117,11 @@ fn modules() -> Option<impl mender::update_module::ModuleSet> {
     Some((Nothing,))
 }
 
+/// For patches, of the default lengths.
+#[cfg(any(feature = "mcuboot-patches", feature = "embassy-boot-patches"))]
+static PATCHES: static_cell::ConstStaticCell<mender_modules::delta::Memory> =
+    static_cell::ConstStaticCell::new(mender_modules::delta::Memory::new());
+
 #[cfg(feature = "mcuboot")]
 fn modules() -> Option<impl mender::update_module::ModuleSet> {
     use mender_modules::mcuboot::{Layout, SwapMove, ZephyrImage};
@@ -132,7 +137,10 @@ fn modules() -> Option<impl mender::update_module::ModuleSet> {
     }
     .checked();
     let module = ZephyrImage::new(LAYOUT, Anything, Anything, || cortex_m::peripheral::SCB::sys_reset());
-    Some((Nothing, module.ok()?))
+    let module = module.ok()?;
+    #[cfg(feature = "mcuboot-patches")]
+    let module = module.taking_patches(PATCHES.take());
+    Some((Nothing, module))
 }
 
 #[cfg(all(feature = "embassy-boot", not(feature = "mcuboot")))]
@@ -144,7 +152,10 @@ fn modules() -> Option<impl mender::update_module::ModuleSet> {
         state: Anything,
     };
     let module = EmbassyBoot::<_, _, _, _>::new(config, Anything, || cortex_m::peripheral::SCB::sys_reset());
-    Some((Nothing, module.ok()?))
+    let module = module.ok()?;
+    #[cfg(feature = "embassy-boot-patches")]
+    let module = module.taking_patches(PATCHES.take());
+    Some((Nothing, module))
 }
 
 #[cfg(all(feature = "esp-ota", not(feature = "embassy-boot"), not(feature = "mcuboot")))]
