@@ -15,8 +15,8 @@ use std::boxed::Box;
 use super::fault::Fault;
 use super::format::Format;
 
-/// One of them, at work.
-pub(super) trait Decoder: Send {
+/// One of them, at work. `Sync`, because `Resources` belong into a `static`.
+pub(super) trait Decoder: Send + Sync {
     /// Takes the next bytes, when all output has been taken. How many were used: all, if they gave nothing.
     fn feed(&mut self, input: &[u8]) -> Result<usize, Fault>;
 
