@@ -4,8 +4,9 @@ use std::fmt;
 use std::io;
 
 use mender_testkit::artifact::{ArtifactWriter, Builder};
+use mender_testkit::delta::meta_data;
 use mender_testkit::image::ImageInfo;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::compression::Compression;
@@ -139,14 +140,9 @@ pub fn delta(
     let mut image = image.clone();
     let (old_sum, new_sum) = (hex(&Sha256::digest(&old.bytes)), hex(&Sha256::digest(&new.bytes)));
     let checksum = checksum_key(&image);
-    for (key, value) in [
-        ("from_len", json!(old.bytes.len())),
-        ("from_sha256", json!(old_sum)),
-        ("to_len", json!(new.bytes.len())),
-        ("to_sha256", json!(new_sum)),
-    ] {
-        image.meta_data.insert(key.to_owned(), value);
-    }
+    let images: Map<String, Value> =
+        serde_json::from_str(&meta_data(&old.bytes, &new.bytes)).expect("the kit writes an object");
+    image.meta_data.extend(images);
     let writer = writer(&image)
         .depends(&checksum, &old_sum)
         .provides(&checksum, &new_sum);

@@ -12,7 +12,7 @@
 //! | `compression.rs` | what an entry is compressed with; gzip for a window of a given length | |
 //! | `key.rs` | a private key from a PEM file, and signatures by it | |
 //! | `repack.rs` | compresses an artifact anew, and signs it | `outer`, `compression`, `key` |
-//! | `delta.rs` | a patch in the format of detools | |
+//! | `delta.rs` | a patch in the format of detools, tried by the device's decoder | |
 //! | `image.rs` | an artifact of images, or of a patch | `repack`, `delta` |
 //!
 //! Whatever is made is the same for the same input, byte for byte: times come from the caller, the owner is always root, and

@@ -119,8 +119,11 @@ fn time() -> Result<u64, String> {
 }
 
 fn key(file: Option<&Path>) -> Result<Option<Key>, String> {
-    file.map(|file| Key::from_pem(&read(file)?).map_err(|error| format!("{}: {error}", file.display())))
-        .transpose()
+    file.map(read_key).transpose()
+}
+
+fn read_key(file: &Path) -> Result<Key, String> {
+    Key::from_pem(&read(file)?).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 fn content(file: &Path) -> Result<Content, String> {

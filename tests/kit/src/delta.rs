@@ -1,14 +1,15 @@
 //! Patches in the format of [detools](https://detools.readthedocs.io) (`sequential`; `none` and `heatshrink`), for tests of modules that take
 //! them.
 //!
-//! Not as short as detools makes them: bytes are compared with those at the same place of the old image only, so what has
-//! moved is new. The module for it is `mender_modules::delta`, where the format is described.
+//! Those of [`patch`] are not as short as detools makes them: bytes are compared with those at the same place of the old image only, so
+//! what has moved is new. `mender-pack` makes short ones. The module for it is `mender_modules::delta`, where the format is described.
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use heatshrink::Config;
 use sha2::{Digest, Sha256};
 
 /// How a patch is compressed.
@@ -41,34 +42,70 @@ impl Compression {
 /// assert_eq!(patch(b"abc", b"abdXY", Compression::None), [0, 5, 0, 3, 0, 0, 1, 2, b'X', b'Y', 0]);
 /// assert!(patch(&[7; 5000], &[7; 5000], Compression::HEATSHRINK).len() < 100);
 /// ```
+///
+/// # Panics
+/// When the lengths of the compression are not ones that heatshrink has.
 pub fn patch(old: &[u8], new: &[u8], compression: Compression) -> Vec<u8> {
-    let mut data = number(0);
     let (common, added) = new.split_at(old.len().min(new.len()));
-    data.extend(number(common.len()));
-    data.extend(common.iter().zip(old).map(|(new, old)| new.wrapping_sub(*old)));
-    data.extend(number(added.len()));
-    data.extend_from_slice(added);
-    data.extend(number(0));
-    if new.is_empty() {
-        data.clear();
+    let change = Change {
+        add: common
+            .iter()
+            .zip(old)
+            .map(|(new, old)| new.wrapping_sub(*old))
+            .collect(),
+        new: added.to_vec(),
+        seek: 0,
+    };
+    encode(&[change], compression)
+}
+
+/// A part of the new image, and where in the old one to go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Each to be added (modulo 256) to a byte of the old image.
+    pub add: Vec<u8>,
+    /// Bytes that are not in the old image.
+    pub new: Vec<u8>,
+    /// How far to go in the old image beyond the bytes that were added to.
+    pub seek: i64,
+}
+
+/// The patch that consists of these changes, one behind the other.
+///
+/// # Panics
+/// When the lengths of the compression are not ones that heatshrink has.
+pub fn encode(changes: &[Change], compression: Compression) -> Vec<u8> {
+    let mut patch = vec![match compression {
+        Compression::None => 0,
+        Compression::Heatshrink { .. } => 4,
+    }];
+    let len: usize = changes.iter().map(|change| change.add.len() + change.new.len()).sum();
+    number(&mut patch, len as i64);
+    if len == 0 {
+        return patch;
     }
-    let mut patch = Vec::new();
-    match compression {
-        Compression::None => {
-            patch.push(0);
-            patch.extend(number(new.len()));
-            patch.extend(data);
+    let mut data = Vec::new();
+    // No format of the data.
+    number(&mut data, 0);
+    for change in changes {
+        for bytes in [&change.add, &change.new] {
+            number(&mut data, bytes.len() as i64);
+            data.extend_from_slice(bytes);
         }
+        number(&mut data, change.seek);
+    }
+    match compression {
+        Compression::None => patch.extend(data),
         Compression::Heatshrink {
             window_bits,
             length_bits,
         } => {
-            patch.push(4);
-            patch.extend(number(new.len()));
-            if !data.is_empty() {
-                patch.push((window_bits - 4) << 4 | (length_bits - 3));
-                patch.extend(compress(&data, window_bits, length_bits));
-            }
+            patch.push((window_bits - 4) << 4 | (length_bits - 3));
+            let config = Config::new(window_bits, length_bits).expect("lengths that heatshrink has");
+            // A byte that is repeated nowhere takes nine bits.
+            let mut compressed = vec![0; data.len() + data.len().div_ceil(8) + 1];
+            let compressed = heatshrink::encode(&data, &mut compressed, &config).expect("there is room");
+            patch.extend_from_slice(compressed);
         }
     }
     patch
@@ -86,76 +123,15 @@ pub fn meta_data(old: &[u8], new: &[u8]) -> String {
     )
 }
 
-/// detools' number: six bits, then seven by seven, the lowest first.
-fn number(value: usize) -> Vec<u8> {
-    let (mut byte, mut rest) = (value as u8 & 0x3f, value >> 6);
-    let mut bytes = Vec::new();
+/// detools' number: six bits and the sign, then seven by seven, the lowest first.
+fn number(bytes: &mut Vec<u8>, value: i64) {
+    let mut rest = value.unsigned_abs();
+    let mut byte = (rest & 0x3f) as u8 | if value < 0 { 0x40 } else { 0 };
+    rest >>= 6;
     while rest > 0 {
         bytes.push(byte | 0x80);
-        byte = rest as u8 & 0x7f;
+        byte = (rest & 0x7f) as u8;
         rest >>= 7;
     }
     bytes.push(byte);
-    bytes
-}
-
-/// heatshrink: of what the window holds, the place that had the same three bytes last.
-fn compress(data: &[u8], window_bits: u8, length_bits: u8) -> Vec<u8> {
-    let (window, longest) = (1 << window_bits, 1 << length_bits);
-    let mut last = vec![usize::MAX; 1 << 16];
-    let slot = |bytes: &[u8]| usize::from(bytes[0]) ^ usize::from(bytes[1]) << 4 ^ usize::from(bytes[2]) << 8;
-    let mut bits = Bits::default();
-    let mut at = 0;
-    while at < data.len() {
-        let mut len = 0;
-        let mut from = at;
-        if let Some(three) = data.get(at..at + 3) {
-            from = last[slot(three)];
-            if from < at && at - from <= window {
-                let same = data[at..]
-                    .iter()
-                    .zip(&data[from..])
-                    .take_while(|(one, other)| one == other);
-                len = same.take(longest).count();
-            }
-        }
-        let is_copy = len * 9 > 1 + usize::from(window_bits) + usize::from(length_bits);
-        if is_copy {
-            bits.push(0, 1);
-            bits.push(at - from - 1, window_bits);
-            bits.push(len - 1, length_bits);
-        } else {
-            len = 1;
-            bits.push(1, 1);
-            bits.push(data[at].into(), 8);
-        }
-        for at in at..at + len {
-            if let Some(three) = data.get(at..at + 3) {
-                last[slot(three)] = at;
-            }
-        }
-        at += len;
-    }
-    bits.bytes
-}
-
-#[derive(Default)]
-struct Bits {
-    bytes: Vec<u8>,
-    /// Of the last byte.
-    used: u8,
-}
-
-impl Bits {
-    /// The lowest bits of a value, the highest of them first.
-    fn push(&mut self, value: usize, count: u8) {
-        for place in (0..count).rev() {
-            if self.used == 0 {
-                self.bytes.push(0);
-            }
-            let bit = (value >> place & 1) as u8;
-            *self.bytes.last_mut().expect("one is there") |= bit << (7 - self.used);
-            self.used = (self.used + 1) % 8;
-        }
-    }
 }
