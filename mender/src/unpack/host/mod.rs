@@ -17,7 +17,8 @@ use super::format::Format;
 
 /// One of them, at work. `Sync`, because `Resources` belong into a `static`.
 pub(super) trait Decoder: Send + Sync {
-    /// Takes the next bytes, when all output has been taken. How many were used: all, if they gave nothing.
+    /// Takes the next bytes, when all output has been taken. How many were used: all, if they gave nothing. Not called again after a
+    /// fault: the artifact is refused then.
     fn feed(&mut self, input: &[u8]) -> Result<usize, Fault>;
 
     /// What the last call unpacked.

@@ -23,7 +23,6 @@ pub(super) struct Xz {
 enum State {
     Unpacking,
     Ended,
-    Failed(Fault),
 }
 
 impl Xz {
@@ -35,8 +34,11 @@ impl Xz {
             state: State::Unpacking,
         }
     }
+}
 
-    fn unpack(&mut self, input: &[u8]) -> Result<usize, Fault> {
+impl Decoder for Xz {
+    fn feed(&mut self, input: &[u8]) -> Result<usize, Fault> {
+        self.len = 0;
         let mut used = 0;
         loop {
             let rest = input.get(used..).unwrap_or(&[]);
@@ -44,7 +46,6 @@ impl Xz {
                 State::Unpacking => {}
                 State::Ended if rest.is_empty() => return Ok(used),
                 State::Ended => return Err(Fault::Trailing),
-                State::Failed(fault) => return Err(fault),
             }
             let result = self.stream.process(rest, &mut self.output, Action::Run);
             let step = result.map_err(|error| match error.kind() {
@@ -72,17 +73,6 @@ impl Xz {
             }
         }
     }
-}
-
-impl Decoder for Xz {
-    fn feed(&mut self, input: &[u8]) -> Result<usize, Fault> {
-        self.len = 0;
-        let result = self.unpack(input);
-        if let Err(fault) = result {
-            self.state = State::Failed(fault);
-        }
-        result
-    }
 
     fn output(&self) -> &[u8] {
         self.output.get(..self.len).unwrap_or(&[])
@@ -92,7 +82,6 @@ impl Decoder for Xz {
         match self.state {
             State::Ended => Ok(()),
             State::Unpacking => Err(Fault::Truncated),
-            State::Failed(fault) => Err(fault),
         }
     }
 

@@ -39,7 +39,6 @@ enum State {
     /// All blocks have come; the last data are to be handed out.
     Last,
     Ended,
-    Failed(Fault),
 }
 
 impl Zstd {
@@ -78,7 +77,7 @@ impl Zstd {
                 BLOCK_HEAD_LEN + len + CHECKSUM_LEN * usize::from(is_last && self.has_checksum)
             }
             (State::Block, _) => BLOCK_HEAD_LEN,
-            (State::Last | State::Ended | State::Failed(_), _) => 0,
+            (State::Last | State::Ended, _) => 0,
         })
     }
 
@@ -106,7 +105,7 @@ impl Zstd {
                     self.state = State::Last;
                 }
             }
-            State::Last | State::Ended | State::Failed(_) => {}
+            State::Last | State::Ended => {}
         }
         self.part.clear();
         Ok(())
@@ -123,8 +122,11 @@ impl Zstd {
         self.state = State::Ended;
         Ok(())
     }
+}
 
-    fn unpack(&mut self, input: &[u8]) -> Result<usize, Fault> {
+impl Decoder for Zstd {
+    fn feed(&mut self, input: &[u8]) -> Result<usize, Fault> {
+        self.len = 0;
         let mut rest = input;
         loop {
             match self.state {
@@ -138,7 +140,6 @@ impl Zstd {
                 }
                 State::Ended if rest.is_empty() => return Ok(input.len()),
                 State::Ended => return Err(Fault::Trailing),
-                State::Failed(fault) => return Err(fault),
             }
             if let State::Last = self.state {
                 self.end()?;
@@ -157,17 +158,6 @@ impl Zstd {
             self.end_part()?;
         }
     }
-}
-
-impl Decoder for Zstd {
-    fn feed(&mut self, input: &[u8]) -> Result<usize, Fault> {
-        self.len = 0;
-        let result = self.unpack(input);
-        if let Err(fault) = result {
-            self.state = State::Failed(fault);
-        }
-        result
-    }
 
     fn output(&self) -> &[u8] {
         self.output.get(..self.len).unwrap_or(&[])
@@ -177,7 +167,6 @@ impl Decoder for Zstd {
         match self.state {
             State::Ended => Ok(()),
             State::Head | State::Block | State::Last => Err(Fault::Truncated),
-            State::Failed(fault) => Err(fault),
         }
     }
 
