@@ -21,6 +21,7 @@
 //! | `Cleanup` | committed; `cleanup` is left |
 //! | `Idle` | over |
 
+mod config;
 mod outcome;
 
 use core::convert::Infallible;
@@ -37,13 +38,14 @@ use super::source::{Source, State, Step};
 use crate::agent::deployment::{Module, Trouble};
 use crate::agent::memory::as_provides;
 use crate::agent::records;
-use crate::artifact::{Limits, Parser};
+use crate::artifact::Parser;
 use crate::deployment::record::{DeploymentNumber, DeploymentRecord, InstalledRecord, StateRecord};
 use crate::deployment::{Software, StoredState};
 use crate::fmt::{error, warning};
 use crate::storage::{RecordKey, Storage};
 use crate::update_module::{CallbackState, Failure, Late, ModuleIndex, ModuleSet, Payload, Traits};
-use outcome::Broken;
+pub use config::StandaloneConfig;
+use outcome::{Broken, Undone};
 pub use outcome::{CommitError, InstallError, Installed, Pending, RollbackError, RolledBack};
 
 /// What the server calls a deployment of its own; a record must name one.
@@ -51,33 +53,6 @@ const ID: &str = "standalone";
 
 /// The old software is in use.
 const ROLLED_BACK: StoredState = StoredState::Failure(Software::Old);
-
-/// What is known of the device.
-#[derive(Clone, Copy, Debug)]
-pub struct StandaloneConfig<'a> {
-    /// As [`Config::device_type`](super::Config::device_type).
-    pub device_type: &'a str,
-    /// As [`Config::artifact_name`](super::Config::artifact_name): before the first update.
-    pub artifact_name: &'a str,
-    /// As [`Config::artifact_limits`](super::Config::artifact_limits).
-    pub artifact_limits: Limits,
-    /// As [`Config::artifact_keys`](super::Config::artifact_keys). One that cannot be used matches no signature.
-    #[cfg(feature = "artifact-keys")]
-    pub artifact_keys: &'a [&'a [u8]],
-}
-
-impl<'a> StandaloneConfig<'a> {
-    /// The defaults, for a device type and the artifact name before the first update.
-    pub const fn new(device_type: &'a str, artifact_name: &'a str) -> StandaloneConfig<'a> {
-        StandaloneConfig {
-            device_type,
-            artifact_name,
-            artifact_limits: Limits::DEFAULT,
-            #[cfg(feature = "artifact-keys")]
-            artifact_keys: &[],
-        }
-    }
-}
 
 /// Installs artifacts that come another way than from the server.
 ///
@@ -108,23 +83,6 @@ struct Deployment {
     module: Module,
     /// Length of its record, in the token's memory.
     len: usize,
-}
-
-/// An update that failed, and why; what is in use after that.
-enum Undone {
-    /// The old software.
-    Back(Failure),
-    /// Nobody knows: the module could not get back.
-    Lost(Failure),
-}
-
-impl From<Undone> for InstallError {
-    fn from(undone: Undone) -> InstallError {
-        match undone {
-            Undone::Back(why) => InstallError::Module(why),
-            Undone::Lost(why) => InstallError::Inconsistent(why),
-        }
-    }
 }
 
 impl<'r, S: Storage, P: Storage, M: ModuleSet> Standalone<'r, S, P, M> {

@@ -208,3 +208,20 @@ impl From<Broken> for RollbackError {
         RollbackError::Storage
     }
 }
+
+/// An update that failed, and why; what is in use after that.
+pub(super) enum Undone {
+    /// The old software.
+    Back(Failure),
+    /// Nobody knows: the module could not get back.
+    Lost(Failure),
+}
+
+impl From<Undone> for InstallError {
+    fn from(undone: Undone) -> InstallError {
+        match undone {
+            Undone::Back(why) => InstallError::Module(why),
+            Undone::Lost(why) => InstallError::Inconsistent(why),
+        }
+    }
+}
