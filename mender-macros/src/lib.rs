@@ -86,6 +86,15 @@ use proc_macro::TokenStream;
 ///
 /// Without `supports_rollback` nothing is called where the table says `rollback`: the deployment goes on with `failure`.
 ///
+/// # Flash
+///
+/// What most modules need beside a driver is there, so that nobody writes it by hand:
+///
+/// - `mender::update_module::FlashWriter` takes chunks of any length and writes whole write units, erasing just ahead; it can hold back the
+///   start of a file until it was checked. Its page says what a power cut leaves.
+/// - `?` takes the errors of the driver and of the writer where a method returns `Failure`.
+/// - `mender::update_module::now` reads flash where nothing can be awaited: in an inventory, in the test kit's `observe`.
+///
 /// # Rules
 ///
 /// Checked when the module is compiled, each with a message at the token in question; where a rule depends on a const

@@ -110,7 +110,7 @@
 //! | `tls` | TLS over a plain connector | `net`, `signature`, `api` |
 //! | [`net`] | [`Connector`](net::Connector), URLs, HTTP | embedded-io, `text`; pure but for the trait |
 //! | [`storage`] | what is kept across reboots: trait, record layouts, flash backend | embedded-storage |
-//! | [`mod@update_module`] | [`UpdateModule`], [`Payload`](update_module::Payload), the tuple of modules | `text`; on hosts (`std`) `artifact` |
+//! | [`mod@update_module`] | [`UpdateModule`], [`Payload`](update_module::Payload), [`FlashWriter`](update_module::FlashWriter), the tuple of modules | embedded-storage, `text`; on hosts (`std`) `artifact` |
 //! | [`api`] | bytes of the device API's requests and responses | pure; `provides`, `text` |
 //! | [`artifact`] | the artifact stream parser | pure; `provides`, `signature`, `text`, `unpack` |
 //! | [`deployment`] | the update state machine | pure; `provides`, `update_module`, `text` |

@@ -66,7 +66,7 @@
 //! `no_std`, without an allocator. None has global state. Depends on `mender`'s
 //! [`update_module`](mod@mender::update_module) and [`text`](mod@mender::text) only; the client knows none of the modules here.
 //!
-//! A module's folder depends on what several share, in this order: `restart`, `apart`, `cause`, `stop`, `hasher`, `record`, `writer`;
+//! A module's folder depends on what several share, in this order: `restart`, `apart`, `cause`, `stop`, `hasher`, `record`;
 //! `codes` on the modules.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -115,8 +115,6 @@ mod restart;
 pub mod script;
 #[cfg(any(feature = "embassy-boot", feature = "esp-ota"))]
 mod stop;
-#[cfg(feature = "mcuboot")]
-mod writer;
 
 #[cfg(all(any(feature = "file", feature = "directory"), not(target_os = "none")))]
 pub use disk::{DiskError, Error as ReplaceError, PathFault, Refusal, Replacer};

@@ -3,6 +3,8 @@
 //! - [`UpdateModule`]: the trait; usually implemented by the attribute [`macro@crate::update_module`].
 //! - [`Descriptor`]: a module's table as a constant: artifact type, flags, states.
 //! - [`Payload`]: the files of an artifact, pulled by a module in its download state.
+//! - [`FlashWriter`]: writes them to flash, whatever its write unit and the chunks that come.
+//! - [`now`]: reads flash where nothing can be awaited, as for an inventory or in the kit's `observe`.
 //! - [`ModuleSet`]: a tuple of modules, the client's static registration; hosts may bring a set that is known at run time.
 //!
 //! Depends on nothing else in this crate, but for the artifact's header that programs of a host are told (`std`). The states and their
@@ -30,14 +32,18 @@
 
 mod descriptor;
 mod failure;
+mod flash_writer;
 #[cfg(feature = "macros")]
 pub(crate) mod generated;
 mod meta_data;
+mod now;
 mod payload;
 mod set;
 
 pub use descriptor::{CallbackState, Descriptor, States, Traits};
 pub use failure::{FAILURE_TEXT_LEN, Failure};
+pub use flash_writer::{FlashWriteError, FlashWriter};
+pub use now::now;
 pub use payload::{Artifact, File, Payload, PayloadError, PayloadEvent, PayloadSource};
 pub use set::{Late, ModuleIndex, ModuleSet};
 

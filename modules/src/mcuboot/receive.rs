@@ -1,7 +1,7 @@
 //! The download: one file into slot 1. Depends on the flash and all below it.
 
 use embedded_storage_async::nor_flash::NorFlash;
-use mender::update_module::Payload;
+use mender::update_module::{FlashWriteError, FlashWriter, Payload};
 
 use super::decide::Op;
 use super::error::{Fault, Numbers, Stop};
@@ -12,7 +12,6 @@ use super::mode::sealed::Kind;
 use super::slot::Slot;
 use super::version::Version;
 use crate::content::{Bytes, Content};
-use crate::writer::{MAX_UNIT, WriteError, Writer};
 
 /// What a download refuses.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,7 +22,7 @@ pub(super) struct Options {
     pub(super) address: Option<u32>,
 }
 
-const _: () = assert!(HEADER_LEN == MAX_UNIT, "a header is a whole number of write units");
+const _: () = assert!(HEADER_LEN == FlashWriter::HELD_LEN, "the header is what is held back");
 
 impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER, M> {
     /// Writes the payload's only file to slot 1, verifies it, and marks it as received.
@@ -110,7 +109,7 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
                             piece = Self::read_at(&self.buffer, offset, read_len);
                         }
                         if !same {
-                            let written = writer.push(&mut self.secondary, piece).await;
+                            let written = writer.write(&mut self.secondary, piece).await;
                             self.is_written(written)?;
                             copied = copied.saturating_add(read_len as u32);
                         } else if let Some(later) = data.strip_prefix(piece) {
@@ -165,20 +164,22 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
     }
 
     /// Writes the image.
-    fn writer(&self) -> Writer {
+    fn writer(&self) -> FlashWriter {
         let start = self.geometry.image_offset(M::KIND);
         // The last unit may stick out by its filling.
         let end = start.saturating_add(self.geometry.room.next_multiple_of(S::WRITE_SIZE as u32));
         let last = self.geometry.last_sector(Slot::Secondary);
-        Writer::new(start, end, self.geometry.sector_len, last)
+        FlashWriter::new::<S>(start..end)
+            .with_sectors(self.geometry.sector_len)
+            .erased_from(last)
     }
 
-    fn is_written(&mut self, written: Result<(), WriteError<S::Error>>) -> Result<(), Stop> {
+    fn is_written(&mut self, written: Result<(), FlashWriteError<S::Error>>) -> Result<(), Stop> {
         match written {
             Ok(()) => Ok(()),
-            Err(WriteError::Flash(error)) => Err(self.numbers.flash(Slot::Secondary, &error)),
-            // More came than was announced.
-            Err(WriteError::TooLong) => {
+            Err(FlashWriteError::Flash(error)) => Err(self.numbers.flash(Slot::Secondary, &error)),
+            // More came than was announced. The first error ends the download.
+            Err(FlashWriteError::TooLong | FlashWriteError::Unfinished) => {
                 let room = self.geometry.room;
                 Err(Stop::Image(self.numbers.too_large((room.saturating_add(1), 0), room)))
             }
