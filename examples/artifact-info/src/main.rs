@@ -4,14 +4,13 @@
 mod device;
 mod explain;
 
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use mender::artifact::{Event, Header, Limits, Parser};
 use serde_json::{Map, Value, json};
+use tool_style::{Wrong, after_help, file};
 
 /// Print what is in a Mender artifact, as JSON; or what a code from a device means
 #[derive(clap::Parser)]
@@ -28,9 +27,7 @@ use serde_json::{Map, Value, json};
                   the work buffer that it needs, \"window_len_needed\" that of the window for gzip. xz and zstd are read here, and \
                   on no microcontroller. The limits are the client's defaults; give those of your device by the \
                   flags if it has others.",
-    after_help = "Exit status: 0 if the artifact is good, 1 if it is refused or cannot be read, 2 for wrong usage or an unknown \
-                  code.\n\n\
-                  Examples:\n  \
+    after_help = after_help("Examples:\n  \
                   artifact-info release-1.mender\n  \
                   artifact-info release-1.mender | jq .provides\n  \
                   artifact-info release-1.mender --meta-data-len 256 --work-len 1024 | jq .device_limits\n  \
@@ -39,7 +36,7 @@ use serde_json::{Map, Value, json};
                   artifact-info --explain E158 E225 44\n\n\
                   Write an artifact that a microcontroller can read:\n  \
                   mender-artifact write module-image -T zephyr-image -n release-1 -t my-board -f zephyr.signed.bin \\\n    \
-                  --compression none -o release-1.mender"
+                  --compression none -o release-1.mender")
 )]
 struct Arguments {
     /// The artifact; - reads standard input
@@ -56,44 +53,43 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let text = match (arguments.explain, arguments.file) {
-        (Some(words), _) => match explain::explain(&words) {
-            Ok(text) => Ok(text),
-            Err(message) => {
-                eprintln!("artifact-info: {message}");
-                return ExitCode::from(2);
-            }
-        },
-        (None, Some(file)) => read(&file)
-            .and_then(|artifact| describe(&artifact, &arguments.device).map_err(|error| error.to_string()))
-            .map(|description| format!("{description:#}"))
-            .map_err(|error| format!("{}: {error}", file.display())),
+    tool_style::main(run)
+}
+
+fn run(arguments: Arguments) -> Result<String, Wrong> {
+    match (arguments.explain, arguments.file) {
+        (Some(words), _) => explain::explain(&words).map_err(Wrong::Usage),
+        (None, Some(path)) => {
+            let artifact = read(&path)?;
+            let name = if path == Path::new("-") {
+                Path::new("standard input")
+            } else {
+                &path
+            };
+            let description = describe(&artifact, &arguments.device).map_err(|error| {
+                // Each begins with the entry of that name.
+                let advice = match artifact.starts_with(b"version\0") {
+                    true => "",
+                    false => "; it is no Mender artifact: give a .mender file",
+                };
+                file::of(name, format_args!("{error}{advice}"))
+            })?;
+            Ok(format!("{description:#}"))
+        }
         // One of them is required.
         (None, None) => Ok(String::new()),
-    };
-    let printed = text.and_then(|text| {
-        io::stdout()
-            .write_all(format!("{text}\n").as_bytes())
-            .map_err(|error| format!("standard output: {error}"))
-    });
-    match printed {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("artifact-info: {message}");
-            ExitCode::FAILURE
-        }
     }
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, String> {
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    if path != Path::new("-") {
+        return file::read(path);
+    }
     let mut bytes = Vec::new();
-    let result = if file == Path::new("-") {
-        io::stdin().read_to_end(&mut bytes)
-    } else {
-        File::open(file).and_then(|mut file| file.read_to_end(&mut bytes))
-    };
-    result.map(|_| bytes).map_err(|error| error.to_string())
+    match io::stdin().read_to_end(&mut bytes) {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(format!("standard input: {}", file::unreadable(&error))),
+    }
 }
 
 /// Reads a whole artifact; `Err` is the reason for which it is refused.

@@ -2,18 +2,15 @@
 //! `esp-ota-image`: what this program says of a dump, the device would say.
 
 mod device;
-#[path = "../../mcuboot-slot/src/store.rs"]
-mod store;
 mod table;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use device::Device;
-use serde_json::Value;
-use store::Change;
+use tool_style::change::Change;
+use tool_style::{Wrong, after_help, file};
 
 /// Read and repair ESP-IDF's OTA slots in a flash dump
 #[derive(Parser)]
@@ -25,7 +22,8 @@ use store::Change;
                   own update module would, ready to be written back.\n\n\
                   Two things are not in the flash: whether the bootloader was built with rollback (--rollback), and which slot runs \
                   (--running; by default the one that the bootloader starts by otadata as it is, if nothing is given up).\n\n\
-                  Signatures of secure boot are not checked: the bootloader may refuse an image that is called startable here."
+                  Signatures of secure boot are not checked: the bootloader may refuse an image that is called startable here.",
+    after_help = after_help("")
 )]
 struct Arguments {
     /// The bootloader was built with CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE
@@ -73,23 +71,23 @@ fn number(text: &str) -> Result<u32, String> {
     value.map_err(|_| format!("'{text}' is no number: write 32768 or 0x8000"))
 }
 
-fn run(arguments: &Arguments) -> Result<Value, String> {
+fn run(arguments: Arguments) -> Result<String, Wrong> {
     let (dump, change): (&Path, _) = match &arguments.command {
         Command::State { dump } => (dump, None),
         Command::Request { change } | Command::Confirm { change } | Command::Revert { change } => {
             (&change.dump, Some(change))
         }
     };
-    let name = dump.display();
-    let flash = fs::read(dump).map_err(|error| format!("{name}: {error}"))?;
-    let device = Device::new(&flash, arguments.table, arguments.rollback, arguments.running)
-        .map_err(|error| format!("{name}: {error}"))?;
+    let failed = |error: String| file::of(dump, error);
+    let flash = file::read(dump)?;
+    let device = Device::new(&flash, arguments.table, arguments.rollback, arguments.running).map_err(failed)?;
     match arguments.command {
-        Command::State { .. } => {}
-        Command::Request { .. } => device.request()?,
-        Command::Confirm { .. } => device.confirm()?,
-        Command::Revert { .. } => device.revert()?,
+        Command::State { .. } => Ok(()),
+        Command::Request { .. } => device.request(),
+        Command::Confirm { .. } => device.confirm(),
+        Command::Revert { .. } => device.revert(),
     }
+    .map_err(failed)?;
     let mut report = device.report();
     if let Some(change) = change {
         let after = device.to_bytes();
@@ -97,18 +95,9 @@ fn run(arguments: &Arguments) -> Result<Value, String> {
         report["changed"] = changed.into();
         change.keep(&after, changed)?;
     }
-    Ok(report)
+    Ok(format!("{report:#}"))
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(report) => {
-            println!("{report:#}");
-            ExitCode::SUCCESS
-        }
-        Err(message) => {
-            eprintln!("esp-ota-slot: {message}");
-            ExitCode::FAILURE
-        }
-    }
+    tool_style::main(run)
 }

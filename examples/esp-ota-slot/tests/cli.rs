@@ -128,7 +128,11 @@ fn a_bootloader_with_rollback_gives_an_image_up() {
 fn what_cannot_be_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let file = dump(folder.path());
-    assert!(error(&["confirm"], &file).contains("the old image runs: the new one was not requested"));
+    assert!(error(&["confirm"], &file).contains("flash.bin: the old image runs: the new one was not requested"));
+    let there = folder.path().join("no/out.bin");
+    let unwritable = error(&["request", "--output", there.to_str().unwrap()], &file);
+    assert!(unwritable.contains("no/out.bin: cannot be written: "), "{unwritable}");
+    assert!(unwritable.contains("give --output the name of a file"), "{unwritable}");
     assert!(error(&["--table", "0x9000", "state"], &file).contains("no partition table"));
     let mut flash = fs::read(&file).unwrap();
     flash[0x30000 + 500] ^= 1;

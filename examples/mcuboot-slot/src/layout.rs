@@ -1,10 +1,12 @@
 //! Where the slots are in the dump and how the bootloader was built: from a file, from flags.
 
+use std::fmt::Display;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::Value;
+use tool_style::{Wrong, file};
 
 /// The modes by their names on the command line and in files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +82,8 @@ pub struct Flags {
 
 /// All that is needed to work on a dump.
 pub struct Layout {
+    /// Where it stands, if not in flags alone.
+    pub file: Option<PathBuf>,
     pub mode: Mode,
     pub slot0: Range<usize>,
     pub slot1: Range<usize>,
@@ -95,23 +99,16 @@ pub struct Layout {
 }
 
 impl Flags {
-    pub fn read(&self) -> Result<Layout, String> {
-        let file = match &self.layout {
+    pub fn read(&self) -> Result<Layout, Wrong> {
+        let stated = match &self.layout {
             None => Value::Null,
-            Some(path) => {
-                let text = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-                let said = |what: &str| {
-                    let path = path.display();
-                    format!("{path}: {what}; a layout is an object of JSON, as --help shows it")
-                };
-                match serde_json::from_slice(&text) {
-                    Ok(object @ Value::Object(_)) => object,
-                    Ok(_) => return Err(said("JSON, but not an object")),
-                    Err(_) if text.iter().all(u8::is_ascii_whitespace) => return Err(said("empty")),
-                    Err(error) => return Err(said(&format!("not JSON ({error})"))),
-                }
-            }
+            Some(path) => object(path)?,
         };
+        self.over(&stated).map_err(|error| wrong(self.layout.as_deref(), error))
+    }
+
+    /// Flags over what the file states.
+    fn over(&self, file: &Value) -> Result<Layout, String> {
         let stated = |name: &str| match &file[name] {
             Value::Null => Ok(None),
             value => json_number(value).map(Some).map_err(|error| format!("{name}: {error}")),
@@ -182,6 +179,7 @@ impl Flags {
             return Err("--running is for direct-xip: in all other modes slot 0 runs".into());
         }
         Ok(Layout {
+            file: self.layout.clone(),
             mode,
             slot0,
             slot1,
@@ -197,6 +195,37 @@ impl Flags {
                 other => return Err(format!("compare_builds: expected true or false, found {other}")),
             },
         })
+    }
+}
+
+impl Layout {
+    /// What is wrong with it: the file's fault if there is one, else the command line's.
+    pub fn wrong(&self, error: impl Display) -> Wrong {
+        wrong(self.file.as_deref(), error)
+    }
+}
+
+fn wrong(file: Option<&Path>, error: impl Display) -> Wrong {
+    match file {
+        Some(path) => Wrong::Failed(file::of(path, error)),
+        None => Wrong::Usage(error.to_string()),
+    }
+}
+
+/// What a layout file has.
+fn object(path: &Path) -> Result<Value, String> {
+    let text = file::read(path)?;
+    let said = |what: &str| {
+        file::of(
+            path,
+            format_args!("{what}; a layout is an object of JSON, as --help shows it"),
+        )
+    };
+    match serde_json::from_slice(&text) {
+        Ok(object @ Value::Object(_)) => Ok(object),
+        Ok(_) => Err(said("JSON, but not an object")),
+        Err(_) if text.iter().all(u8::is_ascii_whitespace) => Err(said("empty")),
+        Err(error) => Err(said(&format!("not JSON ({error})"))),
     }
 }
 

@@ -5,13 +5,13 @@ mod commands;
 mod dump;
 mod layout;
 mod report;
-mod store;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use store::Change;
+use tool_style::after_help;
+use tool_style::change::Change;
 
 /// Read and repair the MCUboot slots in a flash dump
 #[derive(Parser)]
@@ -27,7 +27,7 @@ use store::Change;
                   is interrupted; --output writes to another file instead, --dry-run to none. Signatures are not checked: the \
                   bootloader may refuse an image that is called intact here.",
     after_help = "A worked example, the layout file and what the output means: --help",
-    after_long_help = include_str!("help.txt")
+    after_long_help = after_help(include_str!("help.txt"))
 )]
 struct Arguments {
     #[command(flatten)]
@@ -79,15 +79,8 @@ enum Kind {
 }
 
 fn main() -> ExitCode {
-    let Arguments { layout, command } = Arguments::parse();
-    match layout.read().and_then(|layout| commands::run(&layout, &command)) {
-        Ok(report) => {
-            println!("{report:#}");
-            ExitCode::SUCCESS
-        }
-        Err(message) => {
-            eprintln!("mcuboot-slot: {message}");
-            ExitCode::FAILURE
-        }
-    }
+    tool_style::main(|Arguments { layout, command }| {
+        let report = commands::run(&layout.read()?, &command)?;
+        Ok(format!("{report:#}"))
+    })
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mender_pack::{Coding, Compression, Window};
+use tool_style::after_help;
 
 /// Make Mender artifacts that microcontrollers can take
 #[derive(Parser)]
@@ -14,13 +15,12 @@ use mender_pack::{Coding, Compression, Window};
                   between two images, compressed for the little memory of a device, and signed.\n\n\
                   The same files and arguments give the same artifact, byte for byte. The time in it is SOURCE_DATE_EPOCH (seconds \
                   since 1970) if that is set in the environment, else 0.",
-    after_help = "Exit status: 0 if the artifact was written, 1 if it cannot be made, 2 for wrong usage.\n\n\
-                  Examples:\n  \
+    after_help = after_help("Examples:\n  \
                   mender-pack image zephyr.signed.bin -n release-2 -t my-board -o release-2.mender\n  \
                   mender-pack image app.bin --type esp-ota-image -n release-2 -t my-board --gzip 4096 -o release-2.mender\n  \
                   mender-pack delta --from release-1.signed.bin release-2.signed.bin -n release-2-from-1 -t my-board -o delta.mender\n  \
                   mender-pack repack --window 4096 stock.mender small.mender\n  \
-                  mender-pack sign --key artifact-key.pem release-2.mender signed.mender"
+                  mender-pack sign --key artifact-key.pem release-2.mender signed.mender")
 )]
 pub struct Arguments {
     #[command(subcommand)]

@@ -57,6 +57,8 @@ pub struct Image {
 pub struct Content {
     /// Its name in the artifact.
     pub name: String,
+    /// Where it is from, for errors: a path.
+    pub origin: String,
     /// Its bytes.
     pub bytes: Vec<u8>,
 }
@@ -66,12 +68,12 @@ pub struct Content {
 pub enum ImageError {
     /// A file is no image of the payload type.
     Image {
-        /// Its name.
-        name: String,
+        /// Where it is from.
+        origin: String,
         /// What it is or is not, and what to do.
         reason: &'static str,
     },
-    /// The name of a file is not one that artifacts can have.
+    /// The name of the file from there is not one that artifacts can have.
     Name(String),
     /// The patch cannot be made.
     Patch(io::Error),
@@ -82,10 +84,10 @@ pub enum ImageError {
 impl fmt::Display for ImageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ImageError::Image { name, reason } => write!(f, "{name}: {reason}"),
-            ImageError::Name(name) => write!(
+            ImageError::Image { origin, reason } => write!(f, "{origin}: {reason}"),
+            ImageError::Name(origin) => write!(
                 f,
-                "{name}: the name of a file in an artifact has letters, digits and _ - . , only: rename it"
+                "{origin}: the name of a file in an artifact has letters, digits and _ - . , only: rename it"
             ),
             ImageError::Patch(error) => write!(f, "the patch: {error}"),
             ImageError::Repack(error) => error.fmt(f),
@@ -148,6 +150,7 @@ pub fn delta(
         .provides(&checksum, &new_sum);
     let patch = Content {
         name: format!("{}.patch", new.name),
+        origin: new.origin.clone(),
         bytes: patch(&old.bytes, &new.bytes, coding).map_err(ImageError::Patch)?,
     };
     write(with_files(writer, &[patch])?, &image, compression, key)
@@ -224,7 +227,7 @@ fn with_files(writer: ArtifactWriter, files: &[Content]) -> Result<ArtifactWrite
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.,".contains(&byte);
         match file.name.bytes().all(allowed) && !matches!(file.name.as_str(), "" | "." | "..") {
             true => Ok(writer.file(&file.name, &file.bytes)),
-            false => Err(ImageError::Name(file.name.clone())),
+            false => Err(ImageError::Name(file.origin.clone())),
         }
     })
 }
@@ -254,7 +257,7 @@ fn check(payload_type: &str, file: &Content) -> Result<(), ImageError> {
     };
     fault.map_or(Ok(()), |reason| {
         Err(ImageError::Image {
-            name: file.name.clone(),
+            origin: file.origin.clone(),
             reason,
         })
     })

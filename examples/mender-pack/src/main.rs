@@ -2,29 +2,20 @@
 
 mod args;
 
-use std::fs;
-use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use args::{Arguments, Command, Form, Says};
-use clap::Parser;
 use mender_pack::{Compression, Content, Image, Key, Repacked, delta, image, repack, sign};
 use serde_json::{Map, Value};
+use tool_style::Wrong;
+use tool_style::file::{read, write};
 
 fn main() -> ExitCode {
-    let told = run(Arguments::parse().command)
-        .and_then(|text| writeln!(io::stdout(), "{text}").map_err(|error| format!("standard output: {error}")));
-    match told {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("mender-pack: {message}");
-            ExitCode::FAILURE
-        }
-    }
+    tool_style::main(|arguments: Arguments| run(arguments.command))
 }
 
-fn run(command: Command) -> Result<String, String> {
+fn run(command: Command) -> Result<String, Wrong> {
     match command {
         Command::Image {
             files,
@@ -32,11 +23,16 @@ fn run(command: Command) -> Result<String, String> {
             says,
             form,
         } => {
-            let files: Vec<Content> = files.iter().map(|file| content(file)).collect::<Result<_, _>>()?;
-            let whole: usize = files.iter().map(|file| file.bytes.len()).sum();
+            let contents: Vec<Content> = files.iter().map(|file| content(file)).collect::<Result<_, _>>()?;
+            let whole: usize = contents.iter().map(|file| file.bytes.len()).sum();
             let key = key(form.key.as_deref())?;
-            let made = image(&describe(says, payload_type)?, &files, form.compression(), key.as_ref());
-            keep(made.map_err(|error| error.to_string())?, &form, whole)
+            let made = image(
+                &describe(says, payload_type)?,
+                &contents,
+                form.compression(),
+                key.as_ref(),
+            );
+            Ok(keep(made.map_err(|error| error.to_string())?, &form, whole)?)
         }
         Command::Delta {
             from,
@@ -47,13 +43,15 @@ fn run(command: Command) -> Result<String, String> {
             form,
         } => {
             if !payload_type.ends_with("-delta") {
-                return Err(format!("--type {payload_type}: a delta's payload type ends in -delta"));
+                return Err(Wrong::Usage(format!(
+                    "--type {payload_type}: a delta's payload type ends in -delta: give the whole image's with -delta behind it"
+                )));
             }
             let (old, new) = (content(&from)?, content(&new)?);
             let key = key(form.key.as_deref())?;
             let image = describe(says, payload_type)?;
             let made = delta(&image, &old, &new, coding.into(), form.compression(), key.as_ref());
-            keep(made.map_err(|error| error.to_string())?, &form, new.bytes.len())
+            Ok(keep(made.map_err(|error| error.to_string())?, &form, new.bytes.len())?)
         }
         Command::Repack {
             artifact,
@@ -74,17 +72,15 @@ fn run(command: Command) -> Result<String, String> {
             output,
             key: pem,
         } => {
-            let Some(key) = key(Some(&pem))? else {
-                return Err("no key".to_owned());
-            };
-            let signed = sign(&read(&artifact)?, &key).map_err(|error| format!("{}: {error}", artifact.display()))?;
+            let signed = sign(&read(&artifact)?, &read_key(&pem)?)
+                .map_err(|error| format!("{}: {error}", artifact.display()))?;
             write(&output, &signed)?;
             Ok(format!("{}: signed", output.display()))
         }
     }
 }
 
-fn describe(says: Says, payload_type: String) -> Result<Image, String> {
+fn describe(says: Says, payload_type: String) -> Result<Image, Wrong> {
     let meta_data = says.meta_data.as_deref().map(object).transpose()?;
     Ok(Image {
         name: says.name,
@@ -109,11 +105,11 @@ fn object(file: &Path) -> Result<Map<String, Value>, String> {
         .map_err(|error| format!("{}: the meta-data must be a JSON object: {error}", file.display()))
 }
 
-fn time() -> Result<u64, String> {
+fn time() -> Result<u64, Wrong> {
     match std::env::var("SOURCE_DATE_EPOCH") {
         Ok(text) => text
             .parse()
-            .map_err(|_| format!("SOURCE_DATE_EPOCH={text}: seconds since 1970 are needed")),
+            .map_err(|_| Wrong::Usage(format!("SOURCE_DATE_EPOCH={text}: seconds since 1970 are needed"))),
         Err(_) => Ok(0),
     }
 }
@@ -130,16 +126,9 @@ fn content(file: &Path) -> Result<Content, String> {
     let name = file.file_name().unwrap_or_default();
     Ok(Content {
         name: name.to_string_lossy().into_owned(),
+        origin: file.display().to_string(),
         bytes: read(file)?,
     })
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, String> {
-    fs::read(file).map_err(|error| format!("{}: cannot be read: {error}", file.display()))
-}
-
-fn write(file: &Path, bytes: &[u8]) -> Result<(), String> {
-    fs::write(file, bytes).map_err(|error| format!("{}: cannot be written: {error}", file.display()))
 }
 
 fn keep(made: Repacked, form: &Form, whole: usize) -> Result<String, String> {

@@ -173,6 +173,64 @@ fn the_same_files_make_the_same_artifact() {
 }
 
 #[test]
+fn the_command_line_is_that_of_all_tools() {
+    let tool = tool_style::check::Tool {
+        name: "mender-pack",
+        program: env!("CARGO_BIN_EXE_mender-pack"),
+    };
+    tool.has_the_style();
+    let dir = tempfile::tempdir().expect("a directory");
+    images(dir.path());
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let mut damaged = fs::read(dir.path().join("new.bin")).expect("it is there");
+    damaged[1000] ^= 1;
+    for release in ["old", "new"] {
+        fs::create_dir(dir.path().join(release)).expect("a directory");
+    }
+    // Builds call each release's image by one name.
+    fs::write(at("old/zephyr.bin"), fs::read(at("old.bin")).expect("it is there")).expect("it can be written");
+    fs::write(at("new/zephyr.bin"), damaged).expect("it can be written");
+    let (old, new, missing, output) = (at("old/zephyr.bin"), at("new/zephyr.bin"), at("missing"), at("no/x"));
+    let out = at("x");
+    for (start, parts) in [
+        (vec!["image", &new], [&*new, ": it is damaged"]),
+        (vec!["delta", "--from", &old, &new], [&*new, ": it is damaged"]),
+        (vec!["delta", "--from", &new, &old], [&*new, ": it is damaged"]),
+        (
+            vec!["delta", "--from", &missing, &old],
+            [&*missing, ": cannot be read: "],
+        ),
+        (
+            vec!["image", &old, "--key", &missing],
+            [&*missing, ": cannot be read: "],
+        ),
+        (
+            vec!["image", &old, "-m", &old],
+            [&*old, ": the meta-data must be a JSON object"],
+        ),
+        (vec!["image", &old, "-o", &output], [&*output, ": cannot be written: "]),
+    ] {
+        let mut arguments = start;
+        arguments.extend(["-n", "r", "-t", "board"]);
+        if !arguments.contains(&"-o") {
+            arguments.extend(["-o", &out]);
+        }
+        tool.fails(1, &arguments, &parts);
+    }
+    tool.fails(
+        1,
+        &["sign", &old, &out, "--key", &missing],
+        &[&missing, ": cannot be read: "],
+    );
+    tool.fails(
+        1,
+        &["repack", "--uncompressed", &old, &out],
+        &[&old, ": it is no artifact"],
+    );
+    assert!(!Path::new(&out).exists());
+}
+
+#[test]
 fn what_it_says_helps() {
     let dir = tempfile::tempdir().expect("a directory");
     let dir = dir.path();
@@ -233,7 +291,7 @@ fn what_it_says_helps() {
         ),
         (
             "delta --from old.bin new.bin -T mine -n r -t board -o x",
-            1,
+            2,
             "ends in -delta",
         ),
         ("repack --uncompressed new.bin x", 1, "new.bin: it is no artifact"),

@@ -10,6 +10,7 @@ use mender_modules::mcuboot::{Layout, SwapMove};
 use mender_testkit::bootloader::{Layout as BootLayout, Mcuboot};
 use mender_testkit::flash::{Counters, FlashError, Partition, SimFlash};
 use mender_testkit::image::ImageInfo;
+use tool_style::file::{of, read, unreadable, write};
 
 /// The write unit in bytes.
 pub const WRITE: usize = 4;
@@ -64,20 +65,23 @@ impl Chip {
     /// # Errors
     ///
     /// The file cannot be written, or is something else than a flash of this size: it is not overwritten then.
-    pub fn program(file: PathBuf, image: &[u8]) -> io::Result<Chip> {
+    pub fn program(file: PathBuf, image: &[u8]) -> Result<Chip, String> {
         match fs::metadata(&file) {
             Ok(known) if !known.is_file() || known.len() != CHIP_LEN as u64 => {
-                return Err(io::Error::other("is not a flash of this demo and is not overwritten"));
+                return Err(of(
+                    &file,
+                    "is not a flash of this demo and is not overwritten; give another name with --flash",
+                ));
             }
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(of(&file, unreadable(&error))),
         }
         let mut content = vec![0xff; CHIP_LEN];
         let start = SLOT0.start as usize;
         content[start..start + image.len()].copy_from_slice(image);
-        fs::write(&file, content)?;
-        let flash = Flash::open(&file, CHIP_LEN / SECTOR)?;
+        write(&file, &content)?;
+        let flash = Flash::open(&file, CHIP_LEN / SECTOR).map_err(|error| of(&file, unreadable(&error)))?;
         Ok(Chip {
             file,
             run: RefCell::new(Run {
@@ -98,8 +102,8 @@ impl Chip {
     /// # Errors
     ///
     /// The file cannot be read.
-    pub fn power_on(&self) -> io::Result<Flash> {
-        let flash = Flash::open(&self.file, CHIP_LEN / SECTOR)?;
+    pub fn power_on(&self) -> Result<Flash, String> {
+        let flash = Flash::open(&self.file, CHIP_LEN / SECTOR).map_err(|error| of(&self.file, unreadable(&error)))?;
         let (counters, violations) = (self.counters(), self.violations());
         *self.run.borrow_mut() = Run {
             flash: flash.clone(),
@@ -130,11 +134,11 @@ impl Chip {
     }
 
     /// The intact image in a slot, read from the file.
-    pub fn image_in(&self, slot: &Range<u32>) -> io::Result<Option<ImageInfo>> {
-        let content = fs::read(&self.file)?;
+    pub fn image_in(&self, slot: &Range<u32>) -> Result<Option<ImageInfo>, String> {
+        let content = read(&self.file)?;
         let slot = content
             .get(slot.start as usize..slot.end as usize)
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
+            .ok_or_else(|| of(&self.file, "somebody has shortened it"))?;
         Ok(ImageInfo::parse(slot).ok().filter(|image| image.hash_is_right(slot)))
     }
 }

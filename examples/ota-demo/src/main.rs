@@ -34,6 +34,7 @@ use std::rc::Rc;
 
 use clap::Parser;
 use mender_testkit::image::Version;
+use tool_style::{Wrong, after_help, complain, file};
 
 use chip::Chip;
 use release::Release;
@@ -42,7 +43,7 @@ use terminal::Terminal;
 
 /// One simulated board, one Mender server, two updates: the first succeeds, the second is rolled back
 #[derive(Debug, Parser)]
-#[command(version, long_about = LONG_ABOUT, after_long_help = LESSONS)]
+#[command(version, long_about = LONG_ABOUT, after_long_help = after_help(LESSONS))]
 struct Arguments {
     /// Deploy this artifact instead of the 2.0.0 that the demo makes
     ///
@@ -97,51 +98,41 @@ The flash file (--flash) is the content of the board's flash of 2 MiB, byte for 
   0x000000  64 KiB   the bootloader's own place, not used here
   0x010000  960 KiB  slot 0: the image that runs, and its trailer
   0x100000  960 KiB  slot 1: the image that is tried or was replaced
-  0x1f0000  16 KiB   the client's records: key, deployment, log
-
-Exit status: 0 if both deployments ended as they must, 1 if not (the reason is on standard error), 2 for wrong arguments or
-an artifact that cannot be used.";
+  0x1f0000  16 KiB   the client's records: key, deployment, log";
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let plan = match plan(arguments) {
-        Ok(plan) => plan,
-        Err(message) => {
-            eprintln!("ota-demo: {message}");
-            return ExitCode::from(2);
-        }
-    };
+    tool_style::main(run)
+}
+
+fn run(arguments: Arguments) -> Result<String, Wrong> {
+    let plan = plan(arguments)?;
     let terminal = Rc::new(Terminal::new());
     let told = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Into::into)
         .and_then(|runtime| runtime.block_on(story::tell(&plan, &terminal)));
-    match told {
-        Ok(failed) if failed.is_empty() => ExitCode::SUCCESS,
-        Ok(failed) => {
-            for check in failed {
-                eprintln!("ota-demo: wrong: {check}");
-            }
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("ota-demo: {error}");
-            ExitCode::FAILURE
-        }
+    let mut failed = told.map_err(|error| error.to_string())?;
+    let Some(last) = failed.pop() else {
+        return Ok(String::new());
+    };
+    for check in failed {
+        complain("ota-demo", &format!("wrong: {check}"));
     }
+    Err(Wrong::Failed(format!("wrong: {last}")))
 }
 
 /// Everything that can be wrong with the arguments is found here, before anything starts.
-fn plan(arguments: Arguments) -> Result<Plan, String> {
+fn plan(arguments: Arguments) -> Result<Plan, Wrong> {
     let device_type = arguments.device_type;
     if !(1..=256).contains(&device_type.len()) {
-        return Err("--device-type: must have 1 to 256 bytes".to_owned());
+        return Err(Wrong::Usage("--device-type: must have 1 to 256 bytes".to_owned()));
     }
     let first = Release::build("release-1", Version::new(1, 0, 0), &device_type);
     let good = match &arguments.artifact {
-        Some(file) => {
-            Release::open(file, &device_type, &first.name).map_err(|error| format!("{}: {error}", file.display()))?
+        Some(path) => {
+            let artifact = file::read(path)?;
+            Release::open(artifact, &device_type, &first.name).map_err(|error| file::of(path, error))?
         }
         None if arguments.delta => Release::patch("release-2", Version::new(2, 0, 0), &device_type, &first),
         None => Release::build("release-2", Version::new(2, 0, 0), &device_type),
@@ -155,10 +146,14 @@ fn plan(arguments: Arguments) -> Result<Plan, String> {
     let flash = match arguments.flash {
         Some(file) => file,
         None => std::env::current_exe()
-            .map_err(|error| format!("where this program is: {error}; use --flash"))?
+            .map_err(|error| {
+                Wrong::Failed(format!(
+                    "where this program is: {error}; say with --flash where to keep it"
+                ))
+            })?
             .with_file_name("ota-demo.flash"),
     };
-    let chip = Chip::program(flash.clone(), &first.image).map_err(|error| format!("{}: {error}", flash.display()))?;
+    let chip = Chip::program(flash, &first.image)?;
     Ok(Plan {
         device_type,
         first,

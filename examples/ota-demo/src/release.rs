@@ -1,8 +1,6 @@
 //! Releases: artifacts with an MCUboot image, made here or read from a file.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
 use mender::artifact::{Event, Limits, Misfit, Parser};
 use mender::provides::{ARTIFACT_NAME, ProvidesBuf};
@@ -87,13 +85,12 @@ impl Release {
         }
     }
 
-    /// A release from a `.mender` file, for a board of this device type that runs the artifact `installed`.
+    /// A release from the bytes of a `.mender` file, for a board of this device type that runs the artifact `installed`.
     ///
     /// # Errors
     ///
     /// Why it cannot be used, in one line.
-    pub fn open(file: &Path, device_type: &str, installed: &str) -> Result<Release, String> {
-        let artifact = fs::read(file).map_err(|error| error.to_string())?;
+    pub fn open(artifact: Vec<u8>, device_type: &str, installed: &str) -> Result<Release, String> {
         // The client's own parser, with the limits that it has on the board.
         let image = read_image(&artifact, device_type, installed)?;
         let info = ArtifactInfo::read(&artifact).map_err(|error| error.to_string())?;

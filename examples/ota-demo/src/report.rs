@@ -1,7 +1,6 @@
 //! The end: a table of what the server recorded and what it cost, and whether all of it is as it must be.
 
 use std::fmt::Debug;
-use std::io;
 
 use mender_testkit::bootloader::SwapType;
 use mender_testkit::server::{Acceptance, DeploymentId, DeviceId, Server, Status, Time};
@@ -39,7 +38,7 @@ pub struct Facts<'a> {
 /// # Errors
 ///
 /// The flash's file cannot be read.
-pub fn print(facts: &Facts<'_>, terminal: &Terminal) -> io::Result<Vec<String>> {
+pub fn print(facts: &Facts<'_>, terminal: &Terminal) -> Result<Vec<String>, String> {
     terminal.line("\nWhat the server recorded");
     for (release, deployed) in releases(facts).into_iter().zip(&facts.deployed) {
         print_deployment(facts, release, deployed, terminal);
@@ -140,7 +139,7 @@ impl Checks {
 }
 
 /// Looks at everything that there is to see from outside.
-fn check(facts: &Facts<'_>) -> io::Result<Checks> {
+fn check(facts: &Facts<'_>) -> Result<Checks, String> {
     let mut checks = Checks::default();
     check_deployments(facts, &mut checks);
     check_server(facts, &mut checks);
@@ -240,7 +239,7 @@ fn logins_before_commit(facts: &Facts<'_>) -> usize {
     logins.count()
 }
 
-fn check_board(facts: &Facts<'_>, checks: &mut Checks) -> io::Result<()> {
+fn check_board(facts: &Facts<'_>, checks: &mut Checks) -> Result<(), String> {
     let Plan {
         first,
         good,
@@ -270,8 +269,8 @@ fn check_board(facts: &Facts<'_>, checks: &mut Checks) -> io::Result<()> {
         checks.equal(what, found, Some(hex(&release.image_info.hash)));
     }
     // A board that is switched on again: from the file alone, on a copy.
-    let flash = Flash::from_bytes(&std::fs::read(chip.file())?);
-    let outcome = chip::bootloader().boot(&flash).map_err(io::Error::other)?;
+    let flash = Flash::from_bytes(&tool_style::file::read(chip.file())?);
+    let outcome = chip::bootloader().boot(&flash).map_err(|error| error.to_string())?;
     checks.equal(
         "the next boot",
         outcome.ran.map(|version| (show(version), outcome.swapped)),

@@ -65,7 +65,8 @@ pub async fn tell(plan: &Plan, terminal: &Rc<Terminal>) -> Result<Vec<String>, B
         tls: authority.as_ref().map(|authority| authority.server.clone()),
         ..Options::default()
     };
-    let running = spawn(server, options)?;
+    let running = spawn(server, options)
+        .map_err(|error| format!("two free ports of 127.0.0.1, for the server, cannot be had: {error}"))?;
     // The server's records have the date: the same moment on both clocks.
     let (date, elapsed) = (Time::now(), terminal.elapsed());
     terminal.say(

@@ -20,10 +20,10 @@ struct Ran {
 }
 
 impl Ran {
-    /// A refusal: status 2, nothing told, one line with the reason.
+    /// A refusal with this status: nothing told, one line with the reason.
     #[track_caller]
-    fn refusal(&self) -> &str {
-        assert_eq!(self.status.code(), Some(2), "{}{}", self.stdout, self.stderr);
+    fn refusal(&self, status: i32) -> &str {
+        assert_eq!(self.status.code(), Some(status), "{}{}", self.stdout, self.stderr);
         assert_eq!(self.stdout, "");
         let line = self.stderr.strip_suffix('\n').expect("a whole line");
         assert!(!line.contains('\n'), "{line}");
@@ -294,15 +294,15 @@ fn artifacts_that_cannot_be_used() {
     for (name, artifact, reason) in cases {
         let file = write(&format!("refused-{name}.mender"), &artifact);
         let ran = run("refused", &["--artifact", &file]);
-        let line = ran.refusal();
+        let line = ran.refusal(1);
         assert!(line.starts_with(&format!("{file}: ")), "{line}");
         assert!(line.contains(reason), "{name}: {line}");
     }
     assert!(!place("refused.flash").exists(), "refused before anything is made");
     let missing = run("refused", &["--artifact", "no-such-file.mender"]);
-    assert!(missing.refusal().starts_with("no-such-file.mender: "));
+    assert!(missing.refusal(1).starts_with("no-such-file.mender: "));
     let directory = run("refused", &["--artifact", env!("CARGO_TARGET_TMPDIR")]);
-    assert!(directory.refusal().starts_with(env!("CARGO_TARGET_TMPDIR")));
+    assert!(directory.refusal(1).starts_with(env!("CARGO_TARGET_TMPDIR")));
 }
 
 #[test]
@@ -310,8 +310,8 @@ fn a_file_that_is_no_flash_is_not_overwritten() {
     let file = write("precious.flash", b"something precious");
     let ran = run("precious", &[]);
     assert_eq!(
-        ran.refusal(),
-        format!("{file}: is not a flash of this demo and is not overwritten")
+        ran.refusal(1),
+        format!("{file}: is not a flash of this demo and is not overwritten; give another name with --flash")
     );
     assert_eq!(fs::read(&file).unwrap(), b"something precious");
 }
@@ -348,11 +348,34 @@ fn an_update_that_the_board_refuses_is_not_called_good() {
 }
 
 #[test]
+fn the_command_line_is_that_of_all_tools() {
+    let tool = tool_style::check::Tool {
+        name: "ota-demo",
+        program: env!("CARGO_BIN_EXE_ota-demo"),
+    };
+    tool.has_the_style();
+    tool.fails(
+        1,
+        &["--flash", "/no/such/flash"],
+        &["/no/such/flash: cannot be written: "],
+    );
+    tool.fails(
+        1,
+        &["--artifact", "/no/such.mender"],
+        &["/no/such.mender: cannot be read: ", "is its path right?"],
+    );
+}
+
+#[test]
 fn usage_and_help() {
     let wrong = run("usage", &["--fast"]);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(wrong.stderr.contains("--fast") && wrong.stdout.is_empty());
-    assert!(run("usage", &["--device-type", ""]).refusal().contains("--device-type"));
+    assert!(
+        run("usage", &["--device-type", ""])
+            .refusal(2)
+            .contains("--device-type")
+    );
     let help = run("usage", &["--help"]);
     for taught in [
         "--artifact <FILE>",

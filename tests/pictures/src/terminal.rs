@@ -20,9 +20,10 @@ pub fn demo() -> Result<String, String> {
     let ran = Command::new(env!("CARGO"))
         .args(["run", "--quiet", "-p", "ota-demo"])
         .output()
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| format!("cargo cannot be started: {error}"))?;
     if !ran.status.success() {
-        return Err(String::from_utf8_lossy(&ran.stderr).into_owned());
+        let said = String::from_utf8_lossy(&ran.stderr).trim().replace('\n', "; ");
+        return Err(format!("cargo run -p ota-demo failed: {said}"));
     }
     let text = String::from_utf8_lossy(if ran.stdout.is_empty() {
         &ran.stderr

@@ -10,6 +10,7 @@
 //! asks for it, and sends the bytes of [`Response::encode`](mender_testkit::server::Response::encode), so that chunked,
 //! cut and unlimited bodies are the same bytes here as in an in-process test.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
@@ -108,7 +109,7 @@ pub struct RunningServer {
     storage: SocketAddr,
     shared: Arc<Shared>,
     stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<io::Result<()>>>,
 }
 
 /// Starts a server. It listens when this returns; `api_url` and `storage_url` of its settings are set to where.
@@ -155,14 +156,14 @@ pub fn spawn(server: Arc<Mutex<Server>>, options: Options) -> io::Result<Running
             let accept_all = async {
                 let api = accept(api_listener, tls.clone(), Endpoint::Api, Arc::clone(&of_thread));
                 let storage = accept(storage_listener, tls, Endpoint::Storage, Arc::clone(&of_thread));
-                tokio::join!(api, storage)
+                tokio::try_join!(api, storage)
             };
             tokio::select! {
                 // An error here is the dropped handle, which means the same.
-                _ = stopped => {}
-                (Err(error), _) | (_, Err(error)) = accept_all => eprintln!("the server stopped: {error}"),
+                _ = stopped => Ok(()),
+                ended = accept_all => ended.map(|_: (Infallible, Infallible)| ()),
             }
-        });
+        })
     };
     let thread = std::thread::Builder::new()
         .name("mender-test-server".to_owned())
@@ -181,7 +182,7 @@ async fn accept(
     tls: Option<Identity>,
     endpoint: Endpoint,
     shared: Arc<Shared>,
-) -> io::Result<()> {
+) -> io::Result<Infallible> {
     let listener = TcpListener::from_std(listener)?;
     loop {
         match listener.accept().await {
@@ -242,9 +243,14 @@ impl RunningServer {
     }
 
     /// Waits for as long as the server runs, which is until an address fails.
-    pub fn wait(mut self) {
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+    ///
+    /// # Errors
+    /// Why it does not run any more.
+    pub fn wait(mut self) -> io::Result<()> {
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(ended)) => ended,
+            Some(Err(_)) => Err(io::Error::other("the server's thread panicked")),
+            None => Ok(()),
         }
     }
 

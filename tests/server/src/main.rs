@@ -1,5 +1,6 @@
 //! A Mender server for tests, demos and development, on a real socket. Not for production.
 
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,8 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use mender_test_server::{Identity, Options, spawn};
+use mender_test_server::{Identity, Options, TlsFilesError, spawn};
 use mender_testkit::server::{Endpoint, Mode, RequestRecord, Server, Settings, Time};
+use tool_style::{Wrong, after_help, file};
 
 const SESSION: &str = r#"EXAMPLE SESSION (all with curl; the server keeps everything in memory)
 
@@ -57,7 +59,7 @@ const SESSION: &str = r#"EXAMPLE SESSION (all with curl; the server keeps everyt
 
 /// A Mender server for tests, demos and development. NOT for production: no database, one user.
 #[derive(Debug, Parser)]
-#[command(version, after_long_help = SESSION)]
+#[command(version, after_help = after_help("An example session: --help"), after_long_help = after_help(SESSION))]
 struct Arguments {
     /// Address of the API. Port 0 lets the system choose one.
     #[arg(long, default_value = "127.0.0.1:8080")]
@@ -122,16 +124,15 @@ enum Edition {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("mender-test-server: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    tool_style::main(run)
 }
 
-fn run(arguments: Arguments) -> Result<(), String> {
+/// A line on standard error. That nobody reads it is no reason to stop.
+fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+fn run(arguments: Arguments) -> Result<String, Wrong> {
     let settings = Settings {
         mode: match arguments.mode {
             Edition::Oss => Mode::Oss,
@@ -153,7 +154,14 @@ fn run(arguments: Arguments) -> Result<(), String> {
         load(&mut server, directory)?;
     }
     let tls = match (&arguments.tls_cert, &arguments.tls_key) {
-        (Some(certificate), Some(key)) => Some(Identity::read(certificate, key).map_err(|error| error.to_string())?),
+        (Some(certificate), Some(key)) => Some(Identity::read(certificate, key).map_err(|error| match &error {
+            TlsFilesError::Unfit(fault) => format!(
+                "{} and {}: do not belong together, or are of a kind that is not supported: {fault}",
+                certificate.display(),
+                key.display()
+            ),
+            TlsFilesError::File { .. } | TlsFilesError::NoCertificate(_) => error.to_string(),
+        })?),
         // One alone is refused before.
         (None, _) | (_, None) => None,
     };
@@ -162,7 +170,7 @@ fn run(arguments: Arguments) -> Result<(), String> {
         storage: arguments.artifact_listen,
         public_host: arguments.public_host,
         tls,
-        handshake_observer: Some(Box::new(|peer, error| eprintln!("no TLS with {peer}: {error}"))),
+        handshake_observer: Some(Box::new(|peer, error| say(format_args!("no TLS with {peer}: {error}")))),
         observer: Some(Box::new(log)),
         ..Options::default()
     };
@@ -174,34 +182,37 @@ fn run(arguments: Arguments) -> Result<(), String> {
         let server = running.server();
         (server.settings().api_url.clone(), server.settings().storage_url.clone())
     };
-    eprintln!("For tests and demos only, not for production. `--help` shows an example session.");
-    eprintln!(
+    say(format_args!(
+        "For tests and demos only, not for production. `--help` shows an example session."
+    ));
+    say(format_args!(
         "API:            {} (in a browser: devices, artifacts, deployments)",
         urls.0
-    );
-    eprintln!("artifact store: {}", urls.1);
-    running.wait();
-    Ok(())
+    ));
+    say(format_args!("artifact store: {}", urls.1));
+    running
+        .wait()
+        .map_err(|error| format!("cannot accept connections any more: {error}"))?;
+    Ok(String::new())
 }
 
 fn load(server: &mut Server, directory: &Path) -> Result<(), String> {
-    let failed = |what: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", what.display());
-    let entries = std::fs::read_dir(directory).map_err(|error| failed(directory, &error))?;
+    let unreadable = |error: io::Error| file::of(directory, file::unreadable(&error));
+    let entries = std::fs::read_dir(directory).map_err(unreadable)?;
     let mut files = Vec::new();
     for entry in entries {
-        let path = entry.map_err(|error| failed(directory, &error))?.path();
+        let path = entry.map_err(unreadable)?.path();
         if path.extension().is_some_and(|extension| extension == "mender") {
             files.push(path);
         }
     }
     files.sort();
     for path in files {
-        let bytes = std::fs::read(&path).map_err(|error| failed(&path, &error))?;
         let id = server
-            .add_artifact(bytes, Time::now())
-            .map_err(|error| failed(&path, &error))?;
+            .add_artifact(file::read(&path)?, Time::now())
+            .map_err(|error| file::of(&path, format_args!("{error}; mend it, or take it out of there")))?;
         let name = server.artifact(&id).map_or("", |artifact| &artifact.info().name);
-        eprintln!("artifact {name} from {}", path.display());
+        say(format_args!("artifact {name} from {}", path.display()));
     }
     Ok(())
 }
@@ -224,8 +235,8 @@ fn log(record: &RequestRecord) {
         .as_ref()
         .map_or_else(String::new, |device| format!(" device {device}"));
     let path = record.path();
-    eprintln!(
+    say(format_args!(
         "{} {host} {} {path}{range} -> {status}, {} bytes{device}",
         record.time, record.method, record.body_len
-    );
+    ));
 }

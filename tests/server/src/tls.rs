@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, ServerConfig, crypto};
 use tokio_rustls::server::TlsStream;
+use tool_style::file::unreadable;
 
 /// A chain of certificates with its key, ready for TLS 1.2 and 1.3.
 #[derive(Clone)]
@@ -47,7 +48,7 @@ impl Identity {
     pub fn read(certificate: &Path, key: &Path) -> Result<Identity, TlsFilesError> {
         let of = |file: &Path| {
             let file = file.to_owned();
-            move |error: rustls::pki_types::pem::Error| TlsFilesError::File { file, error }
+            move |error: pem::Error| TlsFilesError::File { file, error }
         };
         let chain = CertificateDer::pem_file_iter(certificate)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
@@ -72,7 +73,7 @@ pub enum TlsFilesError {
         /// The file.
         file: PathBuf,
         /// Why.
-        error: rustls::pki_types::pem::Error,
+        error: pem::Error,
     },
     /// The file has no certificate.
     NoCertificate(PathBuf),
@@ -83,7 +84,11 @@ pub enum TlsFilesError {
 impl fmt::Display for TlsFilesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { file, error } => write!(f, "{}: {error}", file.display()),
+            Self::File { file, error } => match error {
+                pem::Error::Io(error) => write!(f, "{}: {}", file.display(), unreadable(error)),
+                pem::Error::NoItemsFound => write!(f, "{}: there is no key in PEM in it", file.display()),
+                other => write!(f, "{}: not PEM: {other}", file.display()),
+            },
             Self::NoCertificate(file) => write!(f, "{}: there is no certificate in it", file.display()),
             Self::Unfit(error) => write!(f, "certificate and key: {error}"),
         }

@@ -34,31 +34,31 @@ fn the_layout_can_be_given_by_flags() {
         ("0x08009000:0x8000", None),
         (
             "0x08009000:0x7000",
-            Some("the layout cannot be: slot 1 must be as long as slot 0"),
+            Some((2, "the layout cannot be: slot 1 must be as long as slot 0")),
         ),
         (
             "0x08009000:0x90000",
-            Some("slot 1 ends at 0x99000, the dump at 0x13000"),
+            Some((1, "slot 1 ends at 0x99000, the dump at 0x13000")),
         ),
-        ("0x08004000:0x9000", Some("overlap")),
-        ("0x00009000:0x9000", Some("before the dump's first byte")),
+        ("0x08004000:0x9000", Some((2, "overlap"))),
+        ("0x00009000:0x9000", Some((2, "before the dump's first byte"))),
     ] {
         let mut arguments = base.to_vec();
         arguments.extend(["--slot1", slot1, "state", path]);
         match text {
-            Some(text) => {
-                let error = fails(1, &arguments);
+            Some((status, text)) => {
+                let error = fails(status, &arguments);
                 assert!(error.contains(text), "{error}");
             }
             None => assert!(run(&arguments).status.success()),
         }
     }
-    let error = fails(1, &["--mode", "offset", "--slot0", "0:32K", "state", path]);
+    let error = fails(2, &["--mode", "offset", "--slot0", "0:32K", "state", path]);
     assert!(
         error.contains("give --slot1 OFFSET:LENGTH") || error.contains("give --align"),
         "{error}"
     );
-    let error = fails(1, &["state", path]);
+    let error = fails(2, &["state", path]);
     assert!(error.contains("--mode"), "{error}");
 }
 
@@ -106,6 +106,12 @@ fn what_is_no_layout_is_told_in_words() {
         ("\n", "empty; a layout is"),
         ("[1]", "JSON, but not an object; a layout is"),
         ("{", "not JSON (EOF"),
+        ("{}", "the layout lacks the mode: give --mode"),
+        (r#"{"mode": "move", "align": "8b"}"#, "align: '8b' is no number"),
+        (
+            r#"{"mode": "move", "align": 8, "slot0": {"offset": 0}}"#,
+            "slot0.size: expected a number",
+        ),
     ] {
         let file = Dump::new("layout.json", content.as_bytes());
         let path = file.0.to_str().unwrap();
@@ -316,4 +322,45 @@ fn the_running_slot_is_for_direct_xip() {
     let error = fails(1, &["--layout", layout, "--running", "1", "confirm", dump]);
     assert!(error.contains("--running is for direct-xip"), "{error}");
     fails(2, &["--layout", layout, "--running", "2", "confirm", dump]);
+}
+
+/// What all tools have; the rest of the rules is in the tests above.
+#[test]
+fn the_command_line_is_that_of_all_tools() {
+    let tool = tool_style::check::Tool {
+        name: "mcuboot-slot",
+        program: env!("CARGO_BIN_EXE_mcuboot-slot"),
+    };
+    tool.has_the_style();
+    let dump = Dump::of("move-a8", "01-v2-written");
+    let dump = dump.0.to_str().unwrap();
+    let layout = vectors().join("move-a8/layout.json");
+    let layout = layout.to_str().unwrap();
+    let missing = "/no/such/file";
+    for (arguments, parts) in [
+        (
+            &["--layout", layout, "state", missing][..],
+            [missing, "cannot be read: "],
+        ),
+        (&["--layout", missing, "state", dump], [missing, "cannot be read: "]),
+        (
+            &["--layout", layout, "install", missing, dump],
+            [missing, "cannot be read: "],
+        ),
+        (
+            &["--layout", layout, "install", layout, dump],
+            [dump, "layout.json cannot be installed: "],
+        ),
+        (
+            &["--layout", layout, "revert", dump],
+            [dump, "there is no update to go back from"],
+        ),
+        (
+            &["--layout", layout, "request", "test", dump, "--output", "/no/such/x"],
+            ["/no/such/x: cannot be written: ", "give --output the name of a file"],
+        ),
+    ] {
+        tool.fails(1, arguments, &parts);
+    }
+    tool.cannot_print(&["--layout", layout, "state", dump]);
 }
