@@ -11,6 +11,7 @@ use std::time::Duration;
 use mender::embedded_io_async::{ErrorType, Read, Write as _};
 use mender::net::{Connector as _, Endpoint, Peer, Url};
 use tokio::time::timeout;
+use tool_style::file;
 
 use crate::net::{Connection, Net};
 use crate::terminal::Terminal;
@@ -60,8 +61,9 @@ impl Artifact {
         let (source, total) = if place.starts_with("http://") || place.starts_with("https://") {
             ask(place, server_url, net).await?
         } else {
-            let file = File::open(place).map_err(|error| format!("{place}: {error}"))?;
-            let metadata = file.metadata().map_err(|error| format!("{place}: {error}"))?;
+            let failed = |error| format!("{place}: {}", file::unreadable(&error));
+            let file = File::open(place).map_err(failed)?;
+            let metadata = file.metadata().map_err(failed)?;
             let total = metadata.is_file().then_some(metadata.len());
             (Source::File(file), total)
         };

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use tool_style::file::unreadable;
+
 use crate::lines;
 use crate::script::{self, SCRIPT_TIME};
 use crate::settings::{DeviceTypeFrom, IdentityFrom};
@@ -58,7 +60,7 @@ pub fn device_type(from: &DeviceTypeFrom) -> Result<String, String> {
         let hint = "say it with --device-type, or write device_type=TYPE into that file";
         format!("the device type {}: {what}; {hint}", path.display())
     };
-    let text = fs::read_to_string(path).map_err(|error| failed(&error))?;
+    let text = fs::read_to_string(path).map_err(|error| failed(&unreadable(&error)))?;
     lines::parse(&text)
         .map_err(|error| failed(&error))?
         .into_iter()

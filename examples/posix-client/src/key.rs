@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use mender::api::key::DeviceKey;
 use p256::SecretKey;
 use p256::pkcs8::DecodePrivateKey as _;
+use tool_style::file::unreadable;
 
 /// What makes a right one.
 const HOW: &str = "make one with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out FILE";
@@ -19,8 +20,8 @@ pub fn read(path: &Path) -> Result<DeviceKey, String> {
     std::fs::read_to_string(path)
         .map_err(|error| match error.kind() {
             std::io::ErrorKind::InvalidData => format!("it is no PEM text; {HOW}"),
-            std::io::ErrorKind::NotFound => format!("{error}; {HOW}"),
-            _ => error.to_string(),
+            std::io::ErrorKind::NotFound => format!("{}; {HOW}", unreadable(&error)),
+            _ => unreadable(&error),
         })
         .and_then(|pem| parse(&pem))
         .map_err(|error| format!("the private key {}: {error}", path.display()))
@@ -32,8 +33,9 @@ pub fn read(path: &Path) -> Result<DeviceKey, String> {
 ///
 /// One cannot be read.
 pub fn read_public(paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, String> {
-    let read =
-        |path: &PathBuf| std::fs::read(path).map_err(|error| format!("the artifact key {}: {error}", path.display()));
+    let read = |path: &PathBuf| {
+        std::fs::read(path).map_err(|error| format!("the artifact key {}: {}", path.display(), unreadable(&error)))
+    };
     paths.iter().map(read).collect()
 }
 

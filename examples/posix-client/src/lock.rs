@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use tool_style::file::unwritable;
 
 const NAME: &str = "lock";
 /// Who only looks whether somebody is there ([`ask`]) has the lock for a moment; and a process that was killed, until the system
@@ -43,7 +44,7 @@ impl fmt::Display for LockError {
                 "{}: {error}; start as its owner (root, for a system's client), or choose another directory with --data-dir",
                 path.display()
             ),
-            LockError::Io(path, error) => write!(f, "{}: {error}", path.display()),
+            LockError::Io(path, error) => write!(f, "{}: {}", path.display(), unwritable(error)),
             LockError::Held(path, Some(id)) => write!(
                 f,
                 "{}: in use by process {id}; stop that first, or choose another directory with --data-dir",

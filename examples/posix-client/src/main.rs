@@ -2,15 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use mender_posix_client::cli::Arguments;
 use mender_posix_client::run::run;
 use mender_posix_client::terminal::harmless;
 
 fn main() -> ExitCode {
-    let outcome = run(Arguments::parse());
+    let outcome = run(tool_style::parse::<Arguments>());
     if let Some(message) = outcome.message() {
-        eprintln!("mender-rs: {}", harmless(message));
+        tool_style::complain("mender-rs", &harmless(message));
     }
     outcome.into()
 }

@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tool_style::Wrong;
 
 use crate::proxy::{Proxies, Proxy};
 use crate::tls::{self, Roots};
@@ -61,11 +62,11 @@ impl Net {
     /// # Errors
     ///
     /// What cannot be used, for people.
-    pub fn from_env(roots: Option<&Path>) -> Result<Net, String> {
+    pub fn from_env(roots: Option<&Path>) -> Result<Net, Wrong> {
         // A name that is no UTF-8 is one that nobody has, rather than no proxy.
         let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         Ok(Net {
-            proxies: Proxies::from_env(variable)?,
+            proxies: Proxies::from_env(variable).map_err(Wrong::Usage)?,
             roots: roots.map(tls::read_roots).transpose()?,
             server: OnceCell::new(),
             artifact_host: OnceCell::new(),

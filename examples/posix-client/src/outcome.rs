@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use tool_style::Wrong;
+
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -19,7 +21,7 @@ pub enum Outcome {
     NeedsRestart(String),
     /// Something else failed; the text says what.
     Failed(String),
-    /// Wrong usage or configuration; the text says what.
+    /// Wrong usage; the text says what.
     Usage(String),
 }
 
@@ -27,8 +29,8 @@ pub enum Outcome {
 pub const TABLE: &str = "\
 Exit status:
   0  done; with --once: the server has no update for this device
-  1  failed, the last line on standard error says why
-  2  wrong usage or configuration
+  1  failed, also by a file that is missing or no good; the last line on standard error says why
+  2  wrong usage: an option, or an environment variable in its place
   3  --once: an update was installed and committed
   4  --once: an update failed; the old software is in use
   5  --once: the server has not accepted this device yet
@@ -58,6 +60,15 @@ impl Outcome {
             | Outcome::NotReached(message)
             | Outcome::NeedsRestart(message) => Some(message),
             Outcome::Done | Outcome::Updated | Outcome::UpdateFailed | Outcome::NotAccepted => None,
+        }
+    }
+}
+
+impl From<Wrong> for Outcome {
+    fn from(wrong: Wrong) -> Outcome {
+        match wrong {
+            Wrong::Failed(message) => Outcome::Failed(message),
+            Wrong::Usage(message) => Outcome::Usage(message),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! What the arguments ask for, and what of it is wrong.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 
 use log::{LevelFilter, warn};
 use mender::provides::ARTIFACT_NAME;
+use tool_style::file;
 
 use crate::cli::{Arguments, Command};
 use crate::conf::{self, Conf};
@@ -26,14 +26,17 @@ pub fn run(arguments: Arguments) -> Outcome {
 
 fn begin(arguments: Arguments) -> Result<Outcome, Outcome> {
     let conf = match &arguments.config {
-        Some(path) => read_conf(path).map_err(Outcome::Usage)?,
+        Some(path) => read_conf(path).map_err(Outcome::Failed)?,
         None => Conf::default(),
     };
     let rust_log = std::env::var("RUST_LOG").ok();
     let level = match (arguments.quiet, arguments.log_level, &rust_log, &conf.log_level) {
         (true, _, _, _) => Some(LevelFilter::Off),
         (false, Some(level), _, _) => Some(level),
-        (false, None, None, Some(name)) => Some(conf_level(name).map_err(Outcome::Usage)?),
+        (false, None, None, Some(name)) => Some(conf_level(name).map_err(|error| {
+            let path = arguments.config.as_deref().unwrap_or(Path::new(""));
+            Outcome::Failed(format!("the configuration {}: {error}", path.display()))
+        })?),
         (false, None, Some(_), _) | (false, None, None, None) => None,
     };
     let terminal = Terminal::start(level, rust_log.as_deref()).map_err(Outcome::Usage)?;
@@ -44,7 +47,7 @@ fn begin(arguments: Arguments) -> Result<Outcome, Outcome> {
         );
     }
     let task = Task::of(&arguments);
-    let settings = Settings::merge(arguments, conf).map_err(Outcome::Usage)?;
+    let settings = Settings::merge(arguments, conf)?;
     let runtime = || {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -93,7 +96,7 @@ impl Task {
 
 fn read_conf(path: &Path) -> Result<Conf, String> {
     fs::read_to_string(path)
-        .map_err(|error| error.to_string())
+        .map_err(|error| file::unreadable(&error))
         .and_then(|text| conf::parse(&text))
         .map_err(|error| format!("the configuration {}: {error}", path.display()))
 }
@@ -106,7 +109,9 @@ fn conf_level(name: &str) -> Result<LevelFilter, String> {
         "info" => Ok(LevelFilter::Info),
         "debug" => Ok(LevelFilter::Debug),
         "trace" => Ok(LevelFilter::Trace),
-        other => Err(format!("`DaemonLogLevel`: `{other}` is no level")),
+        other => Err(format!(
+            "`DaemonLogLevel`: `{other}` is no level; it must be error, warning, info, debug or trace"
+        )),
     }
 }
 
@@ -120,8 +125,6 @@ fn show(settings: &Settings, what: What) -> Result<Outcome, String> {
             What::Provides => text.push_str(&format!("{key}={value}\n")),
         }
     }
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(|error| format!("standard output: {error}"))?;
+    file::print(text.as_bytes())?;
     Ok(Outcome::Done)
 }

@@ -25,7 +25,7 @@ pub async fn output(program: &Path, limit: Duration) -> Result<String, String> {
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| failed(&error))?;
+        .map_err(|error| failed(&format_args!("cannot be started: {error}")))?;
     let mut bytes = Vec::new();
     let run = async {
         if let Some(stdout) = child.stdout.take() {

@@ -35,18 +35,18 @@ const LOOK: Duration = Duration::from_millis(50);
 ///
 /// What was wrong, or failed.
 pub async fn serve(settings: &Settings, terminal: Arc<Terminal>) -> Result<Outcome, Outcome> {
-    let device_type = identity::device_type(&settings.device_type).map_err(Outcome::Usage)?;
-    let keys = key::read_public(&settings.artifact_keys).map_err(Outcome::Usage)?;
+    let device_type = identity::device_type(&settings.device_type).map_err(Outcome::Failed)?;
+    let keys = key::read_public(&settings.artifact_keys).map_err(Outcome::Failed)?;
     let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
-    let config = settings.config(&device_type, &keys).map_err(Outcome::Usage)?;
+    let config = settings.config(&device_type, &keys)?;
     let key = settings
         .private_key
         .as_deref()
         .map(key::read)
         .transpose()
-        .map_err(Outcome::Usage)?;
-    let net = Net::from_env(settings.ca.as_deref()).map_err(Outcome::Usage)?;
-    let identity = identity::find(&settings.identity).await.map_err(Outcome::Usage)?;
+        .map_err(Outcome::Failed)?;
+    let net = Net::from_env(settings.ca.as_deref())?;
+    let identity = identity::find(&settings.identity).await.map_err(Outcome::Failed)?;
     let random = Random::new(getrandom::SysRng).map_err(|error| Outcome::Failed(error.to_string()))?;
     // Before the lock says that there is a client which obeys them.
     let mut signals = Signals::new().map_err(|error| Outcome::Failed(format!("signals: {error}")))?;

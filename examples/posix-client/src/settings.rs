@@ -1,11 +1,12 @@
 //! What holds in the end: arguments and environment over the file over the defaults.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum as _;
 use mender::api::auth::Tier;
 use mender::client::{Config, Resources};
+use tool_style::Wrong;
 
 use crate::cli::{Arguments, TierName};
 use crate::conf::Conf;
@@ -54,6 +55,8 @@ pub enum DeviceTypeFrom {
 pub struct Settings {
     /// The server.
     pub server_url: String,
+    /// The file that names it, if that does.
+    pub server_file: Option<PathBuf>,
     /// The organization's token.
     pub tenant_token: Option<String>,
     /// The device type.
@@ -110,11 +113,15 @@ impl Settings {
     /// # Errors
     ///
     /// What cannot be used, for people.
-    pub fn merge(arguments: Arguments, conf: Conf) -> Result<Settings, String> {
+    pub fn merge(arguments: Arguments, conf: Conf) -> Result<Settings, Wrong> {
         let tier = match (arguments.device_tier, conf.device_tier) {
             (Some(name), _) => name,
-            (None, Some(name)) => TierName::from_str(&name, false)
-                .map_err(|_| format!("`DeviceTier` must be standard, micro or system, found `{name}`"))?,
+            (None, Some(name)) => TierName::from_str(&name, false).map_err(|_| {
+                of_file(
+                    arguments.config.as_deref(),
+                    &format!("`DeviceTier` must be standard, micro or system, found `{name}`"),
+                )
+            })?,
             (None, None) => TierName::Standard,
         };
         let mut given = arguments.identity;
@@ -123,7 +130,7 @@ impl Settings {
         }
         for (place, (key, _)) in given.iter().enumerate() {
             if given.iter().take(place).any(|(before, _)| before == key) {
-                return Err(format!("the identity has `{key}` twice"));
+                return Err(Wrong::Usage(format!("the identity has `{key}` twice")));
             }
         }
         let identity = match arguments.identity_script {
@@ -143,6 +150,9 @@ impl Settings {
             lines::add(&mut inventory, key, value);
         }
         Ok(Settings {
+            server_file: arguments
+                .config
+                .filter(|_| arguments.server_url.is_none() && conf.server_url.is_some()),
             server_url: arguments
                 .server_url
                 .or(conf.server_url)
@@ -185,7 +195,7 @@ impl Settings {
     /// # Errors
     ///
     /// What cannot be used: the option's name, and why.
-    pub fn config<'a>(&'a self, device_type: &'a str, keys: &'a [&'a [u8]]) -> Result<Config<'a>, String> {
+    pub fn config<'a>(&'a self, device_type: &'a str, keys: &'a [&'a [u8]]) -> Result<Config<'a>, Wrong> {
         let config = Config {
             tenant_token: self.tenant_token.as_deref(),
             tier: self.tier,
@@ -202,28 +212,45 @@ impl Settings {
         config.check().map_err(|error| {
             use mender::client::ConfigError;
             match error {
-                ConfigError::ServerUrl(_) | ConfigError::ServerUrlQuery => {
-                    format!(
+                ConfigError::ServerUrl(_) | ConfigError::ServerUrlQuery => of_file(
+                    self.server_file.as_deref(),
+                    &format!(
                         "the server's URL `{}`: {error}; expected something like {DEFAULT_SERVER}",
                         self.server_url
-                    )
-                }
-                ConfigError::DeviceType => "the device type must have 1 to 256 bytes".to_owned(),
-                ConfigError::ArtifactName => "--artifact-name: must have 1 to 256 bytes".to_owned(),
-                ConfigError::ArtifactKey(place) => format!(
+                    ),
+                ),
+                ConfigError::DeviceType => match &self.device_type {
+                    DeviceTypeFrom::Given(_) => {
+                        Wrong::Usage("--device-type: the device type must have 1 to 256 bytes".to_owned())
+                    }
+                    DeviceTypeFrom::File(path) => Wrong::Failed(format!(
+                        "the device type {}: it must have 1 to 256 bytes",
+                        path.display()
+                    )),
+                },
+                ConfigError::ArtifactName => Wrong::Usage("--artifact-name: must have 1 to 256 bytes".to_owned()),
+                ConfigError::ArtifactKey(place) => Wrong::Failed(format!(
                     "the artifact key {}: it is no public key on P-256 or of RSA with 2048 to 4096 bits, in PEM or DER \
                      (openssl pkey -in FILE -pubout -out OTHER makes one of a private key)",
                     self.artifact_keys
                         .get(place)
                         .map_or_else(String::new, |path| path.display().to_string())
-                ),
+                )),
                 ConfigError::TooShort(_)
                 | ConfigError::TooLong(_)
                 | ConfigError::TransitionLimit
-                | ConfigError::NoIdentity => error.to_string(),
+                | ConfigError::NoIdentity => Wrong::Usage(error.to_string()),
             }
         })?;
         Ok(config)
+    }
+}
+
+/// A fault of the configuration file, if that is where it is from, else of the command line.
+fn of_file(path: Option<&Path>, text: &str) -> Wrong {
+    match path {
+        Some(path) => Wrong::Failed(format!("the configuration {}: {text}", path.display())),
+        None => Wrong::Usage(text.to_owned()),
     }
 }
 
@@ -233,7 +260,7 @@ mod tests {
     use crate::span;
     use clap::{CommandFactory as _, Parser as _};
 
-    fn merged(arguments: &[&str], conf: Conf) -> Result<Settings, String> {
+    fn merged(arguments: &[&str], conf: Conf) -> Result<Settings, Wrong> {
         let arguments = ["mender-rs"].iter().chain(arguments);
         Settings::merge(Arguments::try_parse_from(arguments).unwrap(), conf)
     }
@@ -321,7 +348,7 @@ mod tests {
             IdentityFrom::Given(vec![pair("mac", "m"), pair("serial", "1")])
         );
         let error = merged(&["--identity=mac=1", "--mac-address=m"], Conf::default()).unwrap_err();
-        assert!(error.contains("`mac` twice"), "{error}");
+        assert_eq!(error, Wrong::Usage("the identity has `mac` twice".to_owned()));
     }
 
     #[test]
@@ -338,7 +365,20 @@ mod tests {
     #[test]
     fn a_url_that_is_none_is_named() {
         let settings = merged(&["--server-url=mender.example.com"], Conf::default()).unwrap();
-        let error = settings.config("t", &[]).unwrap_err();
+        let Wrong::Usage(error) = settings.config("t", &[]).unwrap_err() else {
+            panic!("the command line's fault")
+        };
         assert!(error.contains("`mender.example.com`"), "{error}");
+        let conf = || Conf {
+            server_url: Some("mender.example.com".to_owned()),
+            ..Conf::default()
+        };
+        let settings = merged(&["--config=/etc/m.conf"], conf()).unwrap();
+        let Wrong::Failed(error) = settings.config("t", &[]).unwrap_err() else {
+            panic!("the file's fault")
+        };
+        assert!(error.starts_with("the configuration /etc/m.conf: "), "{error}");
+        let settings = merged(&["--config=/etc/m.conf", "--server-url=x"], conf()).unwrap();
+        assert!(matches!(settings.config("t", &[]), Err(Wrong::Usage(_))));
     }
 }

@@ -84,11 +84,11 @@ fn storages(data_dir: &Path) -> Result<(FileStorage, FileStorage), FileError> {
 ///
 /// What was wrong, or failed.
 pub async fn obey(order: &Order, settings: &Settings, terminal: Arc<Terminal>) -> Result<Outcome, Outcome> {
-    let device_type = identity::device_type(&settings.device_type).map_err(Outcome::Usage)?;
-    let keys = key::read_public(&settings.artifact_keys).map_err(Outcome::Usage)?;
+    let device_type = identity::device_type(&settings.device_type).map_err(Outcome::Failed)?;
+    let keys = key::read_public(&settings.artifact_keys).map_err(Outcome::Failed)?;
     let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
     // The keys are looked at here, and the rest with them.
-    settings.config(&device_type, &keys).map_err(Outcome::Usage)?;
+    settings.config(&device_type, &keys)?;
     let failed = |error: &dyn std::fmt::Display| Outcome::Failed(error.to_string());
     let _lock = Lock::take(&settings.data_dir, Role::Command).map_err(|error| failed(&error))?;
     if let Order::Install(_) = order
@@ -137,7 +137,7 @@ async fn install<M: ModuleSet>(
     settings: &Settings,
     terminal: Arc<Terminal>,
 ) -> Result<Outcome, Outcome> {
-    let net = Net::from_env(settings.ca.as_deref()).map_err(Outcome::Usage)?;
+    let net = Net::from_env(settings.ca.as_deref())?;
     let mut artifact = Artifact::open(place, &settings.server_url, &net, terminal)
         .await
         .map_err(Outcome::Failed)?;

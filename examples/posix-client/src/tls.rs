@@ -13,6 +13,7 @@ use log::warn;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore, crypto};
+use tool_style::file::unreadable;
 
 /// Roots in PEM from a file.
 ///
@@ -21,11 +22,13 @@ use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore, 
 /// What is wrong with it, with its path.
 pub fn read_roots(path: &Path) -> Result<RootCertStore, String> {
     let failed = |what: &dyn std::fmt::Display| format!("the roots {}: {what}", path.display());
-    let pem = fs::read(path).map_err(|error| failed(&error))?;
+    let pem = fs::read(path).map_err(|error| failed(&unreadable(&error)))?;
     let mut store = RootCertStore::empty();
     for root in CertificateDer::pem_slice_iter(&pem) {
-        let root = root.map_err(|error| failed(&error))?;
-        store.add(root).map_err(|error| failed(&error))?;
+        let root = root.map_err(|error| failed(&format_args!("not PEM: {error}")))?;
+        store
+            .add(root)
+            .map_err(|error| failed(&format_args!("a certificate in it cannot be used: {error}")))?;
     }
     if store.is_empty() {
         return Err(failed(

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use clap::CommandFactory as _;
 use mender_posix_client::cli::Arguments;
 use mender_posix_client::conf;
 
@@ -58,7 +57,7 @@ fn the_table_of_the_files_is_right() {
 #[test]
 fn the_man_page_is_that_of_the_options() {
     let mut page = Vec::new();
-    clap_mangen::Man::new(Arguments::command())
+    clap_mangen::Man::new(tool_style::command::<Arguments>())
         .section("1")
         .manual("User Commands")
         .render(&mut page)
@@ -74,7 +73,7 @@ fn the_man_page_is_that_of_the_options() {
         path.display()
     );
     // No option without a word about it.
-    for argument in Arguments::command().get_arguments() {
+    for argument in tool_style::command::<Arguments>().get_arguments() {
         assert!(argument.get_help().is_some(), "{}", argument.get_id());
     }
 }

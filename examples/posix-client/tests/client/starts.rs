@@ -73,6 +73,7 @@ fn each_wrong_start_says_one_clear_line_and_changes_nothing() {
     let signed = write("signed.conf", r#"{"ArtifactVerifyKey": "/missing/key.pem"}"#);
     let interval = write("interval.conf", r#"{"UpdatePollIntervalSeconds": "often"}"#);
     let level = write("level.conf", r#"{"DaemonLogLevel": "loud"}"#);
+    let tier = write("tier.conf", r#"{"DeviceTier": "heavy"}"#);
     let not_a_folder = format!("{text}/data");
     let data = rig.data().to_str().unwrap().to_owned();
     let mut cases = vec![
@@ -93,42 +94,43 @@ fn each_wrong_start_says_one_clear_line_and_changes_nothing() {
         wrong("twice", 2, &["--identity", "mac=1"], &["`mac` twice"]),
         wrong(
             "no such key",
-            2,
+            1,
             &["--private-key", &missing],
             &["missing", "openssl genpkey"],
         ),
         wrong(
             "text for a key",
-            2,
+            1,
             &["--private-key", &text],
             &["no private key in PEM"],
         ),
-        wrong("RSA", 2, &["--private-key", &rsa], &["RSA", "openssl genpkey"]),
+        wrong("RSA", 1, &["--private-key", &rsa], &["RSA", "openssl genpkey"]),
         wrong(
             "encrypted",
-            2,
+            1,
             &["--private-key", &encrypted],
             &["encrypted", "openssl pkey"],
         ),
-        wrong("another curve", 2, &["--private-key", &curve], &["P-256"]),
-        wrong("no such roots", 2, &["--ca", &missing], &["missing"]),
-        wrong("text for roots", 2, &["--ca", &text], &["no certificate in PEM"]),
-        wrong("no such file", 2, &["--config", &missing], &["missing"]),
-        wrong("text for a file", 2, &["--config", &text], &["is no JSON"]),
-        wrong("no such artifact key", 2, &["--config", &signed], &["/missing/key.pem"]),
+        wrong("another curve", 1, &["--private-key", &curve], &["P-256"]),
+        wrong("no such roots", 1, &["--ca", &missing], &["missing: cannot be read"]),
+        wrong("text for roots", 1, &["--ca", &text], &["no certificate in PEM"]),
+        wrong("no such file", 1, &["--config", &missing], &["missing: cannot be read"]),
+        wrong("text for a file", 1, &["--config", &text], &["is no JSON"]),
+        wrong("no such artifact key", 1, &["--config", &signed], &["/missing/key.pem"]),
         wrong(
             "text for an artifact key",
-            2,
+            1,
             &["--artifact-key", &text],
             &["no public key", "text"],
         ),
         wrong(
             "words for seconds",
-            2,
+            1,
             &["--config", &interval],
-            &["UpdatePollIntervalSeconds"],
+            &["interval.conf", "UpdatePollIntervalSeconds"],
         ),
-        wrong("no level", 2, &["--config", &level], &["`loud`"]),
+        wrong("no level", 1, &["--config", &level], &["level.conf", "`loud`"]),
+        wrong("no tier", 1, &["--config", &tier], &["tier.conf", "`heavy`"]),
         wrong("no directory", 1, &["--data-dir", &not_a_folder], &["text"]),
         wrong(
             "two things",
@@ -302,4 +304,13 @@ impl Drop for Mount {
         // Lazily: a client may still be at its end.
         let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
+}
+
+#[test]
+fn the_command_line_is_that_of_all_tools() {
+    tool_style::check::Tool {
+        name: "mender-rs",
+        program: env!("CARGO_BIN_EXE_mender-rs"),
+    }
+    .has_the_style();
 }
