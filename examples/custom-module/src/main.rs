@@ -6,7 +6,8 @@ use std::error::Error;
 use custom_module::on_a_board;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let cut = "success (new board) / cut 5 after";
+    // In the middle of `install`: rolled back.
+    let cut = "success (new board) / cut 8 after";
     for story in ["success", "the server refuses the commit", cut] {
         println!("{story}:\n  {}\n", on_a_board().play_one(story)?.join("\n  "));
     }

@@ -1,11 +1,18 @@
 //! Whole deployments, by the test kit: the module in the real client, on a simulated board with a simulated server.
 
-use custom_module::on_a_board;
+use custom_module::{on_a_board, on_a_chip};
 
 #[test]
 fn every_flow_and_every_power_cut_ends_as_reported() {
     let summary = on_a_board().run();
     assert!(summary.scenarios > 30 && summary.cuts > 900, "{summary}");
+}
+
+#[test]
+fn flash_of_each_write_unit_will_do() {
+    for summary in [on_a_chip::<1>().run(), on_a_chip::<8>().run(), on_a_chip::<32>().run()] {
+        assert!(summary.scenarios > 30 && summary.cuts > 100, "{summary}");
+    }
 }
 
 /// The lines that `cargo run` shows.

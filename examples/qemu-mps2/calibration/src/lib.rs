@@ -21,7 +21,7 @@ use core::fmt;
 
 use mender::embedded_storage_async::nor_flash::NorFlash;
 use mender::update_module;
-use mender::update_module::{Payload, PayloadError};
+use mender::update_module::{FlashWriteError, FlashWriter, Payload, PayloadError};
 
 use page::{Head, Sum};
 pub use page::{SLOT, TABLE_OFFSET, image};
@@ -67,6 +67,16 @@ impl fmt::Display for Error {
             Error::Numbers => f.write_str("no table can have a higher number"),
             Error::NotReceived => f.write_str("the new table is not complete"),
             Error::Payload(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E> From<FlashWriteError<E>> for Error {
+    fn from(error: FlashWriteError<E>) -> Error {
+        match error {
+            FlashWriteError::Flash(_) => Error::Flash,
+            FlashWriteError::TooLong => Error::Length,
+            FlashWriteError::Unfinished => Error::NotReceived,
         }
     }
 }
@@ -164,22 +174,17 @@ impl<F: NorFlash> Calibration<F> {
             .await
             .map_err(Error::Payload)?
             .ok_or(Error::NotOneFile)?;
-        self.erase(other).await?;
-        let (mut slot, mut filled, mut len, mut sum) = ([0xff; SLOT], 0, 0, Sum::new());
+        let start = other * Self::PAGE;
+        // Behind number and head, which are in the first sector: erased before anything is written.
+        let mut writer = FlashWriter::new::<F>(start + TABLE_OFFSET as u32..start + Self::PAGE);
+        let (mut len, mut sum) = (0, Sum::new());
         while let Some(chunk) = file.next_chunk().await.map_err(Error::Payload)? {
             sum.update(chunk);
-            for byte in chunk {
-                slot[filled] = *byte;
-                filled += 1;
-                if filled == SLOT {
-                    self.append(other, &mut len, filled, &mut slot).await?;
-                    filled = 0;
-                }
-            }
+            writer.write(&mut self.flash, chunk).await?;
+            // What is longer than a page was refused.
+            len += chunk.len() as u32;
         }
-        if filled > 0 {
-            self.append(other, &mut len, filled, &mut slot).await?;
-        }
+        writer.finish(&mut self.flash).await?;
         if payload.next_file().await.map_err(Error::Payload)?.is_some() {
             return Err(Error::NotOneFile);
         }
@@ -188,16 +193,6 @@ impl<F: NorFlash> Calibration<F> {
         }
         let head = Head { len, sum: sum.value() };
         self.write(other, SLOT as u32, &head.write()).await
-    }
-
-    async fn append(&mut self, page: u32, len: &mut u32, filled: usize, slot: &mut [u8; SLOT]) -> Result<(), Error> {
-        if *len + filled as u32 > Self::ROOM {
-            return Err(Error::Length);
-        }
-        self.write(page, TABLE_OFFSET as u32 + *len, slot).await?;
-        *len += filled as u32;
-        *slot = [0xff; SLOT];
-        Ok(())
     }
 
     /// Install: the new table's number is the last that is written.
