@@ -95,7 +95,8 @@
 //! | `embassy-net`, `embassy-net-ipv6`, `embassy-time`, `nal` | network and time of these stacks |
 //! | `random`, `rand-core-06`, `rand-core-09` | one source of random numbers for several users |
 //! | `xz`, `zstd` | for hosts: artifacts compressed with these, too |
-//! | `tokio`, `rustls`, `std` | for hosts: network and time of tokio, TLS by rustls, records in files |
+//! | `tokio`, `rustls` | for hosts: network and time of tokio, TLS by rustls |
+//! | `std` | for hosts: records in files, and the critical sections without which a program does not link there (`_critical_section_1_0_acquire`). The two above have it, and so have tests with the kit |
 //!
 //! # Rooms
 //!
