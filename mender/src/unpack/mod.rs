@@ -8,6 +8,16 @@
 //! | `format.rs` | the compressions |
 //! | `fault.rs` | why compressed data are refused |
 //!
+//! What gzip costs, in instructions for each byte of a firmware's image that comes out, in pieces of 512 bytes:
+//!
+//! | `opt-level` | Cortex-M4 | x86-64 |
+//! |---|---|---|
+//! | `"z"` | 250 | 173 |
+//! | 3 | 150 | 131 |
+//!
+//! So a chip at 64 MHz unpacks a few hundred kilobytes in a second, more than it erases and writes. The first column by
+//! `tests/firmware-gzip`, which `.ci/size` runs.
+//!
 //! Pure; depends on nothing.
 
 mod fault;
