@@ -89,6 +89,31 @@ impl<'b> Text<'b> {
         }
     }
 
+    /// As [`cause`](Text::cause), of a text that is kept packed: the one at `place`, counted from 0, of what
+    /// [`pack_texts`](codes::pack_texts) has made.
+    ///
+    /// ```
+    /// use mender::codes::{pack_texts, packed_len};
+    /// use mender::text::Text;
+    ///
+    /// const TEXTS: &[(u16, &str)] = &[(900, "the sensor does not answer"), (902, "the sensor is too hot")];
+    /// static PACKED: [u8; packed_len(900, TEXTS)] = pack_texts(900, TEXTS);
+    ///
+    /// let mut buffer = [0; 64];
+    /// let mut text = Text::new(&mut buffer);
+    /// text.packed_cause(902, &PACKED, 2);
+    /// assert!(["the sensor is too hot", "E902"].contains(&text.as_str()));
+    /// assert!(PACKED.len() < 40);
+    /// ```
+    #[inline]
+    pub fn packed_cause(&mut self, code: u16, texts: &'static [u8], place: usize) {
+        if cfg!(feature = "terse") {
+            self.cause(code, "");
+        } else {
+            self.unpack(PackedText::nth(texts, place), &[]);
+        }
+    }
+
     /// Appends the text of a code of this crate; with the feature `terse` the code itself.
     pub(crate) fn code(&mut self, code: Code) {
         self.message(code.number(), &[]);

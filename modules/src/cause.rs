@@ -1,19 +1,24 @@
-//! Causes of failures: constants of a code and a text, from which the errors of the modules describe themselves.
+//! Causes of failures: constants of a code, from which the errors of the modules describe themselves. The texts are packed by the
+//! compiler, all of a module in one piece, in the order of the codes: see [`mender::codes::pack_texts`].
 //!
-//! Depends on [`mender::text`] and `embedded-storage-async` only. With `mender`'s feature `terse` the code is shown in the place of the text.
+//! Depends on [`mender::text`], [`mender::codes`] and `embedded-storage-async` only. With `mender`'s feature `terse` the code is shown in the place of the text.
 
 use embedded_storage_async::nor_flash::NorFlashErrorKind;
 use mender::text::Text;
 
-/// A code and the text that it stands for.
+/// A code, and the texts of its module. Two words, so that it is handed over in registers: causes that are kept in flash as they are, with
+/// a slice each, take more than the packing saves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cause(pub(crate) u16, pub(crate) &'static str);
+pub(crate) struct Cause(pub(crate) u16, pub(crate) &'static &'static [u8]);
+
+/// Each module has so many codes.
+pub(crate) const CODES: u16 = 50;
 
 impl Cause {
     /// Appends the text, or the code.
     #[inline]
     pub(crate) fn tell(self, out: &mut Text<'_>) {
-        out.cause(self.0, self.1);
+        out.packed_cause(self.0, self.1, usize::from(self.0 % CODES));
     }
 
     /// Appends the text, or the code, and ` 1` or the like.
@@ -59,9 +64,25 @@ pub(crate) fn tell_too_long(len: u64, room: u32, out: &mut Text<'_>) {
 /// Constants of causes, and the list of them all.
 macro_rules! causes {
     ($list:ident: $($name:ident = $code:literal, $text:literal;)*) => {
-        $(const $name: $crate::cause::Cause = $crate::cause::Cause($code, $text);)*
-        /// All of the above.
-        pub(crate) const $list: &[$crate::cause::Cause] = &[$($name),*];
+        $(const $name: $crate::cause::Cause = $crate::cause::Cause($code, &PACKED);)*
+        /// All of the above, with their texts.
+        pub(crate) const $list: &[(u16, &str)] = &[$(($code, $text)),*];
+        /// The first code of the module.
+        const FIRST: u16 = $list[0].0 / $crate::cause::CODES * $crate::cause::CODES;
+        static PACKED: &[u8] = &::mender::codes::pack_texts::<{ ::mender::codes::packed_len(FIRST, $list) }>(FIRST, $list);
+
+        #[cfg(test)]
+        #[test]
+        fn every_text_comes_out_as_it_went_in() {
+            for (code, text) in $list {
+                let mut buffer = [0; 128];
+                let mut told = ::mender::text::Text::new(&mut buffer);
+                $crate::cause::Cause(*code, &PACKED).tell(&mut told);
+                assert_eq!(told.as_str(), *text, "E{code}");
+            }
+            let plain_len: usize = $list.iter().map(|(_, text)| text.len()).sum();
+            assert!(PACKED.len() * 10 < plain_len * 7, "{} of {plain_len} bytes", PACKED.len());
+        }
     };
 }
 pub(crate) use causes;

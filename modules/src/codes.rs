@@ -12,25 +12,23 @@
 //!
 //! Depends on the modules' errors.
 
-use crate::cause::Cause;
-
 #[cfg(feature = "mcuboot")]
-const MCUBOOT: &[Cause] = crate::mcuboot::CAUSES;
+const MCUBOOT: &[(u16, &str)] = crate::mcuboot::CAUSES;
 #[cfg(not(feature = "mcuboot"))]
-const MCUBOOT: &[Cause] = &[];
+const MCUBOOT: &[(u16, &str)] = &[];
 #[cfg(feature = "embassy-boot")]
-const EMBASSY_BOOT: &[Cause] = crate::embassy_boot::CAUSES;
+const EMBASSY_BOOT: &[(u16, &str)] = crate::embassy_boot::CAUSES;
 #[cfg(not(feature = "embassy-boot"))]
-const EMBASSY_BOOT: &[Cause] = &[];
+const EMBASSY_BOOT: &[(u16, &str)] = &[];
 #[cfg(feature = "esp-ota")]
-const ESP_OTA: &[Cause] = crate::esp_ota::CAUSES;
+const ESP_OTA: &[(u16, &str)] = crate::esp_ota::CAUSES;
 #[cfg(not(feature = "esp-ota"))]
-const ESP_OTA: &[Cause] = &[];
+const ESP_OTA: &[(u16, &str)] = &[];
 
 #[cfg(all(feature = "delta", any(feature = "mcuboot", feature = "embassy-boot")))]
-const DELTA: &[Cause] = crate::delta::CAUSES;
+const DELTA: &[(u16, &str)] = crate::delta::CAUSES;
 #[cfg(not(all(feature = "delta", any(feature = "mcuboot", feature = "embassy-boot"))))]
-const DELTA: &[Cause] = &[];
+const DELTA: &[(u16, &str)] = &[];
 
 /// All codes of the modules that are compiled in, with their texts, in the order of the codes.
 ///
@@ -38,12 +36,7 @@ const DELTA: &[Cause] = &[];
 /// assert!(mender_modules::codes::all().any(|(code, text)| code == 259 && text == "the image's hash is wrong"));
 /// ```
 pub fn all() -> impl Iterator<Item = (u16, &'static str)> {
-    MCUBOOT
-        .iter()
-        .chain(EMBASSY_BOOT)
-        .chain(ESP_OTA)
-        .chain(DELTA)
-        .map(|Cause(code, text)| (*code, *text))
+    MCUBOOT.iter().chain(EMBASSY_BOOT).chain(ESP_OTA).chain(DELTA).copied()
 }
 
 #[cfg(test)]
@@ -54,9 +47,9 @@ mod tests {
     fn codes_are_unique_and_in_their_ranges() {
         let codes: Vec<u16> = all().map(|(code, _)| code).collect();
         assert!(codes.is_sorted_by(|a, b| a < b), "{codes:?}");
-        assert!(MCUBOOT.iter().all(|Cause(code, _)| (250..300).contains(code)));
-        assert!(EMBASSY_BOOT.iter().all(|Cause(code, _)| (300..350).contains(code)));
-        assert!(DELTA.iter().all(|Cause(code, _)| (400..450).contains(code)));
-        assert!(ESP_OTA.iter().all(|Cause(code, _)| (350..400).contains(code)));
+        assert!(MCUBOOT.iter().all(|(code, _)| (250..300).contains(code)));
+        assert!(EMBASSY_BOOT.iter().all(|(code, _)| (300..350).contains(code)));
+        assert!(DELTA.iter().all(|(code, _)| (400..450).contains(code)));
+        assert!(ESP_OTA.iter().all(|(code, _)| (350..400).contains(code)));
     }
 }

@@ -15,6 +15,7 @@ mod pack;
 mod table;
 
 pub(crate) use pack::PackedText;
+pub use pack::{pack_texts, packed_len};
 pub use table::{ALL, ARTIFACT, CLIENT};
 
 /// A code that is in the table.

@@ -4,6 +4,8 @@
 //! the crate is compiled: those that occur most often, a few at a time. The texts are in the order of their codes, an empty one for
 //! each code that there is not; each ends with [`END`], and [`GAP`] is where a message adds something.
 //!
+//! The update modules' texts are packed by the same pairs, which are in the firmware anyway, each module's when it is compiled.
+//!
 //! Depends on the table alone.
 
 use super::table::{ALL, is_seldom, is_used};
@@ -184,6 +186,115 @@ static TEXTS: [u8; OFTEN.1] = *OFTEN.0.first_chunk().unwrap();
 static SELDOM_TEXTS: [u8; SELDOM.1] = *SELDOM.0.first_chunk().unwrap();
 static PAIR_TABLE: [[u8; 2]; PAIRS] = PACKED.pairs;
 
+/// What stands for each pair, [`END`] for most.
+#[expect(
+    clippy::large_const_arrays,
+    reason = "read while texts are packed, by the compiler alone"
+)]
+const REPLACED: [[u8; 256]; 256] = {
+    let mut replaced = [[END; 256]; 256];
+    let mut pair = 0;
+    while pair < PAIRS {
+        let [first, second] = PACKED.pairs[pair];
+        replaced[first as usize][second as usize] = FIRST_PAIR.wrapping_add(pair as u8);
+        pair += 1;
+    }
+    replaced
+};
+
+/// The longest text of a module.
+const MAX_MODULE_TEXT: usize = 120;
+
+/// A module's text, packed by the pairs of the client's texts, and its length then.
+const fn pack_one(text: &str) -> ([u8; MAX_MODULE_TEXT], usize) {
+    let text = text.as_bytes();
+    assert!(text.len() <= MAX_MODULE_TEXT, "a text is too long");
+    let (mut packed, mut len) = ([END; MAX_MODULE_TEXT], 0);
+    while len < text.len() {
+        let byte = text[len];
+        let known = byte > END && byte < FIRST_PAIR && byte != GAP;
+        assert!(known, "a text has a character that is none here");
+        packed[len] = byte;
+        len += 1;
+    }
+    loop {
+        // The pair that was chosen first, as another one may be made of it.
+        let (mut best, mut at) = (PAIRS, 1);
+        while at < len {
+            let pair = REPLACED[packed[at - 1] as usize][packed[at] as usize].wrapping_sub(FIRST_PAIR) as usize;
+            if pair < best {
+                best = pair;
+            }
+            at += 1;
+        }
+        if best == PAIRS {
+            return (packed, len);
+        }
+        let [first, second] = PACKED.pairs[best];
+        let (mut from, mut to) = (0, 0);
+        while from < len {
+            let is_pair = from + 1 < len && packed[from] == first && packed[from + 1] == second;
+            packed[to] = if is_pair {
+                FIRST_PAIR.wrapping_add(best as u8)
+            } else {
+                packed[from]
+            };
+            from += if is_pair { 2 } else { 1 };
+            to += 1;
+        }
+        len = to;
+    }
+}
+
+/// Packs texts of a module, for [`Text::packed_cause`](crate::text::Text::packed_cause): they take half of their bytes then. Texts and
+/// codes are in the order of the codes, which are below 65536; `first` is at most the first one. `LEN` is what [`packed_len`] gives.
+///
+/// # Panics
+///
+/// In a constant that is a compile error: the codes are not in order, a text has more than 120 bytes, a character that is not in ASCII
+/// between the blank and `z`, or `@`; or `LEN` is another one.
+pub const fn pack_texts<const LEN: usize>(first: u16, texts: &[(u16, &str)]) -> [u8; LEN] {
+    let (mut packed, mut len) = ([END; LEN], 0);
+    let (mut code, mut next) = (first, 0);
+    while next < texts.len() {
+        assert!(texts[next].0 >= code, "the codes are not in order");
+        while code < texts[next].0 {
+            // None has this code.
+            len += 1;
+            code += 1;
+        }
+        let (text, text_len) = pack_one(texts[next].1);
+        let mut at = 0;
+        while at < text_len {
+            packed[len] = text[at];
+            len += 1;
+            at += 1;
+        }
+        len += 1;
+        code += 1;
+        next += 1;
+    }
+    assert!(len == LEN, "packed_len says how long they are");
+    packed
+}
+
+/// The length of what [`pack_texts`] makes of these texts.
+///
+/// # Panics
+///
+/// As [`pack_texts`].
+pub const fn packed_len(first: u16, texts: &[(u16, &str)]) -> usize {
+    let (mut len, mut next) = (0, 0);
+    while next < texts.len() {
+        len += pack_one(texts[next].1).1;
+        next += 1;
+    }
+    match texts {
+        [] => 0,
+        [.., (last, _)] => len + (*last - first + 1) as usize,
+    }
+}
+
 /// A text as it is kept; an empty one for an unknown code.
 #[derive(Clone, Copy)]
 pub(crate) struct PackedText(&'static [u8]);
@@ -198,7 +309,8 @@ impl PackedText {
         PackedText::nth(&SELDOM_TEXTS, usize::from(place))
     }
 
-    fn nth(texts: &'static [u8], place: usize) -> PackedText {
+    /// The text at this place of those that [`pack_texts`] has made.
+    pub(crate) fn nth(texts: &'static [u8], place: usize) -> PackedText {
         PackedText(texts.split(|byte| *byte == END).nth(place).unwrap_or(&[]))
     }
 
@@ -228,6 +340,26 @@ mod tests {
     use std::string::String;
 
     use super::*;
+
+    const MODULE: &[(u16, &str)] = &[
+        (901, "the image is malformed"),
+        (904, "z"),
+        (905, "no answer in time: try again"),
+    ];
+    static MODULE_TEXTS: [u8; packed_len(900, MODULE)] = pack_texts(900, MODULE);
+
+    #[test]
+    fn texts_of_a_module_are_at_their_places_and_others_are_empty() {
+        let text = |place| {
+            let mut unpacked = String::new();
+            PackedText::nth(&MODULE_TEXTS, place).each_byte(|byte| unpacked.push(byte.map_or('…', char::from)));
+            unpacked
+        };
+        let texts = [0, 1, 2, 3, 4, 5, 6, 700].map(text);
+        let expected = ["", MODULE[0].1, "", "", MODULE[1].1, MODULE[2].1, "", ""];
+        assert_eq!(texts, expected);
+        assert_eq!(packed_len(900, &[]), 0);
+    }
 
     #[test]
     fn every_text_comes_out_as_it_went_in() {
