@@ -129,6 +129,11 @@ fn what_cannot_be_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let file = dump(folder.path());
     assert!(error(&["confirm"], &file).contains("flash.bin: the old image runs: the new one was not requested"));
+    tool_style::check::Tool {
+        name: "esp-ota-slot",
+        program: env!("CARGO_BIN_EXE_esp-ota-slot"),
+    }
+    .cannot_print(&["state", file.to_str().unwrap()]);
     let there = folder.path().join("no/out.bin");
     let unwritable = error(&["request", "--output", there.to_str().unwrap()], &file);
     assert!(unwritable.contains("no/out.bin: cannot be written: "), "{unwritable}");

@@ -308,9 +308,16 @@ impl Drop for Mount {
 
 #[test]
 fn the_command_line_is_that_of_all_tools() {
-    tool_style::check::Tool {
+    let tool = tool_style::check::Tool {
         name: "mender-rs",
         program: env!("CARGO_BIN_EXE_mender-rs"),
-    }
-    .has_the_style();
+    };
+    tool.has_the_style();
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    tool.cannot_print(&["--data-dir", data, "--show-artifact"]);
+    let artifact = folder.path().join("missing.mender");
+    let artifact = artifact.to_str().unwrap();
+    let install = ["--data-dir", data, "--device-type", "t", "--install", artifact];
+    tool.fails(1, &install, &[artifact, ": cannot be read: ", "is its path right?"]);
 }

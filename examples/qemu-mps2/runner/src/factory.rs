@@ -1,6 +1,5 @@
 //! Makes a board: what its flash has when it leaves the factory; and looks into it. Depends on `map`, `images`.
 
-use std::fs;
 use std::io;
 use std::net::SocketAddrV4;
 use std::ops::Range;
@@ -9,6 +8,7 @@ use std::path::{Path, PathBuf};
 use calibration::{Calibration, Table};
 use embassy_futures::block_on;
 use mender_testkit::flash::SimFlash;
+use tool_style::file;
 
 use crate::images::Image;
 use crate::map::MAP;
@@ -62,7 +62,7 @@ impl Flash {
         calibration::image(1, table, |offset, bytes| {
             put(const { MAP.range("calibration") }, offset, bytes)
         });
-        fs::write(&path, content)?;
+        file::write(&path, &content).map_err(io::Error::other)?;
         Ok(Flash { path })
     }
 
@@ -72,7 +72,7 @@ impl Flash {
     }
 
     fn area(&self, range: Range<u32>) -> io::Result<Vec<u8>> {
-        let content = fs::read(&self.path)?;
+        let content = file::read(&self.path).map_err(io::Error::other)?;
         let area = content.get(range.start as usize..range.end as usize);
         Ok(area.ok_or(io::ErrorKind::UnexpectedEof)?.to_vec())
     }

@@ -1,13 +1,13 @@
 //! Builds bootloader and firmware, and takes from the linker's output what goes into memory. Depends on `map`.
 
 use std::error::Error;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mender_testkit::image::{ImageBuilder, Version};
 use object::read::elf::{ElfFile32, FileHeader, ProgramHeader, SectionHeader};
 use object::{Endianness, elf};
+use tool_style::file;
 
 use crate::map::{IMAGE_HEADER_LEN, MAP, MCUBOOT_MAP};
 
@@ -126,7 +126,7 @@ fn sign(imgtool: &Path, number: u8, bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Err
         folder.path().join("firmware.bin"),
         folder.path().join("firmware.signed.bin"),
     );
-    fs::write(&input, bytes)?;
+    file::write(&input, bytes)?;
     let status = Command::new(imgtool)
         .args([
             "sign",
@@ -140,11 +140,16 @@ fn sign(imgtool: &Path, number: u8, bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Err
         .args(["--slot-size", &const { MCUBOOT_MAP.len_of("slot0") }.to_string()])
         .args([&input, &output])
         .status()
-        .map_err(|error| format!("{}: {error}; it comes by 'pip install imgtool'", imgtool.display()))?;
+        .map_err(|error| {
+            format!(
+                "{}: cannot be started: {error}; it comes by 'pip install imgtool'",
+                imgtool.display()
+            )
+        })?;
     if !status.success() {
         return Err(format!("{} has failed", imgtool.display()).into());
     }
-    Ok(fs::read(&output)?)
+    Ok(file::read(&output)?)
 }
 
 fn cargo(root: &Path, package: &str, arguments: &[&str]) -> Result<(), Box<dyn Error>> {
@@ -171,7 +176,9 @@ fn cargo(root: &Path, package: &str, arguments: &[&str]) -> Result<(), Box<dyn E
     ] {
         command.env_remove(name);
     }
-    let status = command.status().map_err(|error| format!(".ci/thumb: {error}"))?;
+    let status = command
+        .status()
+        .map_err(|error| format!(".ci/thumb: cannot be started: {error}"))?;
     if !status.success() {
         return Err(format!("{package} cannot be built").into());
     }
@@ -179,14 +186,14 @@ fn cargo(root: &Path, package: &str, arguments: &[&str]) -> Result<(), Box<dyn E
 }
 
 fn read(path: &Path) -> Result<Image, Box<dyn Error>> {
-    let file = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let elf = ElfFile32::<Endianness>::parse(&*file)?;
+    let program = file::read(path)?;
+    let elf = ElfFile32::<Endianness>::parse(&*program).map_err(|error| file::of(path, error))?;
     let endian = elf.endian();
     let header = elf.elf_header();
     let mut bytes = Vec::new();
     let mut start = None;
-    for segment in header.program_headers(endian, &*file)? {
-        let content = segment.data(endian, &*file).map_err(|()| "a segment is cut short")?;
+    for segment in header.program_headers(endian, &*program)? {
+        let content = segment.data(endian, &*program).map_err(|()| "a segment is cut short")?;
         if segment.p_type(endian) != elf::PT_LOAD || content.is_empty() {
             continue;
         }
@@ -200,7 +207,7 @@ fn read(path: &Path) -> Result<Image, Box<dyn Error>> {
         bytes[offset..end].copy_from_slice(content);
     }
     let mut sizes = [0; 3];
-    for section in header.sections(endian, &*file)?.iter() {
+    for section in header.sections(endian, &*program)?.iter() {
         let (flags, len) = (section.sh_flags(endian), u64::from(section.sh_size(endian)));
         if flags & elf::SHF_ALLOC == 0 {
             continue;

@@ -33,13 +33,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tool_style::{Wrong, after_help};
 
 use bench::Setup;
 use images::Bootloader;
 
 /// An emulated board that updates itself over the air: one update stays, one is rolled back, one needs no restart
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_help = after_help(""))]
 struct Arguments {
     /// HTTP without TLS, and firmware that has none
     #[arg(long)]
@@ -67,13 +68,10 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("runner: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    tool_style::main(|arguments| match run(&arguments) {
+        Ok(()) => Ok(String::new()),
+        Err(error) => Err(Wrong::Failed(error.to_string())),
+    })
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
