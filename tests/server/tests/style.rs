@@ -71,7 +71,7 @@ fn the_command_line_is_that_of_all_tools() {
 fn a_server_that_cannot_go_on_says_so() {
     use std::io::{BufRead as _, BufReader};
     let mut child = Command::new("sh")
-        .args(["-c", "ulimit -n 14; exec \"$0\" \"$@\"", TOOL.program])
+        .args(["-c", "ulimit -n 64; exec \"$0\" \"$@\"", TOOL.program])
         .args(FREE)
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
@@ -82,7 +82,7 @@ fn a_server_that_cannot_go_on_says_so() {
         .find_map(|line| Some(line.unwrap().split_once("http://")?.1.split(' ').next()?.to_owned()))
         .unwrap();
     let mut connections = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..80 {
         // Those that it does not accept any more are the system's.
         if let Ok(mut connection) = std::net::TcpStream::connect(&api) {
             let _ = connection.write_all(b"GET");
