@@ -35,19 +35,18 @@ pub(super) struct Facts {
     pub(super) running: Slot,
     pub(super) bootloader: Bootloader,
     pub(super) entries: Entries,
-    /// The other slot holds a record and its image, and what that replaces runs.
-    pub(super) received: Option<bool>,
-    /// The running slot holds a record, and the other one what that says it has replaced.
-    pub(super) replaced: Option<bool>,
-    /// The running slot holds the image of its record.
-    pub(super) whole: Option<bool>,
+    /// By [`Need`].
+    found: [Option<bool>; 3],
 }
 
 /// A fact that is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
+    /// The other slot holds a record and its image, and what that replaces runs.
     Received,
+    /// The running slot holds a record, and the other one what that says it has replaced.
     Replaced,
+    /// The running slot holds the image of its record.
     Whole,
 }
 
@@ -57,15 +56,6 @@ impl Need {
         match self {
             Need::Received => Partition::Other,
             Need::Replaced | Need::Whole => Partition::Running,
-        }
-    }
-
-    /// Whether that slot must hold the record's image, and whether the other one must be what it replaces.
-    pub(super) fn demands(self) -> (bool, bool) {
-        match self {
-            Need::Received => (true, true),
-            Need::Replaced => (false, true),
-            Need::Whole => (true, false),
         }
     }
 }
@@ -78,7 +68,8 @@ pub(super) enum Step {
     Put {
         index: usize,
         seq: u32,
-        state: State,
+        /// By its number.
+        state: u32,
         /// This much is to be said then, and no more to be done.
         stop: Option<Stop>,
     },
@@ -95,8 +86,40 @@ enum Running {
 }
 
 impl Facts {
+    /// Before anything was read.
+    pub(super) const fn new(running: Slot, bootloader: Bootloader) -> Facts {
+        Facts {
+            running,
+            bootloader,
+            entries: Entries::NONE,
+            found: [None; 3],
+        }
+    }
+
+    /// Learns a fact.
+    pub(super) fn found(&mut self, need: Need, holds: bool) {
+        let [received, replaced, whole] = &mut self.found;
+        let fact = match need {
+            Need::Received => received,
+            Need::Replaced => replaced,
+            Need::Whole => whole,
+        };
+        *fact = Some(holds);
+    }
+
+    /// A fact, if it is known.
+    fn is(&self, need: Need) -> Result<bool, Need> {
+        let [received, replaced, whole] = self.found;
+        let fact = match need {
+            Need::Received => received,
+            Need::Replaced => replaced,
+            Need::Whole => whole,
+        };
+        fact.ok_or(need)
+    }
+
     /// An entry that otadata follows if the running slot is started by it, and one that it follows if the other one is.
-    fn selected(&self) -> (Option<Chosen>, Option<Chosen>) {
+    fn selected(&self) -> (Option<Chosen<'_>>, Option<Chosen<'_>>) {
         match self.entries.selected() {
             Some(chosen) if chosen.entry.slot() == self.running => (Some(chosen), None),
             other => (None, other),
@@ -104,12 +127,12 @@ impl Facts {
     }
 
     fn runs(&self) -> Result<Running, Need> {
-        if self.replaced.ok_or(Need::Replaced)? {
+        if self.is(Need::Replaced)? {
             return Ok(Running::New);
         }
         let (_, other) = self.selected();
         let given_up = |entry: &Entry| entry.crc_is_right && !entry.is_valid() && entry.slot() != self.running;
-        Ok(if self.received.ok_or(Need::Received)? {
+        Ok(if self.is(Need::Received)? {
             Running::Old(if other.is_some() {
                 OldRuns::Pending
             } else if self.entries.0.iter().any(given_up) {
@@ -130,7 +153,7 @@ impl Facts {
         Step::Put {
             index: instead.unwrap_or(self.entries.spare()),
             seq: self.entries.next_seq(slot),
-            state: State::Valid,
+            state: State::Valid.number(),
             stop: None,
         }
     }
@@ -156,7 +179,7 @@ impl Facts {
         if self.is_under_test() {
             return Ok(Step::Refuse(Stop::RunningUnconfirmed));
         }
-        if !self.received.ok_or(Need::Received)? {
+        if !self.is(Need::Received)? {
             return Ok(Step::Refuse(Stop::NotReceived));
         }
         if let (_, Some(other)) = self.selected()
@@ -170,7 +193,7 @@ impl Facts {
             Step::Done => Step::Put {
                 index: self.entries.spare(),
                 seq: self.entries.next_seq(self.running.other()),
-                state: State::New,
+                state: State::New.number(),
                 stop: None,
             },
             step @ (Step::Put { .. } | Step::Withdraw(_) | Step::Refuse(_)) => step,
@@ -188,7 +211,7 @@ impl Facts {
         };
         Ok(match refused {
             Some(stop) => Step::Refuse(stop),
-            None if self.whole.ok_or(Need::Whole)? => Step::Done,
+            None if self.is(Need::Whole)? => Step::Done,
             None => Step::Refuse(Stop::Damaged),
         })
     }
@@ -200,7 +223,7 @@ impl Facts {
             (Some(Chosen { index, entry }), _) => Step::Put {
                 index,
                 seq: entry.seq,
-                state: State::Valid,
+                state: State::Valid.number(),
                 stop,
             },
             (None, _) => Step::Refuse(stop.unwrap_or(Stop::NotSelected)),

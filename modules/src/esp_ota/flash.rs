@@ -5,7 +5,7 @@ use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash};
 
 use super::decide::{Bootloader, Facts, Need, Op, Step, decide};
 use super::error::{Partition, Stop};
-use super::otadata::{CRC, ENTRY_LEN, Entries, Entry, SECTOR, Slot, State, sector};
+use super::otadata::{CRC, ENTRY_LEN, Entries, Entry, SECTOR, Slot, sector};
 use crate::hasher::{Hash, Hasher};
 use crate::record::{RECORD_LEN, Record};
 
@@ -15,12 +15,11 @@ pub(super) const UNIT: u32 = 4;
 /// An operation changes otadata at most so often: an entry to fall back on, one that is withdrawn, a request.
 const MAX_CHANGES: u8 = 4;
 
-/// One flash operation, on bytes of the buffer.
+/// One flash operation, on bytes of the buffer, but for an erase.
 #[derive(Clone, Copy)]
 pub(super) enum Io {
     Read,
     Write,
-    /// To this offset.
     Erase,
 }
 
@@ -63,11 +62,10 @@ impl<S: NorFlash, O: MultiwriteNorFlash, const BUFFER: usize> Partitions<S, O, B
         self.len(part).saturating_sub(SECTOR)
     }
 
-    pub(super) async fn io(&mut self, part: Partition, io: Io, offset: u32, end: u32) -> Result<(), Stop> {
-        let len = end.saturating_sub(offset) as usize;
+    pub(super) async fn io(&mut self, part: Partition, io: Io, offset: u32, len: u32) -> Result<(), Stop> {
         let slot = self.slot(part);
         // Callers stay below the length of the buffer.
-        let bytes = self.buffer.0.get_mut(..len).unwrap_or_default();
+        let bytes = self.buffer.0.get_mut(..len as usize).unwrap_or_default();
         let flash = match slot {
             Slot::Ota0 => &mut self.ota_0,
             Slot::Ota1 => &mut self.ota_1,
@@ -75,7 +73,7 @@ impl<S: NorFlash, O: MultiwriteNorFlash, const BUFFER: usize> Partitions<S, O, B
         match io {
             Io::Read => flash.read(offset, bytes).await,
             Io::Write => flash.write(offset, bytes).await,
-            Io::Erase => flash.erase(offset, end).await,
+            Io::Erase => flash.erase(offset, offset.saturating_add(len)).await,
         }
         .map_err(|error| Stop::flash(part, &error))
     }
@@ -94,25 +92,28 @@ impl<S: NorFlash, O: MultiwriteNorFlash, const BUFFER: usize> Partitions<S, O, B
 
     /// Makes an entry none: at once with its last word, so that whatever the erase leaves when it is cut has no right checksum. Then
     /// writes another one there, if it is wanted, its last word last: until that is whole there is none.
-    async fn change(&mut self, index: usize, entry: Option<(u32, State)>) -> Result<(), Stop> {
+    async fn change(&mut self, index: usize, entry: Option<(u32, u32)>) -> Result<(), Stop> {
         let start = sector(index);
-        let crc = start.saturating_add(CRC);
         let mut bytes = Buffer([0; ENTRY_LEN]);
-        let zeros = bytes.0.first_chunk::<4>().unwrap_or(&[0; 4]);
-        let mut done = self.otadata.write(crc, zeros).await;
-        if done.is_ok() {
-            done = self.otadata.erase(start, start.saturating_add(SECTOR)).await;
-        }
-        if let Some((seq, state)) = entry {
-            Entry::write(seq, state, &mut bytes.0);
-            let (before, last) = bytes.0.split_at(CRC as usize);
-            for (at, piece) in [(start, before), (crc, last)] {
-                if done.is_ok() {
-                    done = self.otadata.write(at, piece).await;
-                }
+        for step in 0..4_u8 {
+            if step == 2 {
+                let Some((seq, state)) = entry else { break };
+                Entry::write(seq, state, &mut bytes.0);
             }
+            let (before, last) = bytes.0.split_at(CRC as usize);
+            let (at, piece) = if step == 2 {
+                (start, before)
+            } else {
+                (start.saturating_add(CRC), last)
+            };
+            let done = if step == 1 {
+                self.otadata.erase(start, start.saturating_add(SECTOR)).await
+            } else {
+                self.otadata.write(at, piece).await
+            };
+            done.map_err(|error| Stop::flash(Partition::Otadata, &error))?;
         }
-        done.map_err(|error| Stop::flash(Partition::Otadata, &error))
+        Ok(())
     }
 
     /// The hash of the first bytes of a slot. Up to 3 bytes behind the range are read too.
@@ -121,12 +122,11 @@ impl<S: NorFlash, O: MultiwriteNorFlash, const BUFFER: usize> Partitions<S, O, B
         let (mut offset, mut left) = (0_u32, len);
         while left > 0 {
             let now = left.min(BUFFER as u32);
-            let end = offset.saturating_add(now.next_multiple_of(UNIT));
-            self.io(part, Io::Read, offset, end).await?;
+            self.io(part, Io::Read, offset, now.next_multiple_of(UNIT)).await?;
             // A whole slot takes long, and a driver for internal flash never waits: others get their turn here.
             yield_now().await;
             hash.update(self.buffer.0.get(..now as usize).unwrap_or_default());
-            offset = end;
+            offset = offset.saturating_add(now);
             left -= now;
         }
         Ok(hash.finish())
@@ -136,42 +136,48 @@ impl<S: NorFlash, O: MultiwriteNorFlash, const BUFFER: usize> Partitions<S, O, B
     async fn find(&mut self, need: Need) -> Result<bool, Stop> {
         let part = need.part();
         let room = self.room(part);
-        self.io(part, Io::Read, room, room.saturating_add(RECORD_LEN as u32))
-            .await?;
+        self.io(part, Io::Read, room, RECORD_LEN as u32).await?;
         let mut record = Record::NONE;
         let bytes = self.buffer.0.first_chunk();
         if !bytes.is_some_and(|bytes| record.read(bytes, room)) {
             return Ok(false);
         }
-        let (image, previous) = need.demands();
-        let replaced = part.opposite();
-        let comparisons = [
-            (previous, replaced, self.len(replaced), &record.previous),
-            (image, part, record.image_len, &record.image),
-        ];
-        for (is_wanted, part, len, hash) in comparisons {
-            if is_wanted && self.hash(part, len).await? != *hash {
+        let mut is_image = need == Need::Whole;
+        loop {
+            let (part, len, wanted) = if is_image {
+                (part, record.image_len, &record.image)
+            } else {
+                let replaced = part.opposite();
+                (replaced, self.len(replaced), &record.previous)
+            };
+            if self.hash(part, len).await? != *wanted {
                 return Ok(false);
             }
+            if is_image || need == Need::Replaced {
+                return Ok(true);
+            }
+            is_image = true;
         }
-        Ok(true)
     }
 
     /// Does what an operation takes.
     pub(super) async fn perform(&mut self, op: Op) -> Result<(), Stop> {
-        let mut facts = Facts {
-            running: self.running,
-            bootloader: self.bootloader,
-            entries: self.entries().await?,
-            received: None,
-            replaced: None,
-            whole: None,
-        };
+        let mut facts = Facts::new(self.running, self.bootloader);
+        while let Some(need) = self.advance(op, &mut facts).await? {
+            let holds = self.find(need).await?;
+            facts.found(need, holds);
+        }
+        Ok(())
+    }
+
+    /// Makes the changes that an operation takes, until a fact is needed.
+    pub(super) async fn advance(&mut self, op: Op, facts: &mut Facts) -> Result<Option<Need>, Stop> {
         // Flash that does not keep a change would be asked for it for ever.
         let mut changes = 0_u8;
         loop {
-            let (index, entry, stop) = match decide(op, &facts) {
-                Ok(Step::Done) => return Ok(()),
+            facts.entries = self.entries().await?;
+            let (index, entry, stop) = match decide(op, facts) {
+                Ok(Step::Done) => return Ok(None),
                 Ok(Step::Refuse(stop)) => return Err(stop),
                 Ok(Step::Put {
                     index,
@@ -180,22 +186,13 @@ impl<S: NorFlash, O: MultiwriteNorFlash, const BUFFER: usize> Partitions<S, O, B
                     stop,
                 }) => (index, Some((seq, state)), stop),
                 Ok(Step::Withdraw(index)) => (index, None, None),
-                Err(need) => {
-                    let holds = Some(self.find(need).await?);
-                    match need {
-                        Need::Received => facts.received = holds,
-                        Need::Replaced => facts.replaced = holds,
-                        Need::Whole => facts.whole = holds,
-                    }
-                    continue;
-                }
+                Err(need) => return Ok(Some(need)),
             };
             changes += 1;
             if changes > MAX_CHANGES {
                 return Err(Stop::NotKept(Partition::Otadata));
             }
             self.change(index, entry).await?;
-            facts.entries = self.entries().await?;
             if let Some(stop) = stop {
                 return Err(stop);
             }

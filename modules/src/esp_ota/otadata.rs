@@ -83,7 +83,8 @@ impl State {
         }
     }
 
-    const fn number(self) -> u32 {
+    /// As it is in flash.
+    pub(super) const fn number(self) -> u32 {
         match self {
             State::New => 0,
             State::Pending => 1,
@@ -129,9 +130,9 @@ impl Entry {
         }
     }
 
-    /// The 32 bytes of an entry with a right checksum.
-    pub(super) fn write(seq: u32, state: State, bytes: &mut [u8]) {
-        let words = [seq, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, state.number(), crc(seq)];
+    /// The 32 bytes of an entry with a right checksum, and a state of this number.
+    pub(super) fn write(seq: u32, state: u32, bytes: &mut [u8]) {
+        let words = [seq, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, state, crc(seq)];
         for (to, word) in bytes.as_chunks_mut().0.iter_mut().zip(words) {
             *to = word.to_le_bytes();
         }
@@ -167,29 +168,38 @@ pub(super) struct Entries(pub(super) [Entry; 2]);
 
 /// One of the entries, and where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Chosen {
+pub(super) struct Chosen<'e> {
     pub(super) index: usize,
-    pub(super) entry: Entry,
+    pub(super) entry: &'e Entry,
 }
 
 impl Entries {
+    /// Of new flash.
+    pub(super) const NONE: Entries = Entries(
+        [Entry {
+            seq: EMPTY,
+            state: State::Other(EMPTY),
+            crc_is_right: false,
+        }; 2],
+    );
+
     /// The entry that the bootloader follows: of two valid ones that with the higher number.
-    pub(super) fn selected(&self) -> Option<Chosen> {
+    pub(super) fn selected(&self) -> Option<Chosen<'_>> {
         self.best(None)
     }
 
     /// The valid entry of a slot.
-    pub(super) fn of(&self, slot: Slot) -> Option<Chosen> {
+    pub(super) fn of(&self, slot: Slot) -> Option<Chosen<'_>> {
         self.best(Some(slot))
     }
 
     #[inline(never)]
-    fn best(&self, of: Option<Slot>) -> Option<Chosen> {
-        let mut best: Option<Chosen> = None;
+    fn best(&self, of: Option<Slot>) -> Option<Chosen<'_>> {
+        let mut best: Option<Chosen<'_>> = None;
         for (index, entry) in self.0.iter().enumerate() {
             let is_higher = best.is_none_or(|best| entry.seq > best.entry.seq);
             if is_higher && entry.is_valid() && of.is_none_or(|slot| slot == entry.slot()) {
-                best = Some(Chosen { index, entry: *entry });
+                best = Some(Chosen { index, entry });
             }
         }
         best
@@ -236,7 +246,7 @@ mod tests {
             State::Other(5),
         ] {
             let mut bytes = [0; ENTRY_LEN];
-            Entry::write(7, state, &mut bytes);
+            Entry::write(7, state.number(), &mut bytes);
             let entry = Entry::read(&bytes);
             assert_eq!((entry.seq, entry.state, entry.crc_is_right), (7, state, true));
         }
@@ -248,7 +258,7 @@ mod tests {
     fn numbers_go_up_and_belong_to_the_slot() {
         let entry = |seq| {
             let mut bytes = [0; ENTRY_LEN];
-            Entry::write(seq, State::Valid, &mut bytes);
+            Entry::write(seq, State::Valid.number(), &mut bytes);
             Entry::read(&bytes)
         };
         let empty = Entry::read(&[0xff; ENTRY_LEN]);

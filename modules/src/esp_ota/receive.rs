@@ -3,7 +3,7 @@
 use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash};
 use mender::update_module::{File, Payload};
 
-use super::decide::Op;
+use super::decide::{Facts, Op};
 use super::error::{ImageFault, Partition, Stop};
 use super::flash::{Io, Partitions, UNIT};
 use super::image::{Identity, START_LEN, Walk};
@@ -12,7 +12,7 @@ use crate::hasher::{HASH_LEN, Hash, Hasher};
 use crate::record::{RECORD_LEN, Record};
 
 const OTHER: Partition = Partition::Other;
-const ERASED: u8 = 0xff;
+const ERASED_WORD: &[u8; UNIT as usize] = &[0xff; UNIT as usize];
 
 impl<S: NorFlash, O: MultiwriteNorFlash, const BUFFER: usize> Partitions<S, O, BUFFER> {
     /// Writes the payload's only file to the other slot, checks it as the bootloader will, by reading it back, and writes its record.
@@ -23,6 +23,7 @@ impl<S: NorFlash, O: MultiwriteNorFlash, const BUFFER: usize> Partitions<S, O, B
         };
         *len = file.len();
         let image_len = match u32::try_from(file.len()) {
+            Ok(len) if len < START_LEN as u32 => return Err(ImageFault::NoImage.into()),
             Ok(len) if len <= self.room(OTHER) => len,
             Ok(_) | Err(_) => return Err(Stop::TooLarge),
         };
@@ -37,27 +38,31 @@ impl<S: NorFlash, O: MultiwriteNorFlash, const BUFFER: usize> Partitions<S, O, B
             return Err(Stop::SecondFile);
         }
         let hash_at = walk.finish(image_len)?;
-        if self.hash(OTHER, image_len).await? != new.image {
-            return Err(Stop::NotKept(OTHER));
+        let mut len = image_len;
+        // The whole file as it came, then the image by its own hash, which stands behind it.
+        loop {
+            let found = self.hash(OTHER, len).await?;
+            if len == hash_at {
+                self.io(OTHER, Io::Read, len, HASH_LEN as u32).await?;
+                if !self.buffer.0.starts_with(&found) {
+                    return Err(ImageFault::Hash.into());
+                }
+                break;
+            }
+            if found != new.image {
+                return Err(Stop::NotKept(OTHER));
+            }
+            len = hash_at;
         }
-        let own = self.hash(OTHER, hash_at).await?;
-        self.io(OTHER, Io::Read, hash_at, hash_at.saturating_add(HASH_LEN as u32))
-            .await?;
-        if !self.buffer.0.starts_with(&own) {
-            return Err(ImageFault::Hash.into());
+        let start = self.room(OTHER);
+        if let Some(record) = self.buffer.0.first_chunk_mut() {
+            new.write(record);
+        }
+        for io in [Io::Write, Io::Read] {
+            self.io(OTHER, io, start, RECORD_LEN as u32).await?;
         }
         let mut record = [0; RECORD_LEN];
         new.write(&mut record);
-        let start = self.room(OTHER);
-        let end = start.saturating_add(RECORD_LEN as u32);
-        for io in [Io::Write, Io::Read] {
-            if let Io::Write = io {
-                for (to, from) in self.buffer.0.iter_mut().zip(&record) {
-                    *to = *from;
-                }
-            }
-            self.io(OTHER, io, start, end).await?;
-        }
         if self.buffer.0.starts_with(&record) {
             Ok(())
         } else {
@@ -76,12 +81,21 @@ impl<S: NorFlash, O: MultiwriteNorFlash, const BUFFER: usize> Partitions<S, O, B
         let own = self.identity().map_err(|_| Stop::NotKept(Partition::Running))?;
         let room = self.room(OTHER);
         let mut hash = Hasher::new();
-        let (mut written, mut erased, mut have) = (0_u32, 0_u32, 0);
+        let (mut written, mut erased, mut have) = (0_u32, 0_u32, 0_usize);
+        let mut is_bare = false;
         loop {
             let chunk = file.next_chunk().await?;
             let is_last = chunk.is_none();
-            let mut data = chunk.unwrap_or_default();
-            hash.update(data);
+            if let Some(data) = chunk {
+                hash.update(data);
+            }
+            // What is missing of the last word.
+            let filling = || {
+                ERASED_WORD
+                    .get(..have.wrapping_neg() % UNIT as usize)
+                    .unwrap_or_default()
+            };
+            let mut data = chunk.unwrap_or_else(filling);
             loop {
                 let (now, later) = data.split_at(data.len().min(BUFFER - have));
                 for (to, from) in self.buffer.0.iter_mut().skip(have).zip(now) {
@@ -93,36 +107,38 @@ impl<S: NorFlash, O: MultiwriteNorFlash, const BUFFER: usize> Partitions<S, O, B
                     break;
                 }
                 if written == 0 {
-                    if have < START_LEN {
-                        return Err(ImageFault::NoImage.into());
-                    }
+                    // The file is not shorter.
                     own.accepts(&self.identity()?)?;
                 }
-                let whole = have.next_multiple_of(UNIT as usize);
-                let filling = self.buffer.0.iter_mut().take(whole).skip(have);
-                filling.for_each(|byte| *byte = ERASED);
-                for word in self.buffer.0.get(..whole).unwrap_or_default().as_chunks().0 {
+                for word in self.buffer.0.get(..have).unwrap_or_default().as_chunks().0 {
                     walk.word(*word)?;
                 }
-                let end = written.saturating_add(whole as u32);
+                let end = written.saturating_add(have as u32);
                 if end > room {
                     // More came than was announced.
                     return Err(Stop::TooLarge);
                 }
-                if written == 0 {
-                    // Leaves the buffer alone.
-                    self.perform(Op::Prepare).await?;
-                    self.io(OTHER, Io::Erase, room, room.saturating_add(SECTOR)).await?;
+                if !is_bare {
+                    // Needs no fact, and leaves the buffer alone.
+                    let mut facts = Facts::new(self.running, self.bootloader);
+                    self.advance(Op::Prepare, &mut facts).await?;
                 }
-                while erased < end {
-                    let start = erased;
-                    erased = start.saturating_add(SECTOR);
-                    self.io(OTHER, Io::Erase, start, erased).await?;
+                // All in one place: each place that waits takes code.
+                while written < end {
+                    let (io, start, len) = if !is_bare {
+                        (Io::Erase, room, SECTOR)
+                    } else if erased < end {
+                        (Io::Erase, erased, SECTOR)
+                    } else {
+                        (Io::Write, written, have as u32)
+                    };
+                    self.io(OTHER, io, start, len).await?;
+                    match io {
+                        Io::Erase if is_bare => erased = erased.saturating_add(SECTOR),
+                        Io::Erase => is_bare = true,
+                        Io::Write | Io::Read => written = end,
+                    }
                 }
-                if whole > 0 {
-                    self.io(OTHER, Io::Write, written, end).await?;
-                }
-                written = end;
                 have = 0;
                 if is_last {
                     return Ok(hash.finish());
