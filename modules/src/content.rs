@@ -130,8 +130,12 @@ impl<'m> WholeOrPatch<'m> {
 
 #[cfg(feature = "delta")]
 impl Content for WholeOrPatch<'_> {
+    #[expect(
+        clippy::manual_contains,
+        reason = "libcore's is a function of its own, and a hundred bytes more"
+    )]
     fn begin(&mut self, artifact: &Artifact<'_>) -> Result<(), Refused> {
-        if self.types.contains(&artifact.payload_type) {
+        if self.types.iter().any(|of_patches| *of_patches == artifact.payload_type) {
             let expected = Expected::of(artifact).ok_or(Refusal::MetaData)?;
             self.patch = Some(Patch::new(expected.from_len, expected.to_len));
             self.expected = Some(expected);

@@ -26,38 +26,50 @@ impl Expected {
     /// What an artifact says; `None` if it does not say all four.
     #[must_use]
     pub fn of(artifact: &Artifact<'_>) -> Option<Expected> {
+        let mut images = [(0, [0; 32]); 2];
+        for ((len, sha256), [len_name, sha256_name]) in images.iter_mut().zip(&NAMES) {
+            *len = number(artifact.member(len_name)?)?;
+            read_hash(artifact.member(sha256_name)?, sha256)?;
+        }
+        let [(from_len, from_sha256), (to_len, to_sha256)] = images;
         Some(Expected {
-            from_len: number(artifact.member("from_len")?)?,
-            from_sha256: hash(artifact.member("from_sha256")?)?,
-            to_len: number(artifact.member("to_len")?)?,
-            to_sha256: hash(artifact.member("to_sha256")?)?,
+            from_len,
+            from_sha256,
+            to_len,
+            to_sha256,
         })
     }
 }
 
-#[inline(never)]
+/// Of length and hash, for each image.
+static NAMES: [[&str; 2]; 2] = [["from_len", "from_sha256"], ["to_len", "to_sha256"]];
+
 fn number(text: &str) -> Option<u32> {
     let number = text.bytes().try_fold(0_u32, |number, byte| {
-        let digit = char::from(byte).to_digit(10)?;
-        number.checked_mul(10)?.checked_add(digit)
+        let digit = byte.wrapping_sub(b'0');
+        let number = number.checked_mul(10)?.checked_add(digit.into())?;
+        (digit < 10).then_some(number)
     });
     number.filter(|_| !text.is_empty())
 }
 
-#[inline(never)]
-fn hash(text: &str) -> Option<[u8; 32]> {
+fn read_hash(text: &str, hash: &mut [u8; 32]) -> Option<()> {
     let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
         return None;
     };
-    let mut hash = [0; 32];
     if pairs.len() != hash.len() {
         return None;
     }
     for (to, pair) in hash.iter_mut().zip(pairs) {
         for digit in pair {
-            // Below 16.
-            *to = *to << 4 | char::from(*digit).to_digit(16)? as u8;
+            let digit = match digit {
+                b'0'..=b'9' => digit - b'0',
+                // Large letters, too.
+                b'a'..=b'f' | b'A'..=b'F' => (digit | 0x20) - b'a' + 10,
+                _ => return None,
+            };
+            *to = *to << 4 | digit;
         }
     }
-    Some(hash)
+    Some(())
 }

@@ -100,12 +100,12 @@ impl<T: Patched> UpdateModule for TakingPatches<'_, T> {
         ..T::DESCRIPTOR
     };
 
-    async fn download(&mut self, payload: &mut Payload<'_>) -> Result<(), Failure> {
+    fn download(&mut self, payload: &mut Payload<'_>) -> impl Future<Output = Result<(), Failure>> {
         let memory = Lent {
             window: self.memory.window,
             buffer: self.memory.buffer,
         };
-        Patched::download(&mut self.module, payload, memory).await
+        Patched::download(&mut self.module, payload, memory)
     }
 
     fn call(&mut self, state: CallbackState) -> impl Future<Output = Result<(), Failure>> {

@@ -169,13 +169,15 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
         let (mut from, mut rest) = (from, bytes);
         while !rest.is_empty() {
             let skip = from as usize % ALIGN;
-            let read = self.active.read(from - skip as u32, &mut old.0).await;
+            let start = from - skip as u32;
+            let read = self.active.read(start, &mut old.0).await;
             read.map_err(|error| Stop::flash(Partition::Active, &error))?;
             let (now, later) = rest.split_at_mut(rest.len().min(ALIGN - skip));
             for (byte, old) in now.iter_mut().zip(old.0.iter().skip(skip)) {
                 *byte = byte.wrapping_add(*old);
             }
-            from = from.saturating_add(now.len() as u32);
+            // If there is more, all that was read was taken.
+            from = start.saturating_add(ALIGN as u32);
             rest = later;
         }
         Ok(())

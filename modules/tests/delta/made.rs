@@ -161,6 +161,12 @@ fn what_the_meta_data_have_to_say() {
         ("\"cba06b", "\"cba06b0"),
         ("\"cba06b", "\"cba06g"),
         ("\"cba06b", "\"+ba06b"),
+        // The neighbours of the digits.
+        ("\"cba06b", "\"cba06/"),
+        ("\"cba06b", "\"cba06:"),
+        ("\"cba06b", "\"cba06@"),
+        ("\"cba06b", "\"cba06G"),
+        ("\"cba06b", "\"cba06`"),
     ] {
         let wrong = text.replace(from, to);
         assert_ne!(wrong, text, "{from}");
