@@ -29,6 +29,9 @@ use crate::shift::shift;
 use crate::text::{Describe, Shown, Text, utf8};
 use crate::window::Window;
 
+/// As many bytes as it takes to make a connection with TLS, about.
+const NEAR: u32 = 4096;
+
 /// Status of a storage service for a link that has expired.
 const EXPIRED: u16 = 403;
 
@@ -486,6 +489,23 @@ impl Download {
             self.state = State::Complete;
         }
         Ok(())
+    }
+
+    /// What comes before `position` of the artifact is not needed: the module has it. A request of its own passes over it, unless it is
+    /// so little that a new connection takes longer.
+    pub(super) fn skip_to(&mut self, position: u32) {
+        if position.saturating_sub(self.received) <= NEAR {
+            return;
+        }
+        match self.state {
+            State::Start | State::Connect | State::Send | State::Head | State::Body | State::Filled(_) => {
+                self.state = State::Start;
+            }
+            State::Pause(_) => {}
+            State::Complete | State::Broken | State::Over => return,
+        }
+        self.received = position;
+        self.began_at = position;
     }
 
     /// The blocks are at their end, but the artifact is not. `true`: more is to come.

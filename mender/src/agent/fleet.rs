@@ -248,7 +248,13 @@ impl Device {
                     }
                     continue;
                 }
-                Io::Call(..) | Io::Download | Io::HandOver(_) | Io::Complete | Io::Broken | Io::Restart | Io::Stop => {
+                Io::Call(..)
+                | Io::Download
+                | Io::HandOver { .. }
+                | Io::Complete
+                | Io::Broken
+                | Io::Restart
+                | Io::Stop => {
                     panic!("there is no deployment")
                 }
             };

@@ -43,8 +43,9 @@ pub(crate) enum Io<'m> {
     /// Get the artifact: take blocks from [`HandOver`](Io::HandOver), check them, and let a module have the payload, while the
     /// agent is asked further. Ended by [`Agent::downloaded`](super::Agent::downloaded).
     Download,
-    /// So many bytes of the block are data: it belongs to the other side now, until that gives it back. No answer.
-    HandOver(usize),
+    /// So many bytes of the block are data, the artifact's from `at` on: it belongs to the other side now, until that gives it back. No
+    /// answer.
+    HandOver { len: usize, at: u32 },
     /// No data follow. If the artifact is not complete: [`Agent::incomplete`](super::Agent::incomplete). No answer.
     Complete,
     /// No data follow, and the artifact is not complete. No answer.

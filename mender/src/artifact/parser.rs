@@ -158,7 +158,7 @@ impl<'w> Parser<'w> {
         u64::from(self.consumed())
     }
 
-    fn consumed(&self) -> u32 {
+    pub(crate) fn consumed(&self) -> u32 {
         #[cfg(feature = "gzip")]
         if self.entries.is_packed() {
             return self.entries.packing.stream;
@@ -205,6 +205,16 @@ impl<'w> Parser<'w> {
     pub fn file_name(&self) -> &str {
         let name = self.entries.file().map(|file| file.name);
         name.map_or("", utf8_prefix)
+    }
+
+    /// Bytes that are to come of a file, within one that is not compressed.
+    pub(crate) fn file_left(&self) -> Option<usize> {
+        let entries = &self.entries;
+        #[cfg(feature = "gzip")]
+        if entries.is_packed() {
+            return None;
+        }
+        (entries.step == Step::File).then(|| (entries.end - entries.offset) as usize)
     }
 
     /// SHA-256 of the file that began last, as the manifest has it. At [`Event::FileEnd`] it has been compared.

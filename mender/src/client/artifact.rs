@@ -4,7 +4,7 @@ use core::ops::ControlFlow;
 
 use embassy_futures::select::{Either, select};
 
-use super::blocks::Blocks;
+use super::blocks::{Blocks, Full};
 use super::device::{Clock, Device};
 use super::driver::{Beside, Driver, Turn};
 use super::source::{Source, State, Step};
@@ -46,7 +46,7 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
                 return ControlFlow::Break(());
             }
             memory.link_len = rest.link_len;
-            blocks.take().map(|first| first.map(|(_, len)| len))
+            blocks.take().map(|first| first.map(|full| full.len))
         };
         let blocks = Blocks::new(other_block);
         let limits = self.config.artifact_limits;
@@ -69,7 +69,10 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
             block: &mut *memory.block,
         };
         match first {
-            Some(Ok(len)) => blocks.hand_over(core::mem::take(&mut rest.block), len),
+            Some(Ok(len)) => {
+                let block = core::mem::take(&mut rest.block);
+                blocks.hand_over(Full { block, len, at: 0 });
+            }
             Some(Err(end)) => blocks.end(end),
             None => {}
         }

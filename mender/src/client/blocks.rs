@@ -27,8 +27,14 @@ pub(super) enum End {
     Broken,
 }
 
-/// A block with data, and their length.
-type Full<'b> = (&'b mut [u8], usize);
+/// A block with data.
+pub(super) struct Full<'b> {
+    pub(super) block: &'b mut [u8],
+    /// So many bytes.
+    pub(super) len: usize,
+    /// Where in the artifact they begin.
+    pub(super) at: u32,
+}
 
 struct State<'b> {
     full: [Option<Full<'b>>; 2],
@@ -36,6 +42,8 @@ struct State<'b> {
     end: Option<End>,
     /// The module's side has come to the end, and the artifact was not complete.
     incomplete: bool,
+    /// The artifact's first byte that the module's side still needs.
+    wanted: u32,
     /// Of the module's side.
     waker: Option<Waker>,
 }
@@ -51,6 +59,7 @@ impl<'b> Blocks<'b> {
             empty: [Some(block), None],
             end: None,
             incomplete: false,
+            wanted: 0,
             waker: None,
         })))
     }
@@ -61,9 +70,9 @@ impl<'b> Blocks<'b> {
     }
 
     /// From the driver: data.
-    pub(super) fn hand_over(&self, block: &'b mut [u8], len: usize) {
+    pub(super) fn hand_over(&self, full: Full<'b>) {
         self.with(|state| {
-            put(&mut state.full, (block, len));
+            put(&mut state.full, full);
             state.wake();
         });
     }
@@ -86,6 +95,11 @@ impl<'b> Blocks<'b> {
         self.with(|state| core::mem::take(&mut state.incomplete))
     }
 
+    /// To the driver: from where on the artifact is needed.
+    pub(super) fn wanted(&self) -> u32 {
+        self.with(|state| state.wanted)
+    }
+
     /// Whether there is something for the driver; an empty block is, if it wants one.
     pub(super) fn has_news(&self, wants_block: bool) -> bool {
         self.with(|state| state.incomplete || (wants_block && state.empty.iter().any(Option::is_some)))
@@ -102,6 +116,11 @@ impl<'b> Blocks<'b> {
     /// From the module's side: an empty block.
     pub(super) fn give_back(&self, block: &'b mut [u8]) {
         self.with(|state| put(&mut state.empty, block));
+    }
+
+    /// From the module's side, which has given all blocks back: what comes before this byte of the artifact is not needed.
+    pub(super) fn want(&self, at: u32) {
+        self.with(|state| state.wanted = at);
     }
 
     /// From the module's side: the artifact is not complete at its end.

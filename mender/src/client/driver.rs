@@ -13,7 +13,7 @@ use core::time::Duration;
 use embassy_futures::select::{Either, select, select3};
 use embedded_io_async::{Read, Write};
 
-use super::blocks::{Blocks, End};
+use super::blocks::{Blocks, End, Full};
 use super::device::{Clock, Device, Inventory};
 use super::handle::Handle;
 use super::keys::Keys;
@@ -124,6 +124,7 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
                 if memory.block.is_empty() {
                     memory.block = blocks.take_back();
                 }
+                agent.skip_to(blocks.wanted());
                 if blocks.take_incomplete() && !agent.incomplete(self.now()) && beside.end(End::Final) {
                     return Turn::Block;
                 }
@@ -137,11 +138,12 @@ impl<'c, D: Device, C: Connector, S: Storage, K: Clock> Driver<'c, D, C, S, K> {
                 Io::Stop => return Turn::Stop,
                 Io::Call(module, state) => return Turn::Call(module, state),
                 Io::Download => return Turn::Download,
-                Io::HandOver(len) => {
+                Io::HandOver { len, at } => {
                     match beside {
                         Beside::Nothing => {}
                         Beside::Header(blocks) | Beside::Payload(blocks) => {
-                            blocks.hand_over(core::mem::take(&mut memory.block), len);
+                            let block = core::mem::take(&mut memory.block);
+                            blocks.hand_over(Full { block, len, at });
                         }
                     }
                     if let Beside::Header(_) = beside {

@@ -71,8 +71,9 @@ impl Handle {
     /// artifact is downloaded. A deployment whose artifact has come goes on until it is over, or until it waits for something. An exchange
     /// with the server is brought to its end, but not tried again.
     ///
-    /// Nothing is lost by it but the part of an artifact that has come: its download begins anew in the next run. An outcome that the
-    /// server could not be told yet stays in storage; new software that cannot reach the server for its commit is looked at again.
+    /// Nothing is lost by it but the part of an artifact that has come, where its module does not [keep](crate::update_module::File::have)
+    /// it: its download begins anew in the next run. An outcome that the server could not be told yet stays in storage; new software that
+    /// cannot reach the server for its commit is looked at again.
     pub fn stop(&self) {
         self.ask(|requests| requests.stop = true);
     }

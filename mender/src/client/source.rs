@@ -3,7 +3,7 @@
 use core::ops::Range;
 use core::task::{Context, Poll};
 
-use super::blocks::{Blocks, End};
+use super::blocks::{Blocks, End, Full};
 use crate::agent::deployment::{Module, Trouble};
 use crate::artifact::{self, Event as Found, Parser};
 use crate::provides::Provides;
@@ -144,9 +144,11 @@ impl<'p, 'b, 'w> Source<'p, 'b, 'w> {
         self.filled = 0..0;
         match self.blocks.take() {
             None => return false,
-            Some(Ok((block, len))) => {
+            Some(Ok(Full { block, len, at })) => {
                 self.block = block;
-                self.filled = 0..len;
+                // What the module had is passed over.
+                let passed = self.parser.consumed().saturating_sub(at) as usize;
+                self.filled = passed.min(len)..len;
             }
             Some(Err(end)) => match (self.parser.finish(), end) {
                 (_, End::Broken) => self.state = State::Broken,
@@ -184,6 +186,7 @@ impl PayloadSource for Source<'_, '_, '_> {
                 // Comes once, before the module is called.
                 Step::Header => {}
                 Step::Empty => {
+                    self.blocks.want(self.parser.consumed());
                     self.blocks.wait(cx);
                     return Poll::Pending;
                 }
@@ -204,5 +207,21 @@ impl PayloadSource for Source<'_, '_, '_> {
     fn data(&self) -> &[u8] {
         let bytes = self.unpacked().unwrap_or(self.block);
         bytes.get(self.data.clone()).unwrap_or(&[])
+    }
+
+    fn file_sha256(&self) -> Option<&[u8; 32]> {
+        self.parser.file_sha256().filter(|_| self.parser.file_left().is_some())
+    }
+
+    fn have(&mut self, bytes: &[u8]) {
+        self.data = 0..0;
+        let left = self.parser.file_left().unwrap_or(0);
+        let (bytes, _) = bytes.split_at(left.min(bytes.len()));
+        // Bytes of a file, and not more than there are: they are hashed, and cannot be wrong before its end.
+        if let (State::Reading, false) = (self.state, bytes.is_empty())
+            && let Ok((taken, _)) = self.parser.feed(bytes)
+        {
+            self.filled.start = (self.filled.start + taken).min(self.filled.end);
+        }
     }
 }

@@ -243,6 +243,12 @@ impl FlashWriter {
         (self.block.missing() == 0).then(|| self.block.bytes())
     }
 
+    /// The offset in flash before which all is written that came, once a call has succeeded. What a module may
+    /// [have](super::File::have) after a restart ends at a border of a sector at most so far: write down as much, behind the write.
+    pub const fn written(&self) -> u32 {
+        self.written
+    }
+
     /// Writes what comes next. What is less than a write unit, and at the start less than [`HELD_LEN`](FlashWriter::HELD_LEN), waits for more.
     ///
     /// Slices of `data` are given to the driver as they are, at whatever address.

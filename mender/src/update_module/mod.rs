@@ -77,7 +77,8 @@ pub trait UpdateModule {
     ///
     /// Called when the artifact's header has been verified, fits the device, and names this module's artifact
     /// type. Nothing may become active here: checksums are complete only at the payload's end, and the artifact
-    /// only after this call. If power is lost, nothing was recorded: the download starts again from the beginning.
+    /// only after this call. If power is lost, nothing was recorded: the download starts again from the beginning, but
+    /// for what the module [has](File::have).
     ///
     /// # Errors
     ///

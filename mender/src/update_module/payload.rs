@@ -95,6 +95,18 @@ pub trait PayloadSource: Send {
 
     /// The data of the last [`PayloadEvent::Data`]; empty after any other event.
     fn data(&self) -> &[u8];
+
+    /// SHA-256 of the file that began last, as the artifact's manifest states it, if its next bytes can be had from elsewhere: see
+    /// [`have`](PayloadSource::have). That cannot be of a file that comes compressed.
+    fn file_sha256(&self) -> Option<&[u8; 32]> {
+        None
+    }
+
+    /// Takes the next bytes of the file that began last from somebody who has them: events go on behind them. What is more than the
+    /// rest of the file is not taken. Called only if [`file_sha256`](PayloadSource::file_sha256) gives something.
+    fn have(&mut self, bytes: &[u8]) {
+        let _ = bytes;
+    }
 }
 
 /// The payload of an artifact: its files, in order, pulled by a module.
@@ -248,6 +260,50 @@ impl File<'_, '_> {
         match self.payload.step().await? {
             PayloadEvent::Data => Ok(Some(self.payload.source.data())),
             PayloadEvent::File { .. } | PayloadEvent::FileEnd | PayloadEvent::End => Ok(None),
+        }
+    }
+
+    /// The file's SHA-256 as the artifact's manifest states it, if [`have`](File::have) can be used: a module that kept it beside the
+    /// first bytes of a file knows by it, after a restart, that this is the same file.
+    ///
+    /// `None` if the file comes compressed, or from a [`PayloadSource`] that cannot do it. Then all of it has to come again.
+    pub fn sha256(&self) -> Option<&[u8; 32]> {
+        match self.payload.place {
+            Place::InFile { .. } => self.payload.source.file_sha256(),
+            Place::BetweenFiles | Place::Ended | Place::Failed(_) => None,
+        }
+    }
+
+    /// Brings in the next bytes of the file, which the module has already: from a download that a restart cut short. They are
+    /// verified as if they had come, and those behind them are what [`next_chunk`](File::next_chunk) gives. The client asks the host
+    /// for no more than that, by HTTP's `Range`.
+    ///
+    /// ```
+    /// # use mender::update_module::{Failure, File};
+    /// # async fn noted() -> Option<([u8; 32], u32)> { None }
+    /// # async fn read(_offset: u32, _buffer: &mut [u8]) -> Result<(), Failure> { Ok(()) }
+    /// # async fn example(file: &mut File<'_, '_>) -> Result<(), Failure> {
+    /// let mut buffer = [0; 256];
+    /// if let Some((sha256, written)) = noted().await
+    ///     && file.sha256() == Some(&sha256)
+    /// {
+    ///     for offset in (0..written).step_by(buffer.len()) {
+    ///         read(offset, &mut buffer).await?;
+    ///         file.have(&buffer);
+    ///     }
+    /// }
+    /// // And now the rest: while let Some(chunk) = file.next_chunk().await? ...
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Wrong bytes are found at the end of the file, by its checksum: the download fails. So a module counts as written only what is
+    /// in flash for certain, and forgets its note in [`cleanup`](super::CallbackState::Cleanup).
+    ///
+    /// Does nothing without a [`sha256`](File::sha256); what is more than the rest of the file is left out.
+    pub fn have(&mut self, bytes: &[u8]) {
+        if self.sha256().is_some() {
+            self.payload.source.have(bytes);
         }
     }
 }

@@ -6,7 +6,6 @@
 use super::error::Stop;
 use super::image::HASH_LEN;
 use super::layout::Geometry;
-use super::mode::sealed::Kind;
 use super::slot::Slot;
 use super::trailer::{CELLS, Cells, ERASED, Magic, SET, magic_offset, put, put_magic};
 use crate::hasher::Hash;
@@ -48,18 +47,19 @@ const CHECK_NOTE: u8 = 6;
 const MAGIC: u8 = 7;
 const FIRST_CELL: u8 = 8;
 
-/// Steps in their order: the magic comes after the cells. The last one checks.
+/// Steps in their order: the magic comes after the cells; and the note, so that there is none without the mark before a swap. The last one
+/// checks.
 const ORDER: [u8; 11] = [
     ERASE_HEADER,
     ERASE_CELLS,
     CHECK_ERASED,
     ERASE_START,
     ERASE_NOTE,
-    NOTE,
-    CHECK_NOTE,
     FIRST_CELL,
     FIRST_CELL + 1,
     FIRST_CELL + 2,
+    NOTE,
+    CHECK_NOTE,
     MAGIC,
 ];
 
@@ -100,12 +100,12 @@ impl Change {
         Change::erase(Slot::Secondary, [ERASED; CELLS]).with(1 << ERASE_HEADER)
     }
 
-    /// Erases all of slot 1 that is not erased as an image of this length comes. First of all a request that may still be there:
-    /// it must not meet another image. A header at the start would be taken for an image in the wrong place, where images start
-    /// elsewhere. The note is that of an earlier update; it stays if the image will be written over it.
-    pub(super) fn prepare(kind: Kind, geometry: &Geometry, len: u32) -> Change {
-        let start = u8::from(geometry.image_offset(kind) > 0) << ERASE_START;
-        let note = u8::from(geometry.note(kind, len).is_some()) << ERASE_NOTE;
+    /// Erases all of slot 1 that is not erased as an image of this length comes. First of all a request that may still be there: it
+    /// must not meet another image. A header at the start would be taken for an image in the wrong place, where images start elsewhere. Note and
+    /// marks are those of an earlier update; they stay if the image will be written over them.
+    pub(super) fn prepare(geometry: &Geometry, len: u32) -> Change {
+        let start = u8::from(geometry.image_offset > 0) << ERASE_START;
+        let note = u8::from(geometry.below_trailer(len).is_some()) << ERASE_NOTE;
         Change::erase(Slot::Secondary, [ERASED; CELLS]).with(start | note)
     }
 
@@ -124,7 +124,6 @@ impl Change {
     /// to be noted, and `buffer` gets what is to be written.
     pub(super) fn action(
         &self,
-        kind: Kind,
         place: usize,
         geometry: &Geometry,
         unit: u32,
@@ -148,9 +147,9 @@ impl Change {
         if self.steps >> step & 1 == 0 {
             return nothing;
         }
-        let note_offset = geometry.note(kind, 0).unwrap_or_default();
+        let note_offset = geometry.below_trailer(0).unwrap_or_default();
         Some(match step {
-            ERASE_HEADER => (Action::Erase, geometry.image_offset(kind), sector_len),
+            ERASE_HEADER => (Action::Erase, geometry.image_offset, sector_len),
             ERASE_CELLS => (Action::Erase, geometry.last_sector(self.slot), sector_len),
             ERASE_START => (Action::Erase, 0, sector_len),
             ERASE_NOTE => (Action::Erase, note_offset, sector_len),

@@ -222,10 +222,10 @@ pub(super) fn decide(kind: Kind, op: Op, facts: &Facts, geometry: &Geometry) -> 
 }
 
 /// Where an image begins that an operation asks for, and how long it may be.
-pub(super) fn place_of(kind: Kind, op: Op, slot: Slot, thorough: bool, geometry: &Geometry) -> (u32, u32) {
+pub(super) fn place_of(op: Op, slot: Slot, thorough: bool, geometry: &Geometry) -> (u32, u32) {
     match (slot, op) {
-        (Slot::Secondary, Op::Received(len)) => (geometry.image_offset(kind), len),
-        (Slot::Secondary, Op::Install) => (geometry.image_offset(kind), geometry.room),
+        (Slot::Secondary, Op::Received(len)) => (geometry.image_offset, len),
+        (Slot::Secondary, Op::Install) => (geometry.image_offset, geometry.room),
         (Slot::Secondary, _) => (0, geometry.room),
         (Slot::Primary, Op::Same(len)) => (0, len),
         (Slot::Primary, _) if thorough => (0, geometry.running_room),
@@ -264,7 +264,7 @@ fn receive(kind: Kind, op: Op, facts: &Facts, geometry: &Geometry) -> Result<Ste
         Op::MayReceive if may_go_back(kind, primary) => Stop::RunningUnconfirmed.into(),
         Op::Prepare(len) => match confirm_before_overwriting(kind, primary) {
             Some(change) => Step::Change(change, Then::Again),
-            None => Step::Change(Change::prepare(kind, geometry, len), Then::Done),
+            None => Step::Change(Change::prepare(geometry, len), Then::Done),
         },
         Op::Same(_) => match facts.own.fault(Need::OwnHashed)? {
             None => Stop::SameImage.into(),

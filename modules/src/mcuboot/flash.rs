@@ -34,7 +34,7 @@ pub(super) struct Slots<P, S, const BUFFER: usize, M> {
 
 /// One flash operation, on bytes of the buffer.
 #[derive(Clone, Copy)]
-enum Io {
+pub(super) enum Io {
     Read,
     Write,
     /// To this offset.
@@ -61,7 +61,7 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
         }
     }
 
-    async fn io(&mut self, slot: Slot, io: Io, offset: u32, end: u32) -> Result<(), Stop> {
+    pub(super) async fn io(&mut self, slot: Slot, io: Io, offset: u32, end: u32) -> Result<(), Stop> {
         let len = end.saturating_sub(offset) as usize;
         // Callers stay below the length of the buffer.
         let bytes = self.buffer.get_mut(..len).unwrap_or_default();
@@ -167,7 +167,7 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
         };
         let mut place = 0;
         loop {
-            let step = change.action(M::KIND, place, &self.geometry, unit as u32, note, &mut self.buffer);
+            let step = change.action(place, &self.geometry, unit as u32, note, &mut self.buffer);
             let io = match step {
                 Some((Action::Nothing, ..)) => None,
                 Some((Action::Erase, offset, len)) => Some((Io::Erase, offset, len)),
@@ -277,7 +277,7 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
 
     /// Slot, start and examiner of an image that an operation asks for.
     fn examiner(&self, op: Op, slot: Slot, thorough: bool) -> (Slot, u32, Examiner) {
-        let (start, room) = place_of(M::KIND, op, slot, thorough, &self.geometry);
+        let (start, room) = place_of(op, slot, thorough, &self.geometry);
         (slot, start, Examiner::new(room, thorough))
     }
 }

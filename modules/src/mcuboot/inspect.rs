@@ -163,7 +163,7 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
         let cells = self.cells(Slot::Secondary).await?;
         let room = self.geometry.room;
         let at_start = self.content(Slot::Secondary, 0, room).await?;
-        let at_second_sector = match self.geometry.image_offset(M::KIND) {
+        let at_second_sector = match self.geometry.image_offset {
             0 => None,
             start => Some(self.content(Slot::Secondary, start, room).await?),
         };

@@ -280,10 +280,13 @@ impl<M: Mode> Layout<M> {
 
     /// What the module works with.
     pub(super) const fn geometry(&self) -> Geometry {
-        let (image_offset, note) = match M::KIND {
-            Kind::Offset => (self.sector_len, true),
-            Kind::Move | Kind::Scratch => (0, true),
-            Kind::Overwrite | Kind::Xip => (0, false),
+        let (image_offset, trailer_len) = match M::KIND {
+            Kind::Offset => (self.sector_len, self.trailer_sectors_len()),
+            Kind::Move | Kind::Scratch => (0, self.trailer_sectors_len()),
+            // The cells are all there is.
+            Kind::Overwrite if cfg!(feature = "resume") => (0, self.sector_len),
+            // Nothing is left there. In direct-xip, at each start the bootloader erases what is not a whole image.
+            Kind::Overwrite | Kind::Xip => (0, self.secondary_len),
         };
         Geometry {
             primary_len: self.primary_len,
@@ -291,14 +294,12 @@ impl<M: Mode> Layout<M> {
             sector_len: self.sector_len,
             room: self.max_image_len(),
             running_room: self.max_running_len(),
-            most_beside_note: if note {
-                self.secondary_len
-                    .saturating_sub(self.trailer_sectors_len())
-                    .saturating_sub(self.sector_len)
-                    .saturating_sub(image_offset)
-            } else {
-                0
-            },
+            most_beside_note: self
+                .secondary_len
+                .saturating_sub(trailer_len)
+                .saturating_sub(self.sector_len)
+                .saturating_sub(image_offset),
+            image_offset,
             // At most 32.
             max_align: self.max_align as u8,
         }
@@ -315,9 +316,11 @@ pub(super) struct Geometry {
     pub(super) room: u32,
     /// The largest image in slot 0.
     pub(super) running_room: u32,
-    /// The largest image in slot 1 that leaves the sector below the trailer, where the note goes, to the note; 0 in modes without
-    /// one. What is larger reaches into it, and a swap touches it then.
-    pub(super) most_beside_note: u32,
+    /// The largest image in slot 1 that leaves the sector below the trailer to note and marks; 0 in modes that have neither. What is
+    /// larger reaches into it, and a swap touches it then.
+    most_beside_note: u32,
+    /// Where a new image starts in slot 1.
+    pub(super) image_offset: u32,
     pub(super) max_align: u8,
 }
 
@@ -339,20 +342,20 @@ impl Geometry {
         self.slot_len(slot).saturating_sub(cells_len(self.max_align as u32))
     }
 
-    /// Where a new image starts in slot 1.
-    pub(super) const fn image_offset(&self, kind: Kind) -> u32 {
-        match kind {
-            Kind::Offset => self.sector_len,
-            Kind::Move | Kind::Scratch | Kind::Overwrite | Kind::Xip => 0,
-        }
-    }
-
-    /// Where the note goes, unless an image of this length needs its sector.
-    pub(super) const fn note(&self, kind: Kind, image_len: u32) -> Option<u32> {
+    /// The sector below the trailer, unless an image of this length needs it.
+    pub(super) const fn below_trailer(&self, image_len: u32) -> Option<u32> {
         if self.most_beside_note == 0 || image_len > self.most_beside_note {
             return None;
         }
-        Some(self.most_beside_note.saturating_add(self.image_offset(kind)))
+        Some(self.most_beside_note.saturating_add(self.image_offset))
+    }
+
+    /// Where the note goes, in modes with one, unless an image of this length needs its sector.
+    pub(super) const fn note(&self, kind: Kind, image_len: u32) -> Option<u32> {
+        match kind {
+            Kind::Move | Kind::Offset | Kind::Scratch => self.below_trailer(image_len),
+            Kind::Overwrite | Kind::Xip => None,
+        }
     }
 }
 

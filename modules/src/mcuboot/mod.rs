@@ -10,9 +10,10 @@
 // | layout | the lengths of the slots, and what follows from them |
 // | image | what an image in a slot is; takes bytes, reads nothing |
 // | change | what is to be done to a slot, as a value |
+// | marks | how far a download has come |
 // | decide | what runs, and the next step of an operation |
 // | flash | both slots and the buffer: the only place that waits for flash |
-// | receive, delta, recover, inspect | the download; of patches, too; requests for recovery tools; diagnosis |
+// | receive, resume, delta, recover, inspect | the download; after a restart; of patches; requests for recovery tools; diagnosis |
 
 //! `zephyr-image`: firmware updates through the MCUboot bootloader, as mender-mcu's module of that name.
 //!
@@ -102,7 +103,7 @@
 //! In direct-xip the old image is the one in the slot that runs, and the new one is linked for the other slot: so a release has two
 //! patches, one for each, and they are longer.
 //!
-//! A download that was cut short begins anew: a patch is small. The firmware that a patch makes has to take patches, too, or it does not
+//! After a restart a patch begins anew: it is small. The firmware that a patch makes has to take patches, too, or it does not
 //! know, after the restart, whose deployment it is in. Mender's open-source server gives every device the *smallest* artifact of a release
 //! that its device type allows, and does not look at what the device runs: a patch needs a release of its own, for devices that run its
 //! old image. One with another image refuses it, at the price of the patch's download.
@@ -120,7 +121,7 @@
 //!
 //! | state | method | flash |
 //! |---|---|---|
-//! | download | [`write_slot`](ZephyrImage::write_slot) | slot 1: erase its last sector (an old request goes first), with offset also the first; the image, the *note*, the *mark* |
+//! | download | [`write_slot`](ZephyrImage::write_slot) | slot 1: erase its last sector (an old request goes first), with offset also the first; the image, with marks of how far it has come; the *note*, the *mark* |
 //! | install | [`request_swap`](ZephyrImage::request_swap) | slot 1: the trailer's magic |
 //! | (boot) | | the bootloader swaps, and erases the whole trailer of slot 1 |
 //! | commit | [`confirm`](ZephyrImage::confirm) | slot 0: image_ok; overwrite-only and an image of one sector: first erase slot 1's last sector and write another mark |
@@ -128,13 +129,28 @@
 //! | failure, cleanup | [`discard`](ZephyrImage::discard) | nothing, unless the new image was never swapped: its header and its mark are erased |
 //!
 //! Each sector that the image covers is erased just before its first byte is written, none of slot 1 twice. Up to the restart
-//! an update costs the sectors of the image, one for the trailer, one for the note (swap modes) and one for the first sector (offset).
+//! an update costs the sectors of the image, one for the trailer, one for note and marks (not in direct-xip) and one for the first
+//! sector (offset).
 //!
 //! A request consists of the cell swap_info and of the magic that makes it one (direct-xip: the magic alone). The magic is
 //! written last and alone, so that a power cut can neither make a request of half of one, nor a permanent one of a test
 //! (MCUboot's own order has such a window). The swap_info is written earlier, at the end of the download: without the magic it
 //! means nothing to the bootloader, but it is the *mark* that the next section needs. A pending request is byte for byte that of
 //! `boot_set_pending(0)` or, in direct-xip, `boot_set_next(slot, false, false)`.
+//!
+//! # A restart in the middle of a download
+//!
+//! With the feature `resume`, what is in slot 1 is not fetched again: the module reads it back, the client verifies it with what comes, and asks the host for the rest.
+//! So that it knows where to go on, the module keeps the file's SHA-256 in the sector below the trailer, which the note shares, and
+//! writes a *mark* there, one write unit, for each sector of the image that is complete (for several, if the sector has no room for
+//! so many). After a loss of power at most one of these and what was not written yet come again.
+//!
+//! Trailer and marks are erased again before the download goes on: their cells may have been torn. If power is lost a second time
+//! between that erase and the write behind it, all comes again. If the bytes in flash are not the file's, its checksum says so at the end: the
+//! deployment fails, and the next one begins anew.
+//!
+//! All begins anew with patches, with artifacts that are compressed, in direct-xip, where at each start the bootloader erases what is not
+//! a whole image, and with files that need the sector of the marks.
 //!
 //! # Which image runs?
 //!
@@ -254,9 +270,13 @@ mod flash;
 mod image;
 mod inspect;
 mod layout;
+#[cfg(feature = "resume")]
+mod marks;
 mod mode;
 mod receive;
 mod recover;
+#[cfg(feature = "resume")]
+mod resume;
 mod slot;
 mod trailer;
 mod version;
@@ -431,7 +451,8 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
 
     /// Download: writes the payload's only file to slot 1, verifies it by reading it back, and marks it as received.
     ///
-    /// The header is checked before anything is erased. Nothing is requested: a restart afterwards changes nothing.
+    /// The header is checked before anything is erased. Nothing is requested: a restart afterwards changes nothing. After one in the
+    /// middle, what is in slot 1 is not fetched again.
     ///
     /// # Errors
     ///

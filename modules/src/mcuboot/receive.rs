@@ -1,12 +1,16 @@
 //! The download: one file into slot 1. Depends on the flash and all below it.
 
 use embedded_storage_async::nor_flash::NorFlash;
+#[cfg(feature = "resume")]
+use mender::update_module::PayloadError;
 use mender::update_module::{FlashWriteError, FlashWriter, Payload};
 
 use super::decide::Op;
 use super::error::{Fault, Numbers, Stop};
 use super::flash::Slots;
 use super::image::{HEADER_LEN, Header};
+#[cfg(feature = "resume")]
+use super::marks::Marks;
 use super::mode::Mode;
 use super::mode::sealed::Kind;
 use super::slot::Slot;
@@ -50,14 +54,35 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
             }
 
             // Chunks may be of any length, so the header may come in pieces. Nothing is erased before it has been checked.
-            let mut writer = self.writer();
+            let mut writer = self.writer(0);
             let (mut checked, mut started) = (false, false);
             // As long as the file is what slot 0 holds nothing needs to be written: slot 0 is the copy. `equal` bytes are the same;
             // once they are not all, they are copied from there up to this length. The header is held back.
             let mut same = options.refuse_same_image;
             let (mut equal, mut copied) = (HEADER_LEN as u32, HEADER_LEN as u32);
+            #[cfg(feature = "resume")]
+            let mut marks = match file.sha256() {
+                // A patch begins anew: where it is in the image only its decoder knows.
+                Some(hash) if !content.is_made() => self.find(file_len, hash).await?,
+                Some(_) | None => None,
+            };
+            #[cfg(feature = "resume")]
+            if let Some(in_flash) = marks.as_ref().and_then(Marks::in_flash) {
+                self.go_on(in_flash, &mut file, &mut writer, options).await?;
+                (checked, same) = (true, false);
+            }
             loop {
-                let chunk = file.next_chunk().await?;
+                #[cfg(feature = "resume")]
+                if let (Some(marks), Some(hash), true) = (&mut marks, file.sha256(), started) {
+                    self.mark(marks, writer.written(), hash).await?;
+                }
+                let chunk = file.next_chunk().await;
+                #[cfg(feature = "resume")]
+                if let (Err(PayloadError::Artifact), Some(marks), true) = (&chunk, &marks, started) {
+                    // What is in slot 1 is not the file.
+                    self.forget(marks).await?;
+                }
+                let chunk = chunk?;
                 let is_last = chunk.is_none();
                 let mut input = match chunk {
                     Some(bytes) => bytes,
@@ -131,11 +156,7 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
             let (op, slot, start) = if same {
                 (Op::Same(file_len), Slot::Primary, 0)
             } else {
-                (
-                    Op::Received(file_len),
-                    Slot::Secondary,
-                    self.geometry.image_offset(M::KIND),
-                )
+                (Op::Received(file_len), Slot::Secondary, self.geometry.image_offset)
             };
             if content.is_made() {
                 content.check_new(&self.hash(slot, start, file_len).await?)?;
@@ -146,7 +167,7 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
     }
 
     /// Refuses an image by its header, and gives whether slot 0, whose header is in the buffer, has the same.
-    fn check_header(&mut self, header: &[u8], file_len: u32, options: &Options) -> Result<bool, Stop> {
+    pub(super) fn check_header(&mut self, header: &[u8], file_len: u32, options: &Options) -> Result<bool, Stop> {
         let parts = Header::check(header, self.geometry.room, &mut self.numbers).map_err(Stop::Image)?;
         parts
             .check_address(options.address, &mut self.numbers)
@@ -163,13 +184,13 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
         Ok(self.buffer.starts_with(header))
     }
 
-    /// Writes the image.
-    fn writer(&self) -> FlashWriter {
-        let start = self.geometry.image_offset(M::KIND);
+    /// Writes the image, from this byte on.
+    pub(super) fn writer(&self, from: u32) -> FlashWriter {
+        let start = self.geometry.image_offset;
         // The last unit may stick out by its filling.
         let end = start.saturating_add(self.geometry.room.next_multiple_of(S::WRITE_SIZE as u32));
         let last = self.geometry.last_sector(Slot::Secondary);
-        FlashWriter::new::<S>(start..end)
+        FlashWriter::new::<S>(start.saturating_add(from)..end)
             .with_sectors(self.geometry.sector_len)
             .erased_from(last)
     }

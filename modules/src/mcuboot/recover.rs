@@ -33,7 +33,7 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
         if let Some(change) = confirm_before_overwriting(M::KIND, primary) {
             self.change(change, &NO_NOTE).await?;
         }
-        let start = self.geometry.image_offset(M::KIND);
+        let start = self.geometry.image_offset;
         let mut examiner = Examiner::new(self.geometry.room, true);
         self.examine(Slot::Secondary, start, &mut examiner)
             .await?

@@ -218,6 +218,6 @@ impl Cells {
     }
 }
 
-fn blank(bytes: &[u8]) -> bool {
+pub(super) fn blank(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| *byte == ERASED)
 }

@@ -156,9 +156,12 @@ fn measure<const WRITE: usize, M: TestMode>(sectors: (u32, u32)) -> Costs {
     }
 }
 
-/// The bound: each sector of the image once, one for the trailer, one for the note (swap modes), one for the first sector
-/// (offset); every byte of the image once, the note and the mark. Installing writes the magic, committing a cell.
+/// The bound: each sector of the image once, one for the trailer, one for the note and what a download after a restart needs, one for
+/// the first sector (offset); every byte of the image once, the note (swap modes) and the mark; the file's hash, and a mark for each
+/// sector. Installing writes the magic, committing a cell.
 fn bound<const WRITE: usize, M: Mode>(has_note: bool, has_mark: bool, is_offset: bool) -> Costs {
+    // All but direct-xip can go on after a restart.
+    let goes_on = has_mark && cfg!(feature = "resume");
     let count = |condition: bool| u64::from(condition);
     let cell = WRITE as u64;
     let note = 48_u64.next_multiple_of(cell) * count(has_note);
@@ -166,11 +169,13 @@ fn bound<const WRITE: usize, M: Mode>(has_note: bool, has_mark: bool, is_offset:
     // Two operations for the first chunk, as its first 32 bytes are looked at alone.
     let image_writes = (IMAGE_LEN / CHUNK_LEN + 1) as u64;
     let magic = 16_u64.next_multiple_of(cell.max(8));
+    let sectors = (IMAGE_LEN / SECTOR) as u64;
+    let resumed = (32 + sectors * cell.max(4)) * count(goes_on);
     Costs {
         download: Cost::new(
-            (IMAGE_LEN / SECTOR) as u64 + 1 + count(has_note) + count(is_offset),
-            image_writes + count(has_note) + count(has_mark),
-            IMAGE_LEN as u64 + note + mark,
+            sectors + 1 + count(has_note || goes_on) + count(is_offset),
+            image_writes + (1 + sectors) * count(goes_on) + count(has_note) + count(has_mark),
+            IMAGE_LEN as u64 + resumed + note + mark,
         ),
         install: Cost::new(0, 1, magic),
         commit: Cost::new(0, 1, cell),

@@ -265,3 +265,20 @@ pub fn image(version: Version) -> Vec<u8> {
         .body_len(1200 + 300 * usize::from(version.major))
         .build()
 }
+
+/// Takes what a download leaves for one after a restart for erased: in the sector below the trailer, behind the note, the hash of the
+/// file and marks, each of them the first bytes of the hash.
+pub fn without_marks(bytes: &mut [u8], sector_len: usize, write_len: usize) {
+    let mark_len = write_len.max(4);
+    for sector in bytes.chunks_mut(sector_len) {
+        let (before, marked) = sector.split_at_mut(64);
+        let (hash, marks) = marked.split_at(32);
+        let first = &hash[..mark_len];
+        if before[48..].iter().all(|byte| *byte == 0xff) && marks.starts_with(first) && first != vec![0xff; mark_len] {
+            for mark in marks.chunks(mark_len) {
+                assert!(mark == first || mark.iter().all(|byte| *byte == 0xff), "{mark:x?}");
+            }
+            marked.fill(0xff);
+        }
+    }
+}

@@ -10,7 +10,7 @@ use mender_testkit::flash::SimFlash;
 use mender_testkit::payload::MemoryPayload;
 use pollster::block_on;
 
-use crate::device::{Device, TestMode, download};
+use crate::device::{Device, TestMode, download, without_marks};
 
 fn vectors() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/mcuboot")
@@ -72,9 +72,10 @@ pub fn device<const WRITE: usize, M: TestMode>(folder: &str, name: &str) -> Devi
     device
 }
 
-/// The chip's content, with the note that the module leaves in slot 1 taken for erased.
+/// The chip's content, with the note and the marks that the module leaves in slot 1 taken for erased.
 fn without_note<const WRITE: usize, M: TestMode>(device: &Device<WRITE, 4096, M>) -> Vec<u8> {
     let mut bytes = device.flash.to_bytes();
+    without_marks(&mut bytes, 4096, WRITE);
     for sector in bytes.chunks_mut(4096) {
         if sector.starts_with(b"mender new image") {
             assert!(sector[48..].iter().all(|b| *b == 0xff));
@@ -124,7 +125,7 @@ fn whole_update<const WRITE: usize, M: TestMode>(folder: &str) {
     block_on(device.module().request_swap()).unwrap();
     let written =
         file("images/v2.0.3+77.bin").len().next_multiple_of(4096) + if M::SLOT1_SECTORS == 17 { 4096 } else { 0 };
-    let (now, golden) = (device.flash.to_bytes(), state(folder, "09-pending-v3"));
+    let (now, golden) = (without_note(&device), state(folder, "09-pending-v3"));
     let written = slot1.start as usize + written;
     assert_eq!(first_difference(&now[..written], &golden[..written]), None);
     let last = slot1.end as usize - 4096;
@@ -198,7 +199,7 @@ fn a_direct_xip_update_goes_through_bootutils_states() {
     let device = device::<8, DirectXip>("xip-revert-a8", "00-v1-confirmed");
     let is = |name: &str| {
         assert_eq!(
-            first_difference(&device.flash.to_bytes(), &state("xip-revert-a8", name)),
+            first_difference(&without_note(&device), &state("xip-revert-a8", name)),
             None,
             "{name}"
         )
@@ -224,7 +225,7 @@ fn a_direct_xip_update_goes_through_bootutils_states() {
     assert_eq!(unconfirmed.boots().slot, 0);
     block_on(unconfirmed.module().check_reverted()).unwrap();
     let golden = state("xip-revert-a8", "00b-booted");
-    assert_eq!(first_difference(&unconfirmed.flash.to_bytes(), &golden), None);
+    assert_eq!(first_difference(&without_note(&unconfirmed), &golden), None);
 }
 
 fn reverts<const WRITE: usize, M: TestMode>(folder: &str) {

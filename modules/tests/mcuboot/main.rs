@@ -15,6 +15,8 @@ mod operations;
 mod patches;
 mod power;
 mod refusals;
+#[cfg(feature = "resume")]
+mod resuming;
 mod running;
 mod traps;
 #[cfg(feature = "delta")]

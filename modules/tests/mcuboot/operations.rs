@@ -15,7 +15,7 @@ use mender_testkit::image::ImageBuilder;
 use mender_testkit::payload::MemoryPayload;
 use pollster::block_on;
 
-use crate::device::{Device, TestMode, V1, V2, V3, download, image};
+use crate::device::{Device, TestMode, V1, V2, V3, download, image, without_marks};
 use crate::golden::{device, file};
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -196,10 +196,15 @@ fn erases_follow_the_data<const WRITE: usize, M: TestMode>(chunk_len: usize) {
     let start = if M::SLOT1_SECTORS == 17 { 512 } else { 0 };
     let end = (start + file.len()).next_multiple_of(WRITE);
     let (mut erased, mut written) = (start, start);
-    let mut data = log.iter().skip_while(|operation| {
-        // What must go before the data: the trailer, the first sector, the note.
-        !matches!(operation, Operation::Erase { from, .. } if *from as usize == start)
-    });
+    let marks = device.layout().secondary_len - 1024 + 64;
+    let is_mark = |operation: &&Operation| matches!(operation, Operation::Write { offset, .. } if *offset == marks || (marks + 32..marks + 448).contains(offset));
+    let mut data = log
+        .iter()
+        .filter(|operation| !is_mark(operation))
+        .skip_while(|operation| {
+            // What must go before the data: the trailer, the first sector, the note.
+            !matches!(operation, Operation::Erase { from, .. } if *from as usize == start)
+        });
     while written < end {
         match data.next().expect("more data") {
             Operation::Erase { from, to, .. } => {
@@ -258,10 +263,12 @@ fn breaks<const WRITE: usize, M: TestMode>(at: usize) {
     );
     let case = format!("{:?}, {WRITE}, broken at {at}", M::default());
     let is_offset = M::SLOT1_SECTORS == 17;
-    let has_note = M::REVERTS && !matches!(device.boot.mode(), bootloader::Mode::DirectXip);
+    let goes_on = cfg!(feature = "resume") && *device.boot.mode() != bootloader::Mode::DirectXip;
+    let has_note = M::REVERTS && *device.boot.mode() != bootloader::Mode::DirectXip;
     let start = if is_offset { 512 } else { 0 };
     let written = start + at / WRITE * WRITE;
-    let slot = device.flash.to_bytes()[other.start as usize..other.end as usize].to_vec();
+    let mut slot = device.flash.to_bytes()[other.start as usize..other.end as usize].to_vec();
+    without_marks(&mut slot, 512, WRITE);
     assert!(slot[start..written] == file[..written - start], "{case}");
     let erased_to = written.next_multiple_of(512);
     assert!(slot[written..erased_to].iter().all(|byte| *byte == 0xff), "{case}");
@@ -270,7 +277,7 @@ fn breaks<const WRITE: usize, M: TestMode>(at: usize) {
     for (sector, bytes) in slot.chunks(512).enumerate() {
         let at = sector * 512;
         let is_erased = bytes.iter().all(|byte| *byte == 0xff);
-        let must_be = at == last || (has_note && at == note) || (is_offset && at == 0);
+        let must_be = at == last || ((goes_on || has_note) && at == note) || (is_offset && at == 0);
         if must_be {
             assert!(is_erased, "{case}: sector {sector}");
         } else if at >= erased_to {

@@ -2,6 +2,8 @@
 
 use std::task::{Context, Poll};
 
+use sha2::{Digest, Sha256};
+
 use mender::update_module::{Artifact, PayloadError, PayloadEvent, PayloadSource};
 
 /// A payload source with files in memory, handed out in chunks of a chosen length.
@@ -25,11 +27,20 @@ pub struct MemoryPayload {
     payload_type: String,
     name: String,
     meta_data: Option<String>,
-    files: Vec<(String, Vec<u8>)>,
+    files: Vec<File>,
     chunk_len: usize,
     breaks: Option<(usize, PayloadError)>,
     place: Place,
     handed_out: usize,
+    /// Bytes that were brought in are not the file's.
+    wrong: bool,
+}
+
+#[derive(Clone, Debug)]
+struct File {
+    name: String,
+    data: Vec<u8>,
+    sha256: [u8; 32],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -60,14 +71,22 @@ impl MemoryPayload {
             breaks: None,
             place: Place::Before { file: 0 },
             handed_out: 0,
+            wrong: false,
         }
     }
 
     /// Adds a file.
     #[must_use]
     pub fn file(mut self, name: &str, data: impl Into<Vec<u8>>) -> MemoryPayload {
-        self.files.push((name.into(), data.into()));
+        let (name, data) = (name.into(), data.into());
+        let sha256 = Sha256::digest(&data).into();
+        self.files.push(File { name, data, sha256 });
         self
+    }
+
+    /// Bytes of all files that were handed out: those that a module [has](mender::update_module::File::have) are not.
+    pub fn handed_out(&self) -> usize {
+        self.handed_out
     }
 
     /// Sets the artifact's name; `release-1` otherwise.
@@ -102,9 +121,10 @@ impl MemoryPayload {
             Place::Broken(error) => Err(error),
             Place::Ended => Ok(PayloadEvent::End),
             Place::Before { file } => match (self.files.get(file), self.breaks) {
-                (Some((_, data)), _) => {
+                (Some(next), _) => {
                     self.place = Place::Within { file, start: 0, end: 0 };
-                    Ok(PayloadEvent::File { len: data.len() as u64 })
+                    let len = next.data.len() as u64;
+                    Ok(PayloadEvent::File { len })
                 }
                 (None, Some((_, error))) => self.fail(error),
                 (None, None) => {
@@ -113,7 +133,7 @@ impl MemoryPayload {
                 }
             },
             Place::Within { file, end: start, .. } => {
-                let len = self.files[file].1.len();
+                let len = self.files[file].data.len();
                 let mut end = len.min(start.saturating_add(self.chunk_len));
                 if let Some((limit, error)) = self.breaks {
                     end = end.min(start + (limit - self.handed_out));
@@ -122,6 +142,9 @@ impl MemoryPayload {
                     }
                 }
                 if start == len {
+                    if self.wrong {
+                        return self.fail(PayloadError::Artifact);
+                    }
                     self.place = Place::Before { file: file + 1 };
                     return Ok(PayloadEvent::FileEnd);
                 }
@@ -152,13 +175,35 @@ impl PayloadSource for MemoryPayload {
             Place::Within { file, .. } => Some(file),
             Place::Ended | Place::Broken(_) => self.files.len().checked_sub(1),
         };
-        file.and_then(|file| self.files.get(file)).map_or("", |(name, _)| name)
+        file.and_then(|file| self.files.get(file))
+            .map_or("", |file| file.name.as_str())
     }
 
     fn data(&self) -> &[u8] {
         match self.place {
-            Place::Within { file, start, end } => &self.files[file].1[start..end],
+            Place::Within { file, start, end } => &self.files[file].data[start..end],
             Place::Before { .. } | Place::Ended | Place::Broken(_) => &[],
+        }
+    }
+
+    fn file_sha256(&self) -> Option<&[u8; 32]> {
+        match self.place {
+            Place::Within { file, .. } => Some(&self.files[file].sha256),
+            Place::Before { .. } | Place::Ended | Place::Broken(_) => None,
+        }
+    }
+
+    fn have(&mut self, bytes: &[u8]) {
+        if let Place::Within { file, end: start, .. } = self.place {
+            let rest = &self.files[file].data[start..];
+            let len = rest.len().min(bytes.len());
+            self.wrong |= rest[..len] != bytes[..len];
+            let start = start + len;
+            self.place = Place::Within {
+                file,
+                start,
+                end: start,
+            };
         }
     }
 }

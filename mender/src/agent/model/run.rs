@@ -266,7 +266,7 @@ fn asked_of(io: &Io<'_>) -> Asked {
         },
         Io::Tell(Event::Finished(_)) => Asked::Finished,
         Io::Tell(_) => Asked::Tell,
-        Io::HandOver(_) | Io::Complete | Io::Broken | Io::Stop => panic!("not asked for here"),
+        Io::HandOver { .. } | Io::Complete | Io::Broken | Io::Stop => panic!("not asked for here"),
     }
 }
 
@@ -374,7 +374,7 @@ impl Around<'_> {
                 world.told(&event);
                 return After::On;
             }
-            Io::HandOver(_) | Io::Complete | Io::Broken | Io::Stop => panic!("not asked for here"),
+            Io::HandOver { .. } | Io::Complete | Io::Broken | Io::Stop => panic!("not asked for here"),
         };
         let (is_written, is_exchanged) = (
             matches!(done, Done::Written(Ok(()))),

@@ -2,6 +2,7 @@
 //! is told. Pure.
 
 use super::{Agent, News, facts};
+use crate::agent::download::Download;
 use crate::agent::event::Event;
 use crate::agent::io::{Do, Io};
 use crate::agent::memory::Memory;
@@ -69,7 +70,9 @@ impl Agent<'_> {
             Do::Download => Io::Download,
             Do::HandOver(len) => {
                 self.news = Some(News::Progress);
-                Io::HandOver(len)
+                let received = self.download().map_or(0, |download| download.progress().0);
+                let at = received.saturating_sub(len as u32);
+                Io::HandOver { len, at }
             }
             Do::Complete => Io::Complete,
             Do::Broken => Io::Broken,
@@ -78,6 +81,10 @@ impl Agent<'_> {
             Do::Tell => self.tell(memory),
             Do::Stop => Io::Stop,
         }
+    }
+
+    fn download(&self) -> Option<&Download> {
+        self.deployment.as_ref()?.download.as_ref()
     }
 
     fn tell<'m>(&'m mut self, memory: &'m mut Memory<'_>) -> Io<'m> {
@@ -96,11 +103,7 @@ impl Agent<'_> {
             News::Resumed(state) => Event::Resumed { id, state },
             News::Deployment(told) => told.event(),
             News::Progress => {
-                let download = self
-                    .deployment
-                    .as_ref()
-                    .and_then(|deployment| deployment.download.as_ref());
-                let (received, total) = download.map_or((0, None), |download| download.progress());
+                let (received, total) = self.download().map_or((0, None), |download| download.progress());
                 Event::Progress {
                     received: u64::from(received),
                     total: total.map(u64::from),

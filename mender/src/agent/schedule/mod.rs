@@ -424,6 +424,15 @@ impl<'a> Agent<'a> {
         download.is_some_and(|download| download.incomplete(&ctx))
     }
 
+    /// What comes before `position` of the artifact is not needed.
+    pub(crate) fn skip_to(&mut self, position: u32) {
+        if let Some(deployment) = &mut self.deployment
+            && let Some(download) = &mut deployment.download
+        {
+            download.skip_to(position);
+        }
+    }
+
     /// The download has ended: with the length of the deployment record in the block, or why not. `module` was called.
     pub(crate) fn downloaded(
         &mut self,

@@ -32,7 +32,7 @@ use core::task::Poll;
 use embassy_futures::select::{Either, select};
 use embedded_io_async::Read;
 
-use super::blocks::{Blocks, End};
+use super::blocks::{Blocks, End, Full};
 use super::resources::{Lent, Resources};
 use super::source::{Source, State, Step};
 use crate::agent::deployment::{Module, Trouble};
@@ -427,6 +427,7 @@ impl<'r, S: Storage, P: Storage, M: ModuleSet> Standalone<'r, S, P, M> {
         };
         let mut block = &mut **block;
         let fill = async {
+            let mut at: u32 = 0;
             loop {
                 if block.is_empty() {
                     block = blocks.take_back();
@@ -444,7 +445,12 @@ impl<'r, S: Storage, P: Storage, M: ModuleSet> Standalone<'r, S, P, M> {
                 }
                 match reader.read(block).await {
                     Ok(0) => break blocks.end(End::Final),
-                    Ok(len) => blocks.hand_over(core::mem::take(&mut block), len),
+                    Ok(len) => {
+                        let block = core::mem::take(&mut block);
+                        blocks.hand_over(Full { block, len, at });
+                        // Where an artifact may not reach, positions do not matter any more.
+                        at = at.saturating_add(len as u32);
+                    }
                     Err(error) => {
                         error!("the artifact cannot be read: {error:?}");
                         break blocks.end(End::Broken);

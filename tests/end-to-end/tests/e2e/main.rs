@@ -38,6 +38,7 @@ mod polling;
 mod power_cuts;
 mod redirects;
 mod reports;
+mod restarts;
 mod rules;
 mod sizes;
 mod standalone;

@@ -1,5 +1,6 @@
 //! A simulated board with an MCUboot firmware that runs the real client, boot after boot.
 
+use std::future::pending;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -55,6 +56,7 @@ type Slot = Partition<WRITE, SECTOR>;
 )]
 pub struct Firmware<R: mender_modules::Restart> {
     image: ZephyrImage<Slot, Slot, R>,
+    flash: SimFlash<WRITE, SECTOR>,
     healthy: bool,
     calls: Arc<Mutex<Vec<&'static str>>>,
 }
@@ -66,7 +68,12 @@ impl<R: mender_modules::Restart> Firmware<R> {
 
     async fn download(&mut self, payload: &mut Payload<'_>) -> Result<(), Failure> {
         self.note("download");
-        self.image.write_slot(payload).await.map_err(Failure::new)
+        let written = self.image.write_slot(payload).await;
+        if !self.flash.power_is_on() {
+            // Nothing runs any more.
+            pending::<()>().await;
+        }
+        written.map_err(Failure::new)
     }
 
     async fn install(&mut self) -> Result<(), Failure> {
@@ -211,6 +218,7 @@ impl Board {
                     move || line.pull(),
                 )
                 .expect("the layout fits the flash"),
+                flash: self.flash.clone(),
                 healthy: !self.unhealthy.contains(&self.runs),
                 calls: Arc::clone(&self.calls),
             };
