@@ -243,8 +243,9 @@ impl FlashWriter {
         (self.block.missing() == 0).then(|| self.block.bytes())
     }
 
-    /// The offset in flash before which all is written that came, once a call has succeeded. What a module may
-    /// [have](super::File::have) after a restart ends at a border of a sector at most so far: write down as much, behind the write.
+    /// The offset in flash before which all is written; of use after a call that has succeeded only. For a module that goes on after a
+    /// restart, with [`File::have`](super::File::have): it may count the whole sectors before this offset as written, once it has noted so
+    /// in flash.
     pub const fn written(&self) -> u32 {
         self.written
     }

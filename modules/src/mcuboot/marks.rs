@@ -1,5 +1,5 @@
 //! What a download leaves in slot 1, so that one after a restart goes on where it ended: the file's SHA-256, and a mark for each part that
-//! is in flash. Pure; depends on changes and the layout.
+//! is in flash. Pure; depends on changes, images, the layout and the trailer.
 //!
 //! ```text
 //! the sector below the trailer, which the note shares

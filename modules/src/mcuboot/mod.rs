@@ -121,7 +121,7 @@
 //!
 //! | state | method | flash |
 //! |---|---|---|
-//! | download | [`write_slot`](ZephyrImage::write_slot) | slot 1: erase its last sector (an old request goes first), with offset also the first; the image, with marks of how far it has come; the *note*, the *mark* |
+//! | download | [`write_slot`](ZephyrImage::write_slot) | slot 1: erase its last sector (an old request goes first), with offset also the first; the image, with `resume` also marks of how far it has come; the *mark*, then the *note* |
 //! | install | [`request_swap`](ZephyrImage::request_swap) | slot 1: the trailer's magic |
 //! | (boot) | | the bootloader swaps, and erases the whole trailer of slot 1 |
 //! | commit | [`confirm`](ZephyrImage::confirm) | slot 0: image_ok; overwrite-only and an image of one sector: first erase slot 1's last sector and write another mark |
@@ -129,8 +129,8 @@
 //! | failure, cleanup | [`discard`](ZephyrImage::discard) | nothing, unless the new image was never swapped: its header and its mark are erased |
 //!
 //! Each sector that the image covers is erased just before its first byte is written, none of slot 1 twice. Up to the restart
-//! an update costs the sectors of the image, one for the trailer, one for note and marks (not in direct-xip) and one for the first
-//! sector (offset).
+//! an update costs the sectors of the image, one for the trailer, one for the note (swap modes; with `resume` for the marks too, and so in
+//! overwrite-only) and one for the first sector (offset).
 //!
 //! A request consists of the cell swap_info and of the magic that makes it one (direct-xip: the magic alone). The magic is
 //! written last and alone, so that a power cut can neither make a request of half of one, nor a permanent one of a test
@@ -140,8 +140,8 @@
 //!
 //! # A restart in the middle of a download
 //!
-//! With the feature `resume`, what is in slot 1 is not fetched again: the module reads it back, the client verifies it with what comes, and asks the host for the rest.
-//! So that it knows where to go on, the module keeps the file's SHA-256 in the sector below the trailer, which the note shares, and
+//! With the feature `resume`, what is in slot 1 is not fetched again: the module reads it back, the client verifies it with what comes, and
+//! asks the host for the rest. So that it knows where to go on, the module keeps the file's SHA-256 in the sector below the trailer, which the note shares, and
 //! writes a *mark* there, one write unit, for each sector of the image that is complete (for several, if the sector has no room for
 //! so many). After a loss of power at most one of these and what was not written yet come again.
 //!
@@ -452,7 +452,7 @@ impl<P: NorFlash, S: NorFlash, R: Restart, const BUFFER: usize, M: Mode> ZephyrI
     /// Download: writes the payload's only file to slot 1, verifies it by reading it back, and marks it as received.
     ///
     /// The header is checked before anything is erased. Nothing is requested: a restart afterwards changes nothing. After one in the
-    /// middle, what is in slot 1 is not fetched again.
+    /// middle, what is in slot 1 is not fetched again, with the feature `resume`.
     ///
     /// # Errors
     ///

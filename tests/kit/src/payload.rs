@@ -2,9 +2,8 @@
 
 use std::task::{Context, Poll};
 
-use sha2::{Digest, Sha256};
-
 use mender::update_module::{Artifact, PayloadError, PayloadEvent, PayloadSource};
+use sha2::{Digest, Sha256};
 
 /// A payload source with files in memory, handed out in chunks of a chosen length.
 ///
