@@ -135,10 +135,11 @@ impl MemoryPayload {
                 let len = self.files[file].data.len();
                 let mut end = len.min(start.saturating_add(self.chunk_len));
                 if let Some((limit, error)) = self.breaks {
-                    end = end.min(start + (limit - self.handed_out));
-                    if end == start {
+                    let left = limit - self.handed_out;
+                    if left == 0 {
                         return self.fail(error);
                     }
+                    end = end.min(start.saturating_add(left));
                 }
                 if start == len {
                     if self.wrong {
