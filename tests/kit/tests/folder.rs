@@ -2,8 +2,8 @@
 #![cfg(unix)]
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -45,6 +45,18 @@ impl Bench {
             .unwrap();
     }
 
+    fn appends(&self, name: &str, content: &str) {
+        let path = self.path(name);
+        let append = |path: &Path| File::options().append(true).open(path)?.write_all(content.as_bytes());
+        self.change(Change::WriteEnd(&path), append).unwrap();
+    }
+
+    fn shortens(&self, name: &str, len: u64) {
+        let path = self.path(name);
+        let shorten = |path: &Path| File::options().write(true).open(path)?.set_len(len);
+        self.change(Change::WriteEnd(&path), shorten).unwrap();
+    }
+
     fn syncs(&self, name: &str) {
         let path = self.path(name);
         self.change(Change::Sync(&path), |_| Ok(())).unwrap();
@@ -60,6 +72,7 @@ impl Bench {
         match change {
             Change::Make(path)
             | Change::Write(path)
+            | Change::WriteEnd(path)
             | Change::Set(path)
             | Change::Remove(path)
             | Change::Sync(path)
@@ -190,6 +203,62 @@ fn remains_of_all_kinds() {
     let allowed =
         |content: &String| content == "old content" || content == "\0\0\0\0\0\0\0" || "content".starts_with(content);
     assert!(contents.iter().all(allowed), "{contents:?}");
+}
+
+/// What of a file is left by cuts of all kinds, after something was done to it.
+fn left(done: impl Fn(&Bench)) -> BTreeSet<String> {
+    let left = (0..120).map(|seed| {
+        let bench = Bench::new();
+        done(&bench);
+        bench.loses_power(CutAt::Within { seed });
+        bench.content("old").unwrap()
+    });
+    left.collect()
+}
+
+/// What was synced stays where only the end of a file was written since; where any part may have been, it does not.
+#[test]
+fn what_is_in_front_of_an_end_that_is_written_stays() {
+    let ends = |front: &str, ends: &[&str]| ends.iter().map(|end| format!("{front}{end}")).collect();
+    let appended = left(|bench| bench.appends("old", ", new"));
+    let wanted: BTreeSet<_> = ends("old content", &["", ", ", ", n", ",", ", ne", ", new", "\0\0\0\0\0"]);
+    assert_eq!(appended, wanted);
+    let appended_twice = left(|bench| {
+        bench.appends("old", ", ");
+        bench.appends("old", "new");
+    });
+    assert_eq!(appended_twice, wanted);
+    let shorter = left(|bench| bench.shortens("old", 9));
+    assert_eq!(shorter, ends("old conte", &["", "nt"]));
+    // What was taken away does not stay when something else is written there.
+    let other = left(|bench| {
+        bench.shortens("old", 9);
+        bench.appends("old", "xt");
+    });
+    assert_eq!(other, ends("old conte", &["", "nt", "x", "xt", "\0\0"]));
+    let synced = left(|bench| {
+        bench.writes("old", "first");
+        bench.syncs("old");
+        bench.appends("old", "2");
+    });
+    assert_eq!(synced, ends("first", &["", "2", "\0"]));
+    // Not everything is written at the end.
+    let rewritten = left(|bench| {
+        bench.writes("old", "old content");
+        bench.appends("old", ", new");
+    });
+    assert!(
+        rewritten.contains(&"\0".repeat(16)) && rewritten.contains("old c"),
+        "{rewritten:?}"
+    );
+}
+
+#[test]
+#[should_panic(expected = "not only its end was written")]
+fn a_change_in_front_of_the_end_is_noticed() {
+    let bench = Bench::new();
+    let path = bench.path("old");
+    let _ = bench.change(Change::WriteEnd(&path), |path| fs::write(path, "other content"));
 }
 
 /// A sync that is cut within has brought some of it to the disk, as if the power had gone before it was asked for.

@@ -13,7 +13,8 @@
 //!
 //! "Some of it" is for each folder, independently: of the names that were given or taken since it was synced the first few. For
 //! each file: its old content, all of the new one, a part of any length from the beginning, or as many zeros; its old permissions
-//! and owner, or the new ones. Syncing a file brings its content, permissions and owner to the disk, but not its name; syncing
+//! and owner, or the new ones. Where only the end of a file was written, what was synced in front of it stays, and this is so of what
+//! follows. Syncing a file brings its content, permissions and owner to the disk, but not its name; syncing
 //! a folder brings the names in it, but not what is in the files. This allows everything that POSIX leaves open to a file system with
 //! ordered names per folder, and more than a journalling one does, which keeps the order of changes of all folders.
 //! A sync that is cut within has brought nothing for certain to the disk: some of all that was not synced before it is
@@ -47,8 +48,11 @@ pub enum Change<'p> {
         /// The new one.
         to: &'p Path,
     },
-    /// Content of a file.
+    /// Content of a file, of any part of it.
     Write(&'p Path),
+    /// Content at the end of a file: more was written behind what is there, or the end was taken away. What is in front of that has not
+    /// been touched.
+    WriteEnd(&'p Path),
     /// Permissions or owner.
     Set(&'p Path),
     /// Another name, in place of what has it. In the same folder.
@@ -187,6 +191,7 @@ impl Folder {
             Change::Make(_)
             | Change::Link { .. }
             | Change::Write(_)
+            | Change::WriteEnd(_)
             | Change::Set(_)
             | Change::Rename { .. }
             | Change::Remove(_) => &after,

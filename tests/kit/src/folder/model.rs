@@ -30,7 +30,7 @@ struct Node {
 
 #[derive(Clone, Debug)]
 enum What {
-    File(Twice<Vec<u8>>),
+    File(Content),
     /// Never changes.
     Link(PathBuf),
     /// What was in it, one change after the other: first as it is on the disk, last as programs see it. Never empty.
@@ -38,6 +38,13 @@ enum What {
 }
 
 type Names = BTreeMap<OsString, Id>;
+
+#[derive(Clone, Debug)]
+struct Content {
+    bytes: Twice<Vec<u8>>,
+    /// So many of the first ones have not been touched since they were synced.
+    kept: usize,
+}
 
 /// On the disk, and as programs see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +71,46 @@ impl<T: Clone> Twice<T> {
 
     fn sync(&mut self) {
         self.synced = self.seen.clone();
+    }
+}
+
+impl Content {
+    fn new(bytes: Vec<u8>) -> Content {
+        Content {
+            kept: bytes.len(),
+            bytes: Twice::new(bytes),
+        }
+    }
+
+    fn write(&mut self, seen: Vec<u8>) {
+        self.bytes.seen = seen;
+        self.kept = 0;
+    }
+
+    /// Only the end has changed.
+    fn write_end(&mut self, seen: Vec<u8>) -> io::Result<()> {
+        let before = &self.bytes.seen;
+        let front = before.len().min(seen.len());
+        if before[..front] != seen[..front] {
+            return Err(io::Error::other("not only its end was written"));
+        }
+        self.kept = self.kept.min(front);
+        self.bytes.seen = seen;
+        Ok(())
+    }
+
+    fn sync(&mut self) {
+        self.bytes.sync();
+        self.kept = self.bytes.seen.len();
+    }
+
+    fn lose(&mut self, chance: &mut Chance) {
+        let Twice { synced, seen } = &self.bytes;
+        if synced != seen {
+            let (front, new) = seen.split_at(self.kept);
+            let rest = chance.content(&synced[self.kept..], new);
+            *self = Content::new([front, &rest].concat());
+        }
     }
 }
 
@@ -129,7 +176,7 @@ impl Model {
             };
             known.insert(inode, there);
             if let Some(content) = self.content(there) {
-                content.seen = fs::read(&path)?;
+                content.write(fs::read(&path)?);
             }
             self.name(id, |names| {
                 names.insert(name_of(&path), there);
@@ -149,14 +196,14 @@ impl Model {
         } else if metadata.is_symlink() {
             What::Link(fs::read_link(path)?)
         } else {
-            What::File(Twice::new(Vec::new()))
+            What::File(Content::new(Vec::new()))
         };
         let properties = Twice::new(Properties::of(&metadata)?);
         self.0.push(Node { what, properties });
         Ok(self.0.len() - 1)
     }
 
-    fn content(&mut self, id: Id) -> Option<&mut Twice<Vec<u8>>> {
+    fn content(&mut self, id: Id) -> Option<&mut Content> {
         match &mut self.0[id].what {
             What::File(content) => Some(content),
             What::Link(_) | What::Folder(_) => None,
@@ -222,7 +269,12 @@ impl Model {
             Change::Write(path) => {
                 let id = find(self, path)?;
                 let seen = fs::read(path)?;
-                self.content(id).ok_or_else(missing)?.seen = seen;
+                self.content(id).ok_or_else(missing)?.write(seen);
+            }
+            Change::WriteEnd(path) => {
+                let id = find(self, path)?;
+                let seen = fs::read(path)?;
+                self.content(id).ok_or_else(missing)?.write_end(seen)?;
             }
             Change::Set(path) => {
                 let id = find(self, path)?;
@@ -295,15 +347,12 @@ impl Model {
                 CutAt::After => Chance::All,
             };
             match &mut node.what {
-                What::File(content) if content.synced != content.seen => {
-                    let remains = chance.content(content);
-                    *content = Twice::new(remains);
-                }
+                What::File(content) => content.lose(&mut chance),
                 What::Folder(states) => {
                     let last = states.len() - 1;
                     *states = vec![states.swap_remove(chance.up_to(last))];
                 }
-                What::File(_) | What::Link(_) => {}
+                What::Link(_) => {}
             }
             let Twice { synced, seen } = &node.properties;
             node.properties = Twice::new(if chance.up_to(1) == 0 { synced } else { seen }.clone());
@@ -330,7 +379,7 @@ impl Model {
         }
         std::mem::discriminant(what).hash(hasher);
         match what {
-            What::File(Twice { synced, seen }) => (synced, seen).hash(hasher),
+            What::File(Content { bytes, kept }) => (&bytes.synced, &bytes.seen, kept).hash(hasher),
             What::Link(target) => target.hash(hasher),
             What::Folder(states) => {
                 states.len().hash(hasher);
@@ -359,7 +408,7 @@ impl Model {
                 continue;
             }
             match &node.what {
-                What::File(content) => fs::write(&path, &content.seen)?,
+                What::File(content) => fs::write(&path, &content.bytes.seen)?,
                 What::Link(target) => std::os::unix::fs::symlink(target, &path)?,
                 What::Folder(_) => {
                     fs::create_dir(&path)?;
@@ -405,13 +454,13 @@ impl Chance {
         }
     }
 
-    fn content(&mut self, content: &Twice<Vec<u8>>) -> Vec<u8> {
-        let len = content.seen.len();
+    fn content(&mut self, synced: &[u8], seen: &[u8]) -> Vec<u8> {
+        let len = seen.len();
         match self.up_to(3) {
-            0 => content.synced.clone(),
+            0 => synced.to_vec(),
             1 => vec![0; len],
-            2 => content.seen[..self.up_to(len)].to_vec(),
-            _ => content.seen.clone(),
+            2 => seen[..self.up_to(len)].to_vec(),
+            _ => seen.to_vec(),
         }
     }
 }
