@@ -57,7 +57,7 @@
 //! |---|---|
 //! | `sha512` | images of MCUboot that state their SHA-384 or SHA-512 |
 //! | `delta` | patches in the place of images for the first two; the patches themselves are the matter of `delta` |
-//! | `resume` | a download of `mcuboot` that a restart has cut short goes on where it was; 2.3 KB of flash |
+//! | `resume` | a download of `mcuboot` that a restart has cut short goes on where it was; 2.3 KB of flash. `file` and `directory` do so without it |
 //!
 //! Of errors a device sends texts, or codes (`codes`) with `mender`'s feature `terse`.
 //!

@@ -404,6 +404,40 @@ fn a_lost_backup_is_noticed() {
     assert!(matches!(block_on(device.module().restore()), Err(Error::BackupLost)));
 }
 
+const MIB: usize = 1 << 20;
+
+/// A download that broke and was not cleaned up, as a restart leaves it; and the one after it. How many bytes of the second came.
+#[test]
+fn a_download_goes_on_after_a_restart() {
+    let content: Vec<u8> = (0..3 * MIB + 70_000).map(|at| (at / 3 * 89) as u8).collect();
+    for (broken_at, comes_from) in [
+        (0, 0),
+        (MIB - 1, 0),
+        (MIB + 64 * 1024, MIB),
+        (3 * MIB - 1, 2 * MIB),
+        (content.len(), 3 * MIB),
+    ] {
+        let device = Device::new();
+        let folder = device.path("root/etc");
+        let source = || {
+            MemoryPayload::new("single-file", 64 * 1024)
+                .file("dest_dir", folder.to_str().unwrap())
+                .file("filename", "app")
+                .file("app", &*content)
+        };
+        let around = folder.as_os_str().len() + "app".len();
+        let mut broken = source().breaks_after(around + broken_at, PayloadError::Connection);
+        assert!(block_on(device.module().receive(&mut Payload::new(&mut broken))).is_err());
+        let mut again = source();
+        block_on(device.module().receive(&mut Payload::new(&mut again))).unwrap();
+        assert_eq!(again.handed_out() - around, content.len() - comes_from, "{broken_at}");
+        block_on(device.module().replace()).unwrap();
+        block_on(device.module().tidy()).unwrap();
+        assert!(fs::read(folder.join("app")).unwrap() == content, "{broken_at}");
+        assert_eq!(files(&device.path("var/work")), 0, "{broken_at}");
+    }
+}
+
 #[test]
 fn an_abandoned_update_leaves_nothing_behind() {
     let device = Device::new();

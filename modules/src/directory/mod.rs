@@ -14,7 +14,7 @@
 //!
 //! | state | method | |
 //! |---|---|---|
-//! | download | [`receive`](Replacer::receive) | the payload goes to the work folder, every entry is checked |
+//! | download | [`receive`](Replacer::receive) | the payload goes to the work folder, and to the disk with each MiB; every entry is checked |
 //! | install | [`replace`](Replacer::replace) | the archive is unpacked beside the destination, closed to others until it is whole; then the old folder is renamed, and the new one after it |
 //! | rollback | [`restore`](Replacer::restore) | the old folder is renamed back; without an old one the new one is removed |
 //! | cleanup | [`tidy`](Replacer::tidy) | the old folder and the download are removed; a rollback that was begun is finished first |
@@ -39,6 +39,12 @@
 //! symbolic link must be relative and may have `..` only at its
 //! beginning. Permissions are set as the archive says; owners too where the process may, else set-user-id and the like are dropped.
 //! Extended attributes are not.
+//!
+//! # A download that is cut short
+//!
+//! The archive is kept as it comes, and unpacked by the install only. So the next download of the same one goes on where it was, as that
+//! of a single file does: a record says with each MiB of `update.tar` that it is on the disk. What comes again at most, and when what is
+//! there is removed, is the same too.
 //!
 //! # Power loss
 //!
@@ -100,7 +106,7 @@ impl Thing for Tree {
         while let Some(mut file) = payload.next_file().await? {
             match file.name() {
                 "dest_dir" if folder.is_none() => folder = Some(short(&mut file).await?),
-                ARCHIVE if hash.is_none() => hash = Some(store(disk, &mut file, &tar).await?),
+                ARCHIVE if hash.is_none() => hash = Some(store(disk, incoming, ARCHIVE, &mut file).await?),
                 _ => return Err(Error::Unexpected),
             }
         }

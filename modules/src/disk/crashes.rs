@@ -246,7 +246,7 @@ fn renames_are_durable(steps: &[Step]) {
         let touched = |path: &Path| path.starts_with(from);
         let dirty = steps[..index].iter().fold(BTreeMap::new(), |mut dirty, step| {
             match step {
-                Step::Create(path) | Step::Write(path, _) if touched(path) => {
+                Step::Create(path) | Step::Write(path, _) | Step::Shorten(path) if touched(path) => {
                     dirty.insert(path.clone(), true);
                 }
                 Step::Sync(path) => {

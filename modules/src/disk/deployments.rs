@@ -32,15 +32,15 @@ fn remains() -> u64 {
 }
 
 /// A temporary folder with the paths in it.
-struct Place {
-    at: PathBuf,
-    work: PathBuf,
-    root: PathBuf,
+pub(super) struct Place {
+    pub(super) at: PathBuf,
+    pub(super) work: PathBuf,
+    pub(super) root: PathBuf,
     _folder: TempDir,
 }
 
 impl Place {
-    fn new() -> Place {
+    pub(super) fn new() -> Place {
         let folder = temporary();
         let at = fs::canonicalize(folder.path()).unwrap();
         Place {
@@ -53,7 +53,7 @@ impl Place {
 }
 
 /// What the factory does: the root with what is in it, and a folder for the work folder.
-fn fill(at: &Path, before: fn(&Path)) {
+pub(super) fn fill(at: &Path, before: fn(&Path)) {
     fs::create_dir(at.join("root")).unwrap();
     fs::create_dir(at.join("var")).unwrap();
     before(&at.join("root"));

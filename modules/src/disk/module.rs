@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use mender::update_module;
-use mender::update_module::Payload;
+use mender::update_module::{Payload, PayloadError};
 
 use super::Error;
 use super::placing::{Placing, Thing};
@@ -32,15 +32,26 @@ impl<T: Thing> Replacer<T> {
         }
     }
 
-    /// Download: writes the payload to the work folder, and checks it and where it wants to go.
+    /// Download: writes the payload to the work folder, and checks it and where it wants to go. If a restart has cut the same one short,
+    /// it goes on where that was, by a MiB at most before it.
     ///
     /// # Errors
     ///
     /// [`Error`]: nothing outside of the work folder was touched.
     pub async fn receive(&mut self, payload: &mut Payload<'_>) -> Result<(), Error<T::Refusal>> {
         let incoming = self.placing.begin()?;
-        let plan = T::receive(&self.placing.places.disk, &incoming, payload).await?;
-        Ok(self.placing.end(&plan)?)
+        let places = &self.placing.places;
+        match T::receive(&places.disk, &incoming, payload).await {
+            Ok(plan) => Ok(self.placing.end(&plan)?),
+            Err(error) => {
+                // If what was there of the file before is to blame, the next download must not begin with it. What cannot be
+                // removed here is left to the cleanup.
+                if let Error::Payload(PayloadError::Artifact) = error {
+                    let _ = places.forget_download();
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Install: puts the new one in place of the old one.

@@ -1,7 +1,7 @@
 //! Where things go: the root that no destination may leave, and the work folder.
 //!
 //! ```text
-//! work/incoming/   what a download is writing, and what is on its way out
+//! work/incoming/   what a download is writing, or wrote until a restart, and what is on its way out
 //! work/ready/      a complete download; `plan` says what it is
 //! work/journal     an install has begun; says what was there before
 //! ```
@@ -13,6 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use std::vec::Vec;
 
 use super::journal::Lines;
+use super::partial;
 use super::steps::look;
 use super::{Disk, DiskError, Failed, PathFault};
 
@@ -178,19 +179,39 @@ impl Places {
         Ok(())
     }
 
-    /// An empty folder `incoming`, and no earlier download.
+    /// A folder `incoming`, and no complete download. What an earlier one has received stays in that folder, as far as that is known; also
+    /// of one that came to its end, if the power went before anybody heard of it.
     pub(crate) fn begin_download(&self) -> Result<PathBuf, DiskError> {
         self.disk.make_folders(&self.work)?;
-        self.drop_download()?;
+        self.open_download()?;
         let incoming = self.incoming();
-        self.disk.make_folder(&incoming)?;
+        if !partial::is_begun(&incoming) {
+            self.disk.remove_tree(&incoming)?;
+            self.disk.make_folder(&incoming)?;
+        }
         Ok(incoming)
+    }
+
+    /// Makes the complete download, if there is one, one that is not.
+    fn open_download(&self) -> Result<(), DiskError> {
+        let (incoming, ready) = (self.incoming(), self.ready());
+        if look(&ready)?.is_some() {
+            self.disk.remove_tree(&incoming)?;
+            self.disk.rename(&ready, &incoming)?;
+            self.disk.sync_folder(&self.work)?;
+        }
+        Ok(())
     }
 
     /// Makes what is in `incoming` the complete download, described by `plan`.
     pub(crate) fn end_download(&self, plan: &Lines) -> Result<(), DiskError> {
         let incoming = self.incoming();
-        self.disk.write(&incoming.join("plan"), plan.text().as_bytes())?;
+        let path = incoming.join("plan");
+        // Of a download that was cut short here, or while it was removed.
+        if look(&path)?.is_some() {
+            self.disk.remove_file(&path)?;
+        }
+        self.disk.write(&path, plan.text().as_bytes())?;
         self.disk.sync_folder(&incoming)?;
         self.disk.rename(&incoming, &self.ready())?;
         self.disk.sync_folder(&self.work)
@@ -198,15 +219,15 @@ impl Places {
 
     /// Removes a download, complete or not.
     pub(crate) fn drop_download(&self) -> Result<(), DiskError> {
-        let (incoming, ready) = (self.incoming(), self.ready());
-        self.disk.remove_tree(&incoming)?;
-        if look(&ready)?.is_some() {
-            // Moved first, so that half of one is never taken for a whole.
-            self.disk.rename(&ready, &incoming)?;
-            self.disk.sync_folder(&self.work)?;
-            self.disk.remove_tree(&incoming)?;
-        }
-        Ok(())
+        // So that half of one is never taken for a whole.
+        self.open_download()?;
+        self.disk.remove_tree(&self.incoming())
+    }
+
+    /// Removes a download that is of no use to a next one either, for certain.
+    pub(crate) fn forget_download(&self) -> Result<(), DiskError> {
+        self.disk.remove_tree(&self.incoming())?;
+        self.disk.sync_folder(&self.work)
     }
 
     /// The plan of the complete download, if there is one. One that cannot be read counts as none.

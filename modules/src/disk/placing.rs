@@ -20,7 +20,6 @@ use std::string::String;
 use std::vec::Vec;
 
 use mender::update_module::{File, Payload};
-use sha2::{Digest, Sha256};
 
 use super::journal::{Journal, Stage};
 use super::{Disk, Error, Failed, Lines, PathFault, Place, Places, Refusal, line, look};
@@ -47,7 +46,8 @@ pub trait Thing: Sized + Send {
     /// All names that are used there.
     const OWN: &'static [&'static str];
 
-    /// Writes the payload to the empty folder `incoming`. Gives the plan, which says all that an install has to know.
+    /// Writes the payload to the folder `incoming`: one file of it with [`store`](super::store), and nothing before that. Gives the plan,
+    /// which says all that an install has to know.
     fn receive(
         disk: &Disk,
         incoming: &Path,
@@ -127,11 +127,11 @@ impl<T: Thing> Placing<T> {
         }
     }
 
-    /// Begins a download: gives the empty folder for it.
+    /// Begins a download: gives the folder for it. It is empty, but for what there is of a download that was cut short.
     pub(crate) fn begin(&self) -> Result<PathBuf, Failed> {
         // An update that was given up may have left its backup. What cannot be removed must not keep all later updates away: it
         // stays, and is in the way of those to the same destination only.
-        if let Err(error) = self.tidy() {
+        if let Err(error) = self.settle() {
             match self.journal() {
                 Ok(Some(journal)) if Self::only_old_is_left(&journal)? => return Err(error),
                 Ok(_) | Err(_) => self.places.drop_journal()?,
@@ -250,6 +250,12 @@ impl<T: Thing> Placing<T> {
 
     /// Removes all but what is at the destination. A way back that was begun is gone to its end.
     pub(crate) fn tidy(&self) -> Result<(), Failed> {
+        self.settle()?;
+        Ok(self.places.drop_download()?)
+    }
+
+    /// The same, but for the download.
+    fn settle(&self) -> Result<(), Failed> {
         if let Some(journal) = self.journal()? {
             if journal.stage == Stage::Built && !Self::only_old_is_left(&journal)? {
                 journal.target.is_reachable()?;
@@ -258,8 +264,7 @@ impl<T: Thing> Placing<T> {
                 self.restore()?;
             }
         }
-        self.places.drop_journal()?;
-        Ok(self.places.drop_download()?)
+        Ok(self.places.drop_journal()?)
     }
 
     /// Nothing is at the destination, and the old one is beside it.
@@ -296,18 +301,6 @@ pub(crate) async fn short(file: &mut File<'_, '_>) -> Result<Vec<u8>, Failed> {
         content.extend_from_slice(chunk);
     }
     Ok(content)
-}
-
-/// Writes a payload file to a new file of the disk and gives its hash.
-pub(crate) async fn store(disk: &Disk, file: &mut File<'_, '_>, path: &Path) -> Result<[u8; 32], Failed> {
-    let mut hash = Sha256::new();
-    let mut target = disk.create(path)?;
-    while let Some(chunk) = file.next_chunk().await? {
-        hash.update(chunk);
-        target.write(chunk)?;
-    }
-    target.sync()?;
-    Ok(hash.finalize().into())
 }
 
 #[cfg(test)]

@@ -86,6 +86,16 @@ impl Disk {
             .map_err(DiskError::at("create", path))
     }
 
+    /// A file that is there, to be written at its end.
+    pub(crate) fn open_end(&self, path: &Path) -> Result<NewFile, DiskError> {
+        let file = OpenOptions::new().append(true).open(path);
+        Ok(NewFile {
+            disk: self.clone(),
+            path: path.into(),
+            file: file.map_err(DiskError::at("open", path))?,
+        })
+    }
+
     /// A whole file, brought to the disk.
     pub(crate) fn write(&self, path: &Path, content: &[u8]) -> Result<(), DiskError> {
         let mut file = self.create(path)?;
@@ -246,7 +256,7 @@ impl OpenFolder {
     }
 }
 
-/// A file that is being written.
+/// A file that is being written, at its end.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     disk: Disk,
@@ -266,6 +276,26 @@ impl NewFile {
         self.disk
             .step(|| Step::Set(self.path.clone()), || self.file.set_modified(time))
             .map_err(DiskError::at("set time", &self.path))
+    }
+
+    pub(crate) fn len(&self) -> Result<u64, DiskError> {
+        let metadata = self.file.metadata().map_err(DiskError::at("look at", &self.path))?;
+        Ok(metadata.len())
+    }
+
+    /// Takes its end away.
+    pub(crate) fn shorten(&mut self, len: u64) -> Result<(), DiskError> {
+        self.disk
+            .step(|| Step::Shorten(self.path.clone()), || self.file.set_len(len))
+            .map_err(DiskError::at("shorten", &self.path))
+    }
+
+    /// Brings what was written so far to the disk.
+    pub(crate) fn sync_content(&mut self) -> Result<(), DiskError> {
+        let sync = || if cfg!(test) { Ok(()) } else { self.file.sync_data() };
+        self.disk
+            .step(|| Step::Sync(self.path.clone()), sync)
+            .map_err(DiskError::at("sync", &self.path))
     }
 
     /// Brings the content to the disk.
@@ -349,7 +379,9 @@ pub(crate) fn look(path: &Path) -> Result<Option<fs::Metadata>, DiskError> {
 pub(crate) enum Step {
     MakeFolder(PathBuf),
     Create(PathBuf),
+    /// At the end of a file.
     Write(PathBuf, Vec<u8>),
+    Shorten(PathBuf),
     /// Of a file or folder.
     Sync(PathBuf),
     Rename(PathBuf, PathBuf),

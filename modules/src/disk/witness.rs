@@ -81,7 +81,7 @@ impl Witness {
 fn change_of(step: &Step) -> Change<'_> {
     match step {
         Step::MakeFolder(path) | Step::Create(path) | Step::Symlink(path) => Change::Make(path),
-        Step::Write(path, _) => Change::Write(path),
+        Step::Write(path, _) | Step::Shorten(path) => Change::WriteEnd(path),
         Step::Sync(path) => Change::Sync(path),
         Step::Rename(from, to) => Change::Rename { from, to },
         Step::Link(from, to) => Change::Link { from, to },
@@ -121,6 +121,7 @@ fn half(step: &Step) {
         Step::RemoveTree(path) => remove_some(path),
         Step::MakeFolder(_)
         | Step::Create(_)
+        | Step::Shorten(_)
         | Step::Sync(_)
         | Step::Rename(..)
         | Step::Link(..)

@@ -15,7 +15,7 @@
 //!
 //! | state | method | |
 //! |---|---|---|
-//! | download | [`receive`](Replacer::receive) | the payload goes to the work folder |
+//! | download | [`receive`](Replacer::receive) | the payload goes to the work folder, and to the disk with each MiB |
 //! | install | [`replace`](Replacer::replace) | the file is written beside the destination, the old one gets a second name, then the new one takes its place in one step |
 //! | rollback | [`restore`](Replacer::restore) | the old one takes its place back in one step; without an old one the new one is removed, and the folders made for it |
 //! | cleanup | [`tidy`](Replacer::tidy) | backup and download are removed; a rollback that was begun is finished first |
@@ -36,6 +36,18 @@
 //! Whoever may put links into the root while an update runs is trusted.
 //!
 //! Beside the destination the names `.mender-single-file.new`, `.old` and `.part` are used while an update runs.
+//!
+//! # A download that is cut short
+//!
+//! By a restart, a kill or a loss of power: then the next download of the same file, which the client begins by itself, goes on where it
+//! was. What is on the disk is read and not fetched again; the server is asked for the rest (by HTTP's `Range`). At most a MiB comes
+//! again, and what was on its way. For that each MiB is synced, and then a record of it, which is true whenever the power goes; the file
+//! is known by the SHA-256 of its artifact's manifest. A file of up to a MiB has no record, and costs no sync more.
+//!
+//! What is there is checked like what comes, by that SHA-256. If somebody has changed it, the deployment fails with
+//! [`PayloadError::Artifact`](mender::update_module::PayloadError), once, and it is removed. Otherwise it is removed by the cleanup of a
+//! deployment that ends, or by the next download of another file, and takes its room in the work folder until then. Artifacts that
+//! come compressed begin anew.
 //!
 //! # Power loss
 //!
@@ -100,8 +112,7 @@ impl Thing for OneFile {
                 _ if content.is_some() => return Err(Error::Unexpected),
                 other => {
                     let other = other.to_owned();
-                    let path = incoming.join("content");
-                    let hash = store(disk, &mut file, &path).await?;
+                    let hash = store(disk, incoming, "content", &mut file).await?;
                     content = Some((other, hash));
                 }
             }

@@ -68,6 +68,21 @@ fn is_new_in_new_folders(root: &Path, before: Tree) {
     assert_eq!(tree(root).len(), 3);
 }
 
+/// In chunks of more than a part of a download.
+fn long_files(root: &Path, release: Release) -> Vec<(&'static str, Vec<u8>)> {
+    let mut files = files(root, release, "etc");
+    let (_, content) = files.last_mut().unwrap();
+    content.resize(5000, b'.');
+    files
+}
+
+fn is_new_and_long(root: &Path, mut before: Tree) {
+    let mut content = Vec::from(NEW);
+    content.resize(5000, b'.');
+    before.insert("etc/app.conf".into(), (0o640, content));
+    assert_eq!(tree(root), before);
+}
+
 const CASE: Case<SingleFile> = Case {
     start: SingleFile::on,
     before: with_old,
@@ -92,7 +107,15 @@ const IN_NEW_FOLDERS: Case<SingleFile> = Case {
     ..CASE
 };
 
+/// With a download that goes on where it was.
+const LONG: Case<SingleFile> = Case {
+    files: long_files,
+    after: is_new_and_long,
+    ..CASE
+};
+
 at_every_step! {
+    of_a_long_file: LONG,
     of_a_success: CASE,
     of_a_success_without_hard_links: WITHOUT_LINKS,
     of_a_success_without_an_old_file: WITHOUT_OLD,
@@ -108,6 +131,11 @@ at_every_step! {
 #[test]
 fn every_flow() {
     CASE.passes_every_flow();
+}
+
+#[test]
+fn every_flow_of_a_long_file() {
+    LONG.passes_every_flow();
 }
 
 #[test]
