@@ -8,6 +8,7 @@
 //! | `tls.rs` | HTTPS and proxies |
 //! | `starts.rs` | starts that cannot be; keys; a full disk |
 //! | `kills.rs` | the program killed, at each report and at random |
+//! | `restarts.rs` | the program ended in the middle of a download |
 //! | `modules.rs` | programs as update modules, restarts of the host |
 //! | `standalone.rs` | `--install`, `commit`, `rollback` |
 //! | `papers.rs` | man page, systemd unit, Debian package |
@@ -19,6 +20,7 @@ mod kills;
 mod modules;
 mod papers;
 mod readme;
+mod restarts;
 mod rig;
 mod standalone;
 mod starts;

@@ -121,6 +121,40 @@ fn an_artifact_may_come_from_a_url() {
 }
 
 /// What a server says is quoted, and cannot move the cursor: U+009B begins a command for a terminal.
+/// What is there of a file whose command was killed is used by the next one, wherever the artifact comes from then: if it is not the file's,
+/// that is found by its checksum, once.
+#[test]
+fn a_command_that_was_killed_goes_on() {
+    const MIB: usize = 1 << 20;
+    for damaged in [false, true] {
+        let rig = Rig::new(Mode::Oss);
+        let content: Vec<u8> = (0..4 * MIB).map(|at| (at / 5 * 77) as u8).collect();
+        let artifact = rig.single_file("release-2", "settings", &content);
+        let file = stored(&rig, "2.mender", &artifact);
+        let artifact = artifact.write();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", artifact.len());
+        let url = site_that(true, [head.as_bytes(), &artifact[..2 * MIB + 500_000]].concat());
+        let mut command = rig.start(&["--install", &url]);
+        let partial = rig.data().join("single-file/incoming/content");
+        let is_written = || fs::metadata(&partial).is_ok_and(|there| there.len() > 2 * MIB as u64);
+        wait_for("the download", || command.said(), || is_written().then_some(()));
+        command.child.kill().unwrap();
+        command.wait();
+        if damaged {
+            let mut there = fs::read(&partial).unwrap();
+            there[0] ^= 1;
+            fs::write(&partial, there).unwrap();
+            let (status, said) = rig.run(&["--install", &file]);
+            assert_eq!(status, 1, "{said}");
+            assert!(!partial.exists(), "{said}");
+        }
+        let (status, said) = rig.run(&["--install", &file]);
+        assert_eq!(status, 0, "{said}");
+        assert!(rig.read("settings").unwrap() == content);
+        assert_eq!(rig.run(&["commit"]).0, 0);
+    }
+}
+
 #[test]
 fn what_a_server_says_does_nothing_to_the_terminal() {
     let rig = Rig::new(Mode::Oss);
