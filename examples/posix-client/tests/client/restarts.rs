@@ -118,6 +118,63 @@ fn a_folder_goes_on_where_it_was() {
     assert!(rig.read("folder/content").unwrap() == content);
 }
 
+/// Killed wherever it is, again and again: each program fetches what the ones before have not brought to the disk.
+#[test]
+fn with_many_kills_it_gets_there() {
+    let rig = Rig::new(Mode::Oss);
+    rig.register();
+    let content: Vec<u8> = (0..20 * MIB + 12_345).map(|at| (at / 5 * 77) as u8).collect();
+    let artifact = rig.single_file("release-2", "settings", &content);
+    let bytes = artifact.write();
+    let begin = bytes.windows(64).position(|window| *window == content[..64]).unwrap();
+    let deployment = rig.deploy("release-2", &artifact);
+    let partial = rig.data().join("single-file/incoming/content");
+    let len = || fs::metadata(&partial).map_or(0, |there| there.len() as usize);
+    // So that none comes to the end while it is watched.
+    let cut = Effect::CutBody {
+        len: 3 * MIB,
+        ending: Ending::Close,
+    };
+    rig.server().inject(Fault::new(cut).on_downloads().always());
+    let (mut kills, mut asked, mut written, mut chance) = (0, 0, 0, 1_u64);
+    loop {
+        let before = ranges(&rig).len();
+        let mut client = rig.start(&["--once"]);
+        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let wanted = written + MIB / 4 + (chance >> 40) as usize % (2 * MIB);
+        let is_last = wanted > 15 * MIB;
+        if is_last {
+            rig.server().clear_faults();
+        }
+        if !is_last {
+            wait_for("the next piece", || client.said(), || (len() > wanted).then_some(()));
+            client.child.kill().unwrap();
+        }
+        let ended = client.wait();
+        let from = match ranges(&rig).split_off(before)[..] {
+            [None, ..] if kills == 0 => 0,
+            [None, Some(from), ..] => from - begin,
+            ref other => panic!("after {kills} kills: {other:?}"),
+        };
+        // At most a part that was complete is not yet known to be.
+        assert!(
+            from.is_multiple_of(MIB) && from >= asked && from <= written && written < from + 2 * MIB,
+            "after {kills} kills: from {from}, {written} were written"
+        );
+        if is_last {
+            assert_eq!(ended.code(), Some(3));
+            break;
+        }
+        (asked, written) = (from, len());
+        kills += 1;
+    }
+    assert!(kills > 2, "{kills}");
+    assert_eq!(rig.status(&deployment), Some(Status::Success));
+    assert!(rig.read("settings").unwrap() == content);
+    rig.assert_no_violation();
+    println!("{kills} kills");
+}
+
 /// What was begun is of no use to another file, and is gone when that comes.
 #[test]
 fn another_file_begins_anew() {
