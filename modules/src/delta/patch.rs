@@ -62,6 +62,9 @@ enum Codec {
     Heatshrink(Heatshrink),
 }
 
+/// Of an image.
+const MAX_LEN: u32 = i32::MAX as u32;
+
 /// A patch as it arrives: see the [module documentation](super). At most 60 bytes; window and buffer are lent.
 #[derive(Debug)]
 pub struct Patch {
@@ -87,7 +90,8 @@ impl Patch {
             codec: Codec::None,
             compressed: false,
             number: Number::NONE,
-            old_len,
+            // What is behind cannot be said in a patch.
+            old_len: if old_len > MAX_LEN { MAX_LEN } else { old_len },
             new_len,
             from: 0,
             made: 0,
@@ -199,7 +203,8 @@ impl Patch {
         }
     }
 
-    /// Takes a byte that is not one of the image.
+    /// Takes a byte that is not one of the image. Apart from what waits for flash, which is larger with it.
+    #[inline(never)]
     fn take(&mut self, byte: u8, window: &mut [u8]) -> Result<(), Fault> {
         match self.place {
             Place::Type => {
@@ -237,9 +242,9 @@ impl Patch {
             Place::ChangedLen => {
                 let len = self.part(len?)?;
                 // All of them must be there; a place outside of the old image does no harm as long as nothing is read.
-                let from = u32::try_from(self.from).ok();
-                let end = from.and_then(|from| from.checked_add(len));
-                if len > 0 && end.is_none_or(|end| end > self.old_len || i32::try_from(end).is_err()) {
+                // One in front of it is, as it is cast, above all lengths.
+                let end = (self.from as u32).checked_add(len);
+                if len > 0 && end.is_none_or(|end| end > self.old_len) {
                     return Err(Fault::Malformed);
                 }
                 Place::Changed
