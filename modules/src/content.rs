@@ -48,7 +48,7 @@ pub(crate) trait Content {
     fn finish(&mut self) -> Result<(), Refused>;
 
     /// Whether the image has to have a certain hash.
-    #[cfg(feature = "mcuboot")]
+    #[cfg(any(feature = "mcuboot", feature = "resume"))]
     fn is_made(&self) -> bool;
 
     /// Takes the hash of the whole image, if it [is made](Content::is_made).
@@ -94,7 +94,7 @@ impl Content for Whole {
         Ok(())
     }
 
-    #[cfg(feature = "mcuboot")]
+    #[cfg(any(feature = "mcuboot", feature = "resume"))]
     fn is_made(&self) -> bool {
         false
     }
@@ -144,11 +144,13 @@ impl Content for WholeOrPatch<'_> {
     }
 
     fn image_len(&self, file_len: u64) -> u64 {
-        self.expected.map_or(file_len, |expected| expected.to_len.into())
+        self.expected
+            .as_ref()
+            .map_or(file_len, |expected| expected.to_len.into())
     }
 
     fn old_len(&self, room: u32) -> Result<Option<u32>, Refused> {
-        match self.expected.map(|expected| expected.from_len) {
+        match self.expected.as_ref().map(|expected| expected.from_len) {
             Some(len) if len > room => Err(Refusal::OldImage),
             len => Ok(len),
         }
@@ -183,7 +185,7 @@ impl Content for WholeOrPatch<'_> {
         done.map_err(Refusal::Patch)
     }
 
-    #[cfg(feature = "mcuboot")]
+    #[cfg(any(feature = "mcuboot", feature = "resume"))]
     fn is_made(&self) -> bool {
         self.expected.is_some()
     }

@@ -57,7 +57,7 @@
 //! |---|---|
 //! | `sha512` | images of MCUboot that state their SHA-384 or SHA-512 |
 //! | `delta` | patches in the place of images for the first two; the patches themselves are the matter of `delta` |
-//! | `resume` | a download of `mcuboot` that a restart has cut short goes on where it was; 2.3 KB of flash. `file` and `directory` do so without it |
+//! | `resume` | a download of `mcuboot`, `embassy-boot` or `esp-ota` that a restart has cut short goes on where it was; 2.3 to 2.9 KB of flash. `file` and `directory` do so without it |
 //!
 //! Of errors a device sends texts, or codes (`codes`) with `mender`'s feature `terse`.
 //!
@@ -67,7 +67,7 @@
 //! `no_std`, without an allocator. None has global state. Depends on `mender`'s
 //! [`update_module`](mod@mender::update_module) and [`text`](mod@mender::text) only; the client knows none of the modules here.
 //!
-//! A module's folder depends on what several share, in this order: `restart`, `apart`, `cause`, `stop`, `hasher`, `record`;
+//! A module's folder depends on what several share, in this order: `restart`, `apart`, `cause`, `stop`, `hasher`, `record`, `marks`;
 //! `codes` on the modules.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -105,6 +105,11 @@ pub mod esp_ota;
 pub mod file;
 #[cfg(any(feature = "mcuboot", feature = "embassy-boot", feature = "esp-ota"))]
 mod hasher;
+#[cfg(all(
+    feature = "resume",
+    any(feature = "mcuboot", feature = "embassy-boot", feature = "esp-ota")
+))]
+mod marks;
 #[cfg(feature = "mcuboot")]
 pub mod mcuboot;
 #[cfg(feature = "noop")]

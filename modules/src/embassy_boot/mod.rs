@@ -7,7 +7,7 @@
 // | layout | the lengths of the partitions |
 // | decide | what runs, what the next boot does, and the next step of an operation |
 // | flash | the partitions and the buffer: the only place that waits for flash |
-// | receive, delta | the download; of patches, too |
+// | receive, resume, delta | the download; after a restart; of patches |
 
 //! `embassy-boot-image`: firmware updates through the bootloader [embassy-boot](::embassy_boot), for boards without MCUboot.
 //!
@@ -80,7 +80,7 @@
 //!
 //! | state | method | flash |
 //! |---|---|---|
-//! | download | [`write_dfu`](EmbassyBoot::write_dfu) | DFU: the image, then the *record* |
+//! | download | [`write_dfu`](EmbassyBoot::write_dfu) | DFU: the image, with `resume` also marks of how far it has come; then the *record* |
 //! | install | [`request_swap`](EmbassyBoot::request_swap) | STATE: "swap" |
 //! | (boot) | | the bootloader swaps all pages of ACTIVE with those of DFU, and counts the steps in STATE |
 //! | commit | [`confirm`](EmbassyBoot::confirm) | STATE: "boot" |
@@ -90,6 +90,21 @@
 //! The record are the last 96 bytes of an area as long as ACTIVE, so an image has as many bytes less. It says how long the new
 //! image is, its SHA-256, and the SHA-256 of all of ACTIVE at the time of the download: of what the image replaces. It moves with
 //! the image. The bootloader knows nothing of it, and the first image, put there by a programmer, needs none.
+//!
+//! # A restart in the middle of a download
+//!
+//! With the feature `resume`, what is in DFU is not fetched again: the module reads it back, the client verifies it with what comes, and
+//! asks the host for the rest. So that it knows where to go on, the module keeps the file's SHA-256 in the sector of the record, in front
+//! of that, and writes a *mark* there, one write unit, for each sector of the image that is complete (for several, if there is no room for
+//! so many). No sector is erased more often in a download than without. After a loss of power at most one of these and what was not
+//! written yet come again.
+//!
+//! Marks are erased again before the download goes on: their cells may have been torn. If power is lost a second time between that erase
+//! and the write behind it, all comes again. If the bytes in flash are not the file's, its checksum says so at the end: the deployment
+//! fails, and the next one begins anew. An image that was received as a whole and is still in DFU, as after a revert, is read back first:
+//! if it has decayed, nothing of it counts.
+//!
+//! All begins anew with patches, with artifacts that are compressed, and with images that reach into the sector of the record.
 //!
 //! # Which image runs?
 //!
@@ -172,6 +187,8 @@ mod error;
 mod flash;
 mod layout;
 mod receive;
+#[cfg(feature = "resume")]
+mod resume;
 
 pub(crate) use error::CAUSES;
 pub use error::{Error, OldRuns, Partition};
@@ -331,7 +348,8 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, R: Restart, T: ImageType, const BUFF
 
     /// Download: writes the payload's only file to DFU, verifies it by reading it back, and writes its record.
     ///
-    /// The length is checked before anything is erased. Nothing is requested: a restart afterwards changes nothing.
+    /// The length is checked before anything is erased. Nothing is requested: a restart afterwards changes nothing. After a restart in the
+    /// middle, what is in DFU is not fetched again, with the feature `resume`.
     ///
     /// # Errors
     ///

@@ -1,6 +1,8 @@
 //! The download: one file into DFU, and its record. Depends on the flash and all below it.
 
 use embedded_storage_async::nor_flash::NorFlash;
+#[cfg(feature = "resume")]
+use mender::update_module::PayloadError;
 use mender::update_module::{File, Payload};
 
 use super::decide::{ERASED, NextBoot, Word};
@@ -9,6 +11,8 @@ use super::flash::{Io, Partitions};
 use super::layout::ALIGN;
 use crate::content::{Bytes, Content};
 use crate::hasher::{Hash, Hasher};
+#[cfg(feature = "resume")]
+use crate::marks::Marks;
 use crate::record::{RECORD_LEN, Record};
 
 const DFU: Partition = Partition::Dfu;
@@ -52,6 +56,9 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
         }
         content.check_new(&image)?;
         if self.hash(DFU, 0, image_len).await? != image {
+            // So that no mark says otherwise.
+            #[cfg(feature = "resume")]
+            self.make_bare().await?;
             return Err(Stop::NotKept(DFU));
         }
         let mut record = [0; RECORD_LEN];
@@ -68,23 +75,38 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
     /// update is there while the image is not whole; each sector of the image just before its first byte is written.
     async fn write_file<C: Content>(&mut self, file: &mut File<'_, '_>, content: &mut C) -> Result<Hash, Stop> {
         let sector_len = D::ERASE_SIZE as u32;
-        let (room, end) = (self.layout.record_offset(), self.layout.active_len);
-        let erased_before = room - room % sector_len;
-        self.io(DFU, Io::Erase, erased_before, end).await?;
-        self.io(DFU, Io::Read, room, room.saturating_add(ALIGN as u32)).await?;
-        let erased = Word::of(self.buffer.0.get(..ALIGN).unwrap_or_default());
-        if !erased.is(ERASED) {
-            return Err(if erased.is(0) {
-                Stop::ErasesToZero(DFU)
-            } else {
-                Stop::NotKept(DFU)
-            });
-        }
-
+        let (room, erased_before) = (self.layout.record_offset(), self.erased_before());
+        #[cfg(feature = "resume")]
+        let mut marks = match file.sha256() {
+            // A patch begins anew: where it is in the image only its decoder knows.
+            Some(of_file) if !content.is_made() => self.find(file.len() as u32, of_file).await?,
+            Some(_) | None => None,
+        };
         let mut hash = Hasher::new();
-        let (mut written, mut next_sector, mut have) = (0_u32, 0_u32, 0);
+        let (mut written, mut have) = (0_u32, 0);
+        #[cfg(feature = "resume")]
+        if let Some(in_flash) = marks.as_ref().and_then(Marks::in_flash) {
+            self.go_on(in_flash, file, &mut hash).await?;
+            written = in_flash;
+        }
+        let mut next_sector = written;
+        let mut is_bare = false;
         loop {
-            let chunk = file.next_chunk().await?;
+            #[cfg(feature = "resume")]
+            if let (Some(marks), Some(of_file), true) = (&mut marks, file.sha256(), is_bare) {
+                self.write_marks(marks, written, of_file).await?;
+            }
+            let chunk = file.next_chunk().await;
+            #[cfg(feature = "resume")]
+            if let (Err(PayloadError::Artifact), Some(_)) = (&chunk, &marks) {
+                // What is in DFU is not the file.
+                self.make_bare().await?;
+            }
+            let chunk = chunk?;
+            if !is_bare {
+                self.make_bare().await?;
+                is_bare = true;
+            }
             let is_last = chunk.is_none();
             if is_last {
                 content.finish()?;
@@ -133,21 +155,47 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
                         // More came than was announced.
                         return Err(Stop::TooLarge);
                     }
-                    while next_sector < end.min(erased_before) {
-                        let start = next_sector;
-                        next_sector = start.saturating_add(sector_len);
-                        self.io(DFU, Io::Erase, start, next_sector).await?;
+                    while written < end {
+                        let erases = next_sector < end.min(erased_before);
+                        let (io, start, until) = if erases {
+                            (Io::Erase, next_sector, next_sector.saturating_add(sector_len))
+                        } else {
+                            (Io::Write, written, end)
+                        };
+                        self.io(DFU, io, start, until).await?;
+                        if erases {
+                            next_sector = until;
+                        } else {
+                            written = end;
+                        }
                     }
-                    if have > 0 {
-                        self.io(DFU, Io::Write, written, end).await?;
-                    }
-                    written = end;
                     have = 0;
                     if ends {
                         return Ok(hash.finish());
                     }
                 }
             }
+        }
+    }
+
+    /// From here on DFU is erased for the record.
+    pub(super) fn erased_before(&self) -> u32 {
+        let room = self.layout.record_offset();
+        room - room % D::ERASE_SIZE as u32
+    }
+
+    /// Erases the record's place, and sees whether it was done.
+    async fn make_bare(&mut self) -> Result<(), Stop> {
+        let (room, end) = (self.layout.record_offset(), self.layout.active_len);
+        self.io(DFU, Io::Erase, self.erased_before(), end).await?;
+        self.io(DFU, Io::Read, room, room.saturating_add(ALIGN as u32)).await?;
+        let erased = Word::of(self.buffer.0.get(..ALIGN).unwrap_or_default());
+        if erased.is(ERASED) {
+            Ok(())
+        } else if erased.is(0) {
+            Err(Stop::ErasesToZero(DFU))
+        } else {
+            Err(Stop::NotKept(DFU))
         }
     }
 

@@ -1,6 +1,8 @@
 //! The download: one file into the other slot, and its record. Depends on the flash and all below it.
 
 use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash};
+#[cfg(feature = "resume")]
+use mender::update_module::PayloadError;
 use mender::update_module::{File, Payload};
 
 use super::decide::{Facts, Op};
@@ -9,6 +11,8 @@ use super::flash::{Io, Partitions, UNIT};
 use super::image::{Identity, START_LEN, Walk};
 use super::otadata::SECTOR;
 use crate::hasher::{HASH_LEN, Hash, Hasher};
+#[cfg(feature = "resume")]
+use crate::marks::Marks;
 use crate::record::{RECORD_LEN, Record};
 
 const OTHER: Partition = Partition::Other;
@@ -50,6 +54,9 @@ impl<S: NorFlash, O: MultiwriteNorFlash, const BUFFER: usize> Partitions<S, O, B
                 break;
             }
             if found != new.image {
+                // So that no mark says otherwise.
+                #[cfg(feature = "resume")]
+                self.io(OTHER, Io::Erase, self.room(OTHER), SECTOR).await?;
                 return Err(Stop::NotKept(OTHER));
             }
             len = hash_at;
@@ -80,11 +87,32 @@ impl<S: NorFlash, O: MultiwriteNorFlash, const BUFFER: usize> Partitions<S, O, B
         // What runs is an image, or nothing here is as it was said.
         let own = self.identity().map_err(|_| Stop::NotKept(Partition::Running))?;
         let room = self.room(OTHER);
+        #[cfg(feature = "resume")]
+        let mut marks = match file.sha256() {
+            Some(of_file) => self.find_marks(file.len() as u32, of_file, &own, walk).await?,
+            None => None,
+        };
         let mut hash = Hasher::new();
-        let (mut written, mut erased, mut have) = (0_u32, 0_u32, 0_usize);
+        let (mut written, mut have) = (0_u32, 0_usize);
+        #[cfg(feature = "resume")]
+        if let Some(in_flash) = marks.as_ref().and_then(Marks::in_flash) {
+            self.go_on(in_flash, file, &mut hash).await?;
+            written = in_flash;
+        }
+        let mut erased = written;
         let mut is_bare = false;
         loop {
-            let chunk = file.next_chunk().await?;
+            #[cfg(feature = "resume")]
+            if let (Some(marks), Some(of_file), true) = (&mut marks, file.sha256(), is_bare) {
+                self.write_marks(marks, written, of_file).await?;
+            }
+            let chunk = file.next_chunk().await;
+            #[cfg(feature = "resume")]
+            if let (Err(PayloadError::Artifact), true) = (&chunk, is_bare) {
+                // What is in the slot is not the file: no mark must say otherwise.
+                self.io(OTHER, Io::Erase, room, SECTOR).await?;
+            }
+            let chunk = chunk?;
             let is_last = chunk.is_none();
             if let Some(data) = chunk {
                 hash.update(data);
@@ -148,7 +176,7 @@ impl<S: NorFlash, O: MultiwriteNorFlash, const BUFFER: usize> Partitions<S, O, B
     }
 
     /// Of the image whose first bytes are in the buffer.
-    fn identity(&self) -> Result<Identity, ImageFault> {
+    pub(super) fn identity(&self) -> Result<Identity, ImageFault> {
         Identity::read(self.buffer.0.first_chunk().ok_or(ImageFault::NoImage)?)
     }
 }

@@ -10,7 +10,6 @@
 // | layout | the lengths of the slots, and what follows from them |
 // | image | what an image in a slot is; takes bytes, reads nothing |
 // | change | what is to be done to a slot, as a value |
-// | marks | how far a download has come |
 // | decide | what runs, and the next step of an operation |
 // | flash | both slots and the buffer: the only place that waits for flash |
 // | receive, resume, delta, recover, inspect | the download; after a restart; of patches; requests for recovery tools; diagnosis |
@@ -270,8 +269,6 @@ mod flash;
 mod image;
 mod inspect;
 mod layout;
-#[cfg(feature = "resume")]
-mod marks;
 mod mode;
 mod receive;
 mod recover;

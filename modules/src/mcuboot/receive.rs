@@ -9,13 +9,13 @@ use super::decide::Op;
 use super::error::{Fault, Numbers, Stop};
 use super::flash::Slots;
 use super::image::{HEADER_LEN, Header};
-#[cfg(feature = "resume")]
-use super::marks::Marks;
 use super::mode::Mode;
 use super::mode::sealed::Kind;
 use super::slot::Slot;
 use super::version::Version;
 use crate::content::{Bytes, Content};
+#[cfg(feature = "resume")]
+use crate::marks::Marks;
 
 /// What a download refuses.
 #[derive(Clone, Copy, Debug, Default)]
@@ -78,9 +78,9 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
                 }
                 let chunk = file.next_chunk().await;
                 #[cfg(feature = "resume")]
-                if let (Err(PayloadError::Artifact), Some(marks), true) = (&chunk, &marks, started) {
+                if let (Err(PayloadError::Artifact), Some(_), true) = (&chunk, &marks, started) {
                     // What is in slot 1 is not the file.
-                    self.forget(marks).await?;
+                    self.forget(file_len).await?;
                 }
                 let chunk = chunk?;
                 let is_last = chunk.is_none();

@@ -3,42 +3,62 @@
 use embedded_storage_async::nor_flash::NorFlash;
 use mender::update_module::{File, FlashWriter};
 
+use super::change::NOTE_LEN;
 use super::error::{Numbers, Stop};
 use super::flash::{Io, Slots};
 use super::image::{Examiner, HEADER_LEN, Header};
-use super::marks::{Found, Marks};
 use super::mode::Mode;
 use super::receive::Options;
 use super::slot::Slot;
-use super::trailer::{Magic, blank, put};
-use crate::hasher::Hash;
+use super::trailer::{MAX_ALIGN, Magic, blank, put};
+use crate::hasher::{HASH_LEN, Hash};
+use crate::marks::Marks;
+
+/// Where the marks begin in their sector.
+const BEHIND_NOTE: u32 = NOTE_LEN.next_multiple_of(MAX_ALIGN as u32);
+const _: () = assert!(
+    HASH_LEN.is_multiple_of(MAX_ALIGN),
+    "the hash is a whole number of write units"
+);
 
 impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER, M> {
     /// Finds out how much of the file with this length and hash is in slot 1 for certain. `None`: there can be no marks.
     pub(super) async fn find(&mut self, file_len: u32, hash: &Hash) -> Result<Option<Marks>, Stop> {
         let (start, room) = (self.geometry.image_offset, self.geometry.room);
-        let Some(mut marks) = Marks::new(&self.geometry, S::WRITE_SIZE as u32, file_len) else {
+        let sector_len = self.geometry.sector_len;
+        // They share the sector with the note.
+        let Some(sector) = self.geometry.below_trailer(file_len) else {
+            return Ok(None);
+        };
+        let (marks, beside) = (
+            sector.saturating_add(BEHIND_NOTE),
+            sector_len.saturating_sub(BEHIND_NOTE),
+        );
+        let Some(mut marks) = Marks::new(marks, beside, S::WRITE_SIZE as u32, sector_len, file_len) else {
             return Ok(None);
         };
         let cells = self.cells(Slot::Secondary).await?;
         let mut may_be = cells.magic() == Magic::Unset && cells.flags_are_blank();
-        let mut part = 0;
-        while may_be && let Some((offset, len, found)) = marks.part(part, start) {
-            let bytes = self.read(Slot::Secondary, offset, len).await?;
-            may_be = match found {
-                Found::Hash => bytes == hash,
-                // Withdrawn, or refused by the bootloader: it goes first.
-                Found::Header => Header::check(bytes, room, &mut { Numbers::NONE }).is_ok(),
-                // The note follows the mark of what was received. Without that there was a swap since.
-                Found::Note => !cells.is_blank() || blank(bytes),
-                Found::Mark(mark) => {
-                    if hash.starts_with(bytes) {
-                        marks.found(mark);
-                    }
-                    true
-                }
+        let mut step = 0_u32;
+        while may_be {
+            let part = step.saturating_sub(2);
+            let (offset, len) = match step {
+                0 => (start, HEADER_LEN as u32),
+                1 => (sector, HEADER_LEN as u32),
+                _ => match marks.part(part) {
+                    Some(range) => range,
+                    None => break,
+                },
             };
-            part += 1;
+            let bytes = self.read(Slot::Secondary, offset, len).await?;
+            may_be = match step {
+                // Withdrawn, or refused by the bootloader: it goes first.
+                0 => Header::check(bytes, room, &mut { Numbers::NONE }).is_ok(),
+                // The note follows the mark of what was received. Without that there was a swap since.
+                1 => !cells.is_blank() || blank(bytes),
+                _ => marks.take(part, bytes, hash),
+            };
+            step += 1;
         }
         // What was received as a whole may have been withdrawn since, by an erase that was cut.
         if may_be && !cells.is_blank() {
@@ -91,8 +111,11 @@ impl<P: NorFlash, S: NorFlash, const BUFFER: usize, M: Mode> Slots<P, S, BUFFER,
     }
 
     /// Makes the marks none.
-    pub(super) async fn forget(&mut self, marks: &Marks) -> Result<(), Stop> {
-        let end = marks.sector.saturating_add(self.geometry.sector_len);
-        self.erase(Slot::Secondary, marks.sector, end).await
+    pub(super) async fn forget(&mut self, file_len: u32) -> Result<(), Stop> {
+        let Some(sector) = self.geometry.below_trailer(file_len) else {
+            return Ok(());
+        };
+        let end = sector.saturating_add(self.geometry.sector_len);
+        self.erase(Slot::Secondary, sector, end).await
     }
 }

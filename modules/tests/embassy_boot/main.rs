@@ -7,11 +7,16 @@ mod device;
 mod patches;
 mod power;
 mod refusals;
+#[cfg(feature = "resume")]
+mod resuming;
 mod running;
 #[path = "../support/stuck.rs"]
 mod stuck;
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(feature = "resume")]
+#[path = "../support/resuming.rs"]
+mod support_resuming;
 mod torn;
 mod wear;
 #[cfg(feature = "delta")]

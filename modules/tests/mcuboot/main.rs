@@ -18,6 +18,9 @@ mod refusals;
 #[cfg(feature = "resume")]
 mod resuming;
 mod running;
+#[cfg(feature = "resume")]
+#[path = "../support/resuming.rs"]
+mod support_resuming;
 mod traps;
 #[cfg(feature = "delta")]
 #[path = "deployments/with_patches.rs"]

@@ -1,16 +1,18 @@
 //! A download after a restart goes on where the one before has ended: how much comes again, and when nothing of it may be used.
 
+use std::ops::Range;
+
 use mender::update_module::{Payload, PayloadError};
 use mender_modules::mcuboot::{DirectXip, Error, Overwrite, SwapMove, SwapOffset, SwapScratch};
-use mender_testkit::flash::{CutAt, PowerCut};
+use mender_testkit::flash::{CutAt, PowerCut, SimFlash};
 use mender_testkit::image::{ImageBuilder, Version};
 use mender_testkit::payload::MemoryPayload;
 use pollster::block_on;
 
 use crate::device::{Device, TestMode, V1, V2, V3};
+use crate::support_resuming::{Resumes, another, broken_at, damaged, every_cut, goes_on, receive};
 
 const SECTOR: usize = 512;
-const CHUNK_LEN: usize = 100;
 
 type Chip<const WRITE: usize, M> = Device<WRITE, SECTOR, M>;
 
@@ -23,26 +25,69 @@ fn file(version: Version) -> Vec<u8> {
 }
 
 fn payload(file: &[u8]) -> MemoryPayload {
-    MemoryPayload::new("zephyr-image", CHUNK_LEN).file("app.bin", file)
+    MemoryPayload::new("zephyr-image", Chip::<8, SwapMove>::CHUNK_LEN).file("app.bin", file)
 }
 
-/// Downloads after a start of the firmware; how many bytes came.
-fn receive<const WRITE: usize, M: TestMode>(
-    device: &Chip<WRITE, M>,
-    mut source: MemoryPayload,
-) -> (Result<(), Error>, usize) {
-    let mut module = device.module();
-    let done = block_on(module.write_slot(&mut Payload::new(&mut source)));
-    (done, source.handed_out())
+const VERSIONS: [Version; 3] = [V1, V2, V3];
+
+/// With swap using offset the image begins one sector further up.
+fn has_offset<M: TestMode>() -> bool {
+    M::SLOT1_SECTORS == 17
 }
 
-/// A device on which a download broke after so many bytes.
-fn broken_at<const WRITE: usize, M: TestMode>(at: usize) -> Chip<WRITE, M> {
-    let device = Chip::<WRITE, M>::updated();
-    let source = payload(&file(V2)).breaks_after(at, PayloadError::Connection);
-    let broken = Err(Error::Payload(PayloadError::Connection));
-    assert_eq!(receive(&device, source), (broken, at));
-    device
+impl<const WRITE: usize, M: TestMode> Resumes<WRITE, SECTOR> for Chip<WRITE, M> {
+    /// The first bytes are held back until the header is whole, and less than a unit later on.
+    const BLOCK_LEN: usize = WRITE;
+    const CHUNK_LEN: usize = 100;
+    /// Trailer and marks, and with offset the first sector.
+    const ERASES_AROUND: usize = if M::SLOT1_SECTORS == 17 { 3 } else { 2 };
+
+    fn updated() -> Self {
+        Device::updated()
+    }
+
+    fn copy(&self) -> Self {
+        self.copy()
+    }
+
+    fn flash(&self) -> &SimFlash<WRITE, SECTOR> {
+        &self.flash
+    }
+
+    fn file(version: u8) -> Vec<u8> {
+        file(VERSIONS[usize::from(version) - 1])
+    }
+
+    fn payload(file: &[u8]) -> MemoryPayload {
+        payload(file)
+    }
+
+    fn downloads(&self, source: &mut MemoryPayload) -> Result<(), String> {
+        let done = block_on(self.module().write_slot(&mut Payload::new(source)));
+        done.map_err(|error| error.to_string())
+    }
+
+    fn boots(&mut self) -> Option<u8> {
+        let ran = Device::boots(self).ran;
+        (1..=3).find(|version| Some(VERSIONS[usize::from(*version) - 1]) == ran)
+    }
+
+    fn installs(&self, version: u8, case: &str) {
+        is_installed(self, VERSIONS[usize::from(version) - 1], case);
+    }
+
+    fn offset(&self, at: u32) -> u32 {
+        let (_, slot) = self.slots();
+        let start = if has_offset::<M>() { SECTOR as u32 } else { 0 };
+        slot.start + start + at
+    }
+
+    /// What is erased around the image, and what is written behind that. Behind the mark of what was received stands the note, and without
+    /// it there is none.
+    fn weak(of_last: bool) -> Range<u64> {
+        let erases = Self::ERASES_AROUND as u64;
+        if of_last { 1..erases + 6 } else { erases..erases + 6 }
+    }
 }
 
 /// The image of the file is in slot 1, is installed, and can be gone back from.
@@ -72,142 +117,48 @@ macro_rules! each {
     };
 }
 
-fn goes_on<const WRITE: usize, M: TestMode>(at: usize) {
-    let case = format!("{:?}, {WRITE}, broken at {at}", M::default());
-    let device = broken_at::<WRITE, M>(at);
-    device.flash.reset_counters();
-    let (done, came) = receive(&device, payload(&file(V2)));
-    done.unwrap();
-    // The first bytes are held back until the header is whole, and less than a unit later on.
-    let in_flash = (at / WRITE * WRITE) / SECTOR * SECTOR;
-    assert_eq!(came, file(V2).len() - in_flash, "{case}");
-    let erases = device.flash.counters().erases as usize;
-    if in_flash > 0 {
-        // Trailer and marks, and with offset the first sector.
-        let around = if M::SLOT1_SECTORS == 17 { 3 } else { 2 };
-        assert_eq!(
-            erases,
-            file(V2).len().div_ceil(SECTOR) - in_flash / SECTOR + around,
-            "{case}"
-        );
-    }
-    is_installed(&device, V2, &case);
+fn goes_on_at<const WRITE: usize, M: TestMode>(at: usize) {
+    goes_on::<WRITE, SECTOR, Chip<WRITE, M>>(at);
 }
 
 #[test]
 fn a_download_goes_on_where_the_last_one_broke() {
     for at in (0..file(V2).len()).step_by(93).chain([511, 512, 513, 3071, 3072, 3327]) {
-        each!(goes_on, at);
+        each!(goes_on_at, at);
     }
 }
 
-/// At most one sector comes again, and what had not been written when the power went. A second cut, while a download that goes on erases
-/// its marks, costs all of them.
-fn every_cut<const WRITE: usize, M: TestMode>() {
-    let file = file(V2);
-    let (mut again, mut lost, mut seeds) = (0, 0, 0..);
-    let clean = Chip::<WRITE, M>::updated();
-    clean.flash.reset_counters();
-    receive(&clean, payload(&file)).0.unwrap();
-    let operations = clean.flash.operations();
-    for operation in 1..=operations {
-        for at in [
-            CutAt::Before,
-            CutAt::After,
-            CutAt::Within {
-                seed: seeds.next().unwrap(),
-            },
-        ] {
-            let case = format!("{:?}, {WRITE}, {at:?} {operation}", M::default());
-            let device = Chip::<WRITE, M>::updated();
-            device.flash.reset_counters();
-            device.flash.cut_power(PowerCut { operation, at });
-            let (broken, before) = receive(&device, payload(&file));
-            assert!(matches!(broken, Err(Error::Flash { .. })), "{case}: {broken:?}");
-            device.flash.restore_power();
-            assert_eq!(device.boots().ran, Some(V1), "{case}");
-
-            // And another one, early in what follows.
-            let second = device.copy();
-            second.flash.reset_counters();
-            second.flash.cut_power(PowerCut {
-                operation: 1 + operation % 7,
-                at,
-            });
-            let (broken, _) = receive(&second, payload(&file));
-            second.flash.restore_power();
-            assert_eq!(second.boots().ran, Some(V1), "{case}");
-            let (done, came) = receive(&second, payload(&file));
-            done.unwrap();
-            let most = file.len() - before + SECTOR + CHUNK_LEN + 32;
-            if came > most {
-                let erase = if M::SLOT1_SECTORS == 17 { 3 } else { 2 };
-                // Behind the mark of what was received stands the note, and without it there is none.
-                let from = if operation + 2 > operations { 1 } else { erase };
-                assert!(
-                    broken.is_err() && (from..erase + 6).contains(&(1 + operation % 7)),
-                    "{case}: {came} after {before}"
-                );
-                lost += 1;
-            }
-            is_installed(&second, V2, &case);
-
-            let (done, came) = receive(&device, payload(&file));
-            done.unwrap();
-            // What came when the last sector was begun: a chunk, and what is held back.
-            let most = file.len() - before + SECTOR + CHUNK_LEN + 32;
-            assert!(came <= most, "{case}: {came} after {before}");
-            again = again.max(came + before - file.len());
-            is_installed(&device, V2, &case);
-        }
-    }
-    println!(
-        "{:?}, {WRITE}: {operations} operations, at most {again} bytes again; after a second cut all of them {lost} times",
-        M::default()
-    );
+fn cut_everywhere<const WRITE: usize, M: TestMode>() {
+    every_cut::<WRITE, SECTOR, Chip<WRITE, M>>(&format!("{:?}, {WRITE}", M::default()));
 }
 
 #[test]
 fn after_every_power_cut_little_comes_again() {
-    each!(every_cut);
+    each!(cut_everywhere);
 }
 
-/// What was begun of another file is of no use, and is not there any more when something is erased behind it.
-fn another<const WRITE: usize, M: TestMode>() {
-    let case = format!("{:?}, {WRITE}", M::default());
-    let device = broken_at::<WRITE, M>(2000);
-    let (done, came) = receive(&device, payload(&file(V3)).breaks_after(1000, PayloadError::Connection));
-    assert_eq!((done.is_err(), came), (true, 1000), "{case}");
-    let (done, came) = receive(&device, payload(&file(V2)));
-    assert_eq!((done, came), (Ok(()), file(V2).len()), "{case}");
-    is_installed(&device, V2, &case);
-
-    // Every cut while the room is made: the first file goes on from where it was, or from its beginning.
-    let began = broken_at::<WRITE, M>(2000);
-    for operation in 1..=8 {
-        for at in [CutAt::Before, CutAt::After, CutAt::Within { seed: operation }] {
-            let device = began.copy();
-            device.flash.cut_power(PowerCut { operation, at });
-            assert!(receive(&device, payload(&file(V3))).0.is_err());
-            device.flash.restore_power();
-            for version in [V2, V3] {
-                let device = device.copy();
-                receive(&device, payload(&file(version))).0.unwrap();
-                is_installed(&device, version, &case);
-            }
-        }
-    }
+fn another_file<const WRITE: usize, M: TestMode>() {
+    another::<WRITE, SECTOR, Chip<WRITE, M>>();
 }
 
 #[test]
 fn another_file_begins_anew() {
-    each!(another);
+    each!(another_file);
+}
+
+fn damaged_bytes<const WRITE: usize, M: TestMode>() {
+    damaged::<WRITE, SECTOR, Chip<WRITE, M>>();
+}
+
+#[test]
+fn damaged_bytes_are_found_and_then_forgotten() {
+    each!(damaged_bytes);
 }
 
 /// Slot 1 holds the old image after an update, and nothing of the marks counts any more.
 fn updated<const WRITE: usize, M: TestMode>() {
     let case = format!("{:?}, {WRITE}", M::default());
-    let device = broken_at::<WRITE, M>(2000);
+    let device = broken_at::<WRITE, SECTOR, Chip<WRITE, M>>(2000);
     receive(&device, payload(&file(V2))).0.unwrap();
     let received = device.copy();
     is_installed(&device, V2, &case);
@@ -224,25 +175,6 @@ fn updated<const WRITE: usize, M: TestMode>() {
 #[test]
 fn marks_of_an_update_that_is_over_do_not_count() {
     each!(updated);
-}
-
-/// Bytes in flash that are not the file's: the download fails, and the next one begins anew.
-fn damaged<const WRITE: usize, M: TestMode>() {
-    let case = format!("{:?}, {WRITE}", M::default());
-    let device = broken_at::<WRITE, M>(2000);
-    let (_, slot) = device.slots();
-    let start = slot.start + if M::SLOT1_SECTORS == 17 { SECTOR as u32 } else { 0 };
-    device.flash.patch(start + 700, &[0x11, 0x22]);
-    let (done, _) = receive(&device, payload(&file(V2)));
-    assert_eq!(done, Err(Error::Payload(PayloadError::Artifact)), "{case}");
-    let (done, came) = receive(&device, payload(&file(V2)));
-    assert_eq!((done, came), (Ok(()), file(V2).len()), "{case}");
-    is_installed(&device, V2, &case);
-}
-
-#[test]
-fn damaged_bytes_are_found_and_then_forgotten() {
-    each!(damaged);
 }
 
 /// What was withdrawn by an erase that was cut has its marks still, and perhaps its header, but is not whole.
@@ -269,7 +201,7 @@ fn what_was_half_withdrawn_begins_anew() {
 /// What is refused by its header is refused after a restart too: what runs may be another version by then.
 #[test]
 fn the_header_is_checked_again() {
-    let device = broken_at::<8, SwapMove>(2000);
+    let device = broken_at::<8, SECTOR, Chip<8, SwapMove>>(2000);
     let mut module = device.module().refusing_downgrades();
     device.program(&file(V3));
     let mut source = payload(&file(V2));
@@ -281,7 +213,7 @@ fn the_header_is_checked_again() {
 /// In direct-xip the bootloader erases what is not a whole image.
 #[test]
 fn in_place_all_comes_again() {
-    let device = broken_at::<8, DirectXip>(2000);
+    let device = broken_at::<8, SECTOR, Chip<8, DirectXip>>(2000);
     assert_eq!(receive(&device, payload(&file(V2))), (Ok(()), file(V2).len()));
 }
 
