@@ -39,7 +39,7 @@ impl<F> ::mender::__private::UpdateModule for ZephyrImage<F> {
         match __state {
             ::mender::__private::CallbackState::Install => {
                 let __method = Self::request_swap;
-                ::mender::__private::callback(__method, self)
+                ::mender::__private::callback(__method, self, __state)
                     .await
                     .map_err(|__error| {
                         use ::mender::__private::{Described as _, Displayed as _};
@@ -49,7 +49,7 @@ impl<F> ::mender::__private::UpdateModule for ZephyrImage<F> {
             ::mender::__private::CallbackState::Reboot
             | ::mender::__private::CallbackState::RollbackReboot => {
                 let __method = Self::restart;
-                ::mender::__private::callback(__method, self)
+                ::mender::__private::callback(__method, self, __state)
                     .await
                     .map_err(|__error| {
                         use ::mender::__private::{Described as _, Displayed as _};
@@ -58,7 +58,7 @@ impl<F> ::mender::__private::UpdateModule for ZephyrImage<F> {
             }
             ::mender::__private::CallbackState::VerifyReboot => {
                 let __method = Self::check_swapped;
-                ::mender::__private::callback(__method, self)
+                ::mender::__private::callback(__method, self, __state)
                     .await
                     .map_err(|__error| {
                         use ::mender::__private::{Described as _, Displayed as _};
@@ -67,7 +67,7 @@ impl<F> ::mender::__private::UpdateModule for ZephyrImage<F> {
             }
             ::mender::__private::CallbackState::Commit => {
                 let __method = Self::confirm;
-                ::mender::__private::callback(__method, self)
+                ::mender::__private::callback(__method, self, __state)
                     .await
                     .map_err(|__error| {
                         use ::mender::__private::{Described as _, Displayed as _};
@@ -76,7 +76,7 @@ impl<F> ::mender::__private::UpdateModule for ZephyrImage<F> {
             }
             ::mender::__private::CallbackState::Rollback => {
                 let __method = Self::request_revert;
-                ::mender::__private::callback(__method, self)
+                ::mender::__private::callback(__method, self, __state)
                     .await
                     .map_err(|__error| {
                         use ::mender::__private::{Described as _, Displayed as _};
@@ -85,7 +85,7 @@ impl<F> ::mender::__private::UpdateModule for ZephyrImage<F> {
             }
             ::mender::__private::CallbackState::Failure => {
                 let __method = Self::discard;
-                ::mender::__private::callback(__method, self)
+                ::mender::__private::callback(__method, self, __state)
                     .await
                     .map_err(|__error| {
                         use ::mender::__private::{Described as _, Displayed as _};

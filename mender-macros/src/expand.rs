@@ -45,7 +45,12 @@ fn implementation(private: &TokenStream, item: &Item, table: &Table) -> TokenStr
     let download = download(private, table);
     let calls = table.calls.iter().map(|(method, states)| {
         let states = variants(private, states);
-        let call = on_token(private, method, "callback", &["self"]);
+        let callback = if *method == "call" {
+            "callback_named_call"
+        } else {
+            "callback"
+        };
+        let call = on_token(private, method, callback, &["self", "__state"]);
         quote!(#(#states)|* => #call,)
     });
     let unlisted = (!table.unlisted.is_empty()).then(|| {

@@ -51,7 +51,7 @@ use proc_macro::TokenStream;
 /// | argument | meaning |
 /// |---|---|
 /// | `artifact_type = "..."` | Required. The payload type of the artifacts that this module installs. Not empty. Also a const expression (`artifact_type = M::TYPE`). |
-/// | `on(state = method, ...)` | The states it handles. `reboot \| rollback_reboot = restart` gives one method to several states. |
+/// | `on(state = method, ...)` | The states it handles. `reboot \| rollback_reboot = restart` gives one method to several states, which it may be told: see "States". |
 /// | `requires_reboot` | The new software runs only after a restart: the states with `reboot` in their name are entered. Also `requires_reboot = <const expression>`. |
 /// | `supports_rollback` | The old software can be brought back: the states with `rollback` in their name are entered. Also `supports_rollback = <const expression>`. |
 /// | `no_payload` | The artifacts have no files. `download` may then be missing; an artifact that has a file fails before `download` is called. |
@@ -65,7 +65,8 @@ use proc_macro::TokenStream;
 /// and no `core::fmt` is linked for it. The signatures:
 ///
 /// - `download`: `async fn name(&mut self, payload: &mut Payload<'_>) -> Result<(), E>`
-/// - every other state: `async fn name(&mut self) -> Result<(), E>`
+/// - every other state: `async fn name(&mut self) -> Result<(), E>`, or, for one that several states share,
+///   `async fn name(&mut self, state: CallbackState) -> Result<(), E>` (unless its name is `call`, the trait's own)
 ///
 /// A state that is not listed succeeds at once. Power may be lost in each; the last column says which state follows
 /// then, after the restart. Where it is the same one the method runs again, as often as power is lost, and must finish

@@ -340,3 +340,38 @@ fn generated_futures_are_hardly_larger_than_the_methods() {
     let generated = size_of_val(&UpdateModule::call(&mut module, CallbackState::VerifyReboot));
     assert!(generated <= method + words, "{generated} for {method}");
 }
+
+/// One method for several states, which it is told; with `&mut self` and `&self`.
+#[update_module(
+    artifact_type = "told",
+    no_payload,
+    on(install | commit = advance, cleanup | failure = leave)
+)]
+#[derive(Default)]
+struct Told {
+    states: Vec<CallbackState>,
+}
+
+impl Told {
+    async fn advance(&mut self, state: CallbackState) -> Result<(), Failure> {
+        self.states.push(state);
+        Ok(())
+    }
+
+    fn leave(&self, state: CallbackState) -> impl Future<Output = Result<(), String>> {
+        let text = format!("{state:?} after {:?}", self.states);
+        async { Err(text) }
+    }
+}
+
+#[test]
+fn a_method_for_several_states_may_be_told_which() {
+    let mut module = Told::default();
+    let call =
+        |module: &mut Told, state| block_on(UpdateModule::call(module, state)).map_err(|error| error.to_string());
+    assert_eq!(call(&mut module, CallbackState::Install), Ok(()));
+    assert_eq!(call(&mut module, CallbackState::Commit), Ok(()));
+    let text = |state| Err(format!("{state:?} after [Install, Commit]"));
+    assert_eq!(call(&mut module, CallbackState::Failure), text(CallbackState::Failure));
+    assert_eq!(call(&mut module, CallbackState::Cleanup), text(CallbackState::Cleanup));
+}

@@ -167,7 +167,9 @@ pub use agent::fuzz as __fuzz;
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::update_module::generated::{CallbackMethod, DownloadMethod, callback, download, no_payload};
+    pub use crate::update_module::generated::{
+        CallbackMethod, DownloadMethod, callback, callback_named_call, download, no_payload,
+    };
     pub use crate::update_module::generated::{Described, Displayed, Reason};
     pub use crate::update_module::{CallbackState, Descriptor, Failure, Payload, States, UpdateModule};
     pub use core::prelude::v1::{Ok, Result, assert};

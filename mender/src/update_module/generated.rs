@@ -6,7 +6,7 @@
 use core::fmt::Display;
 use core::future::Future;
 
-use super::{Failure, Payload};
+use super::{CallbackState, Failure, Payload};
 use crate::text::{Describe, Text};
 
 /// Tells the implementations for methods with `&mut self` and with `&self` apart; inferred.
@@ -19,6 +19,10 @@ pub struct Exclusive;
 /// See [`Exclusive`].
 #[derive(Debug)]
 pub struct Shared;
+
+/// The same for methods that also take the state.
+#[derive(Debug)]
+pub struct Told<Receiver>(Receiver);
 
 /// A method for `download`.
 #[diagnostic::on_unimplemented(
@@ -40,7 +44,8 @@ pub trait DownloadMethod<'m, 'p, 'a: 'p, M: 'm, Receiver> {
 #[diagnostic::on_unimplemented(
     message = "a method for a state other than `download` must have the signature `async fn(&mut self) -> Result<(), E>` where `E: Display`",
     label = "not a method for this state",
-    note = "write `async fn name(&mut self) -> Result<(), Failure>`, or any other error type that implements `Display`"
+    note = "write `async fn name(&mut self) -> Result<(), Failure>`, or any other error type that implements `Display`",
+    note = "a method for several states may take the state, too: `async fn name(&mut self, state: CallbackState) -> Result<(), Failure>`"
 )]
 pub trait CallbackMethod<'m, M: 'm, Receiver> {
     /// The method's error. Whether it can be told is checked where it is: see [`Displayed`].
@@ -48,8 +53,8 @@ pub trait CallbackMethod<'m, M: 'm, Receiver> {
     /// The method's future.
     type Future: Future<Output = Result<(), Self::Error>>;
 
-    /// Calls the method.
-    fn start(self, module: &'m mut M) -> Self::Future;
+    /// Calls the method, with the state if it takes that.
+    fn start(self, module: &'m mut M, state: CallbackState) -> Self::Future;
 }
 
 macro_rules! methods {
@@ -75,8 +80,21 @@ macro_rules! methods {
             type Error = E;
             type Future = T;
 
-            fn start(self, module: &'m mut M) -> T {
+            fn start(self, module: &'m mut M, _: CallbackState) -> T {
                 self(module)
+            }
+        }
+
+        impl<'m, M: 'm, F, T, E> CallbackMethod<'m, M, Told<$receiver>> for F
+        where
+            F: FnOnce(&'m $($module)+, CallbackState) -> T,
+            T: Future<Output = Result<(), E>>,
+        {
+            type Error = E;
+            type Future = T;
+
+            fn start(self, module: &'m mut M, state: CallbackState) -> T {
+                self(module, state)
             }
         }
     };
@@ -95,8 +113,32 @@ pub fn download<'m, 'p, 'a: 'p, M: 'm, R, F: DownloadMethod<'m, 'p, 'a, M, R>>(
 }
 
 /// Calls a method for any other state.
-pub fn callback<'m, M: 'm, R, F: CallbackMethod<'m, M, R>>(method: F, module: &'m mut M) -> F::Future {
-    method.start(module)
+pub fn callback<'m, M: 'm, R, F: CallbackMethod<'m, M, R>>(
+    method: F,
+    module: &'m mut M,
+    state: CallbackState,
+) -> F::Future {
+    method.start(module, state)
+}
+
+/// [`CallbackMethod`]s that do not take the state.
+#[diagnostic::on_unimplemented(
+    message = "`call` is the method of the trait `UpdateModule` here, not one of the struct",
+    label = "would call itself",
+    note = "write a method `async fn call(&mut self) -> Result<(), Failure>` of the struct, or one of another name, which may take the state, too"
+)]
+pub trait Untold {}
+
+impl Untold for Exclusive {}
+impl Untold for Shared {}
+
+/// Calls a method that is named as the trait's own, which would be called in its place if the struct has none.
+pub fn callback_named_call<'m, M: 'm, R: Untold, F: CallbackMethod<'m, M, R>>(
+    method: F,
+    module: &'m mut M,
+    state: CallbackState,
+) -> F::Future {
+    method.start(module, state)
 }
 
 /// A method's error, of which [`Described::__failure`] or [`Displayed::__failure`] makes a [`Failure`].

@@ -104,7 +104,12 @@ fn another_old_image_or_no_meta_data_are_refused_before_anything_is_erased() {
     refused(&device, patch(&other, &image(2), Compression::HEATSHRINK), text);
     let meta_data = delta::meta_data(&image(1), &image(2));
     let len = format!("\"from_len\":{}", image(1).len());
-    for wrong in [image(1).len() - 1, image(1).len() + 1, PAGES as usize * SECTOR + 1, u32::MAX as usize] {
+    for wrong in [
+        image(1).len() - 1,
+        image(1).len() + 1,
+        PAGES as usize * SECTOR + 1,
+        u32::MAX as usize,
+    ] {
         let meta_data = meta_data.replace(&len, &format!("\"from_len\":{wrong}"));
         refused(&device, payload(&meta_data, &[0]), text);
     }
