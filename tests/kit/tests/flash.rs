@@ -196,6 +196,53 @@ fn a_torn_erase_must_be_repeated() {
     assert!(kinds.contains(&(true, false)) && kinds.contains(&(false, true)));
 }
 
+/// Copies share less than such a sector.
+#[test]
+fn long_sectors_are_erased_and_torn_as_a_whole() {
+    type Long = SimFlash<4, 16384>;
+    const SECTOR: usize = 16384;
+    let across = Long::new(2);
+    for border in [4096, 8192, SECTOR as u32] {
+        across.write_now(border - 8, &[0x5a; 16]).unwrap();
+        let mut bytes = [0; 24];
+        across.read_now(border - 12, &mut bytes).unwrap();
+        assert_eq!(
+            (bytes[..4].to_vec(), bytes[4..20].to_vec()),
+            (vec![0xff; 4], vec![0x5a; 16])
+        );
+        let offset = border - 8;
+        assert_eq!(
+            across.write_now(border - 12, &[0; 24]),
+            Err(FlashError::NotErased { offset })
+        );
+    }
+    across.erase_now(0..SECTOR as u32).unwrap();
+    assert!(across.is_blank(0..SECTOR as u32) && !across.is_blank(SECTOR as u32..2 * SECTOR as u32));
+    across.write_now(4092, &[0; 8]).unwrap();
+
+    let mut borders = std::collections::BTreeSet::new();
+    for seed in 0..100 {
+        let flash = Long::from_bytes(&[0x5a; SECTOR]);
+        let at = CutAt::Within { seed };
+        flash.cut_power(PowerCut { operation: 1, at });
+        flash.erase_now(0..SECTOR as u32).unwrap_err();
+        flash.restore_power();
+        let cells = flash.to_bytes();
+        let erased = |cells: &[u8]| cells.iter().take_while(|byte| **byte == 0xff).count();
+        let backwards: Vec<u8> = cells.iter().rev().copied().collect();
+        let (first, last) = (erased(&cells), erased(&backwards));
+        if cells.iter().all(|byte| [0x5a, 0xff].contains(byte)) {
+            // One piece is erased, from the beginning or to the end, and the rest is as it was.
+            assert_eq!(cells.iter().filter(|byte| **byte == 0xff).count(), first.max(last));
+            borders.insert(first.max(last) / 4096);
+        }
+        for offset in [0, 4096, 8188, SECTOR as u32 - 4] {
+            assert_eq!(flash.write_now(offset, &[0; 4]), Err(FlashError::NotErased { offset }));
+        }
+    }
+    assert_eq!(borders, (0..=3).collect());
+}
+
 #[test]
 fn a_file_keeps_the_content_without_a_proper_end() {
     let dir = std::env::temp_dir().join(format!("mender-testkit-flash-{}", std::process::id()));

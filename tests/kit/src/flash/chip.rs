@@ -155,8 +155,18 @@ impl Chip {
             u32::try_from(len).is_ok(),
             "a flash of {len} bytes has no 32-bit offsets"
         );
+        Chip::of(
+            Cells::new(write_len, sector_len, sectors),
+            write_len,
+            sector_len,
+            sectors,
+        )
+    }
+
+    /// With these cells, power on, without anything else.
+    fn of(cells: Cells, write_len: usize, sector_len: usize, sectors: usize) -> Chip {
         Chip {
-            cells: Cells::new(write_len, sector_len, sectors),
+            cells,
             write_len,
             sector_len,
             rewrites: Rewrites::default(),
@@ -178,15 +188,15 @@ impl Chip {
 
     /// Another chip in the same state, power on, counters and violations at nothing, without a file and unobserved.
     pub(super) fn fork(&self) -> Chip {
+        let sectors = self.sector_erases.len();
         Chip {
-            cells: self.cells.clone(),
             rewrites: self.rewrites,
             halts: self.halts,
             zeros_over: self.zeros_over.clone(),
             files: self.files.clone(),
             #[cfg(unix)]
             disk: Arc::clone(&self.disk),
-            ..Chip::new(self.write_len, self.sector_len, self.sector_erases.len())
+            ..Chip::of(self.cells.clone(), self.write_len, self.sector_len, sectors)
         }
     }
 
@@ -448,7 +458,7 @@ impl Chip {
         let range = start..start + self.sector_len;
         match fate {
             Fate::Done | Fate::DoneThenOff => {
-                self.cells.change_sector(start, false, |bytes| bytes.fill(ERASED));
+                self.cells.erase(start);
                 self.write_through(range)?;
                 if let Fate::DoneThenOff = fate {
                     Err(FlashError::PowerLost)
@@ -461,10 +471,13 @@ impl Chip {
                 let border = random.up_to(self.sector_len);
                 let kind = random.up_to(2);
                 // What reads as erased after this may not be: cells that were erased for too short a time do not hold.
-                self.cells.change_sector(start, true, |bytes| match kind {
-                    0 => bytes[..border].fill(ERASED),
-                    1 => bytes[border..].fill(ERASED),
-                    _ => bytes.iter_mut().for_each(|byte| *byte |= random.byte()),
+                self.cells.disturb(start, |at, bytes| {
+                    let border = border.saturating_sub(at).min(bytes.len());
+                    match kind {
+                        0 => bytes[..border].fill(ERASED),
+                        1 => bytes[border..].fill(ERASED),
+                        _ => bytes.iter_mut().for_each(|byte| *byte |= random.byte()),
+                    }
                 });
                 self.write_through(range)?;
                 Err(FlashError::PowerLost)

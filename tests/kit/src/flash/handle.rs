@@ -244,14 +244,14 @@ impl<const WRITE: usize, const SECTOR: usize> SimFlash<WRITE, SECTOR> {
         self.chip().violations.truncate(first);
     }
 
-    /// The result of an asynchronous operation.
-    async fn or_halt<T>(&self, result: Result<T, FlashError>) -> Result<T, FlashError> {
-        if let Err(FlashError::PowerLost) = result
+    /// An asynchronous operation that has failed.
+    async fn or_halt(&self, error: FlashError) -> FlashError {
+        if let FlashError::PowerLost = error
             && self.chip().halts
         {
             std::future::pending::<()>().await;
         }
-        result
+        error
     }
 
     /// Every operation that was refused because the caller broke a rule, in order.
@@ -268,8 +268,10 @@ impl<const WRITE: usize, const SECTOR: usize> ReadNorFlash for SimFlash<WRITE, S
     const READ_SIZE: usize = 1;
 
     async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), FlashError> {
-        let result = self.read_now(offset, bytes);
-        self.or_halt(result).await
+        match self.read_now(offset, bytes) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.or_halt(error).await),
+        }
     }
 
     fn capacity(&self) -> usize {
@@ -282,13 +284,17 @@ impl<const WRITE: usize, const SECTOR: usize> NorFlash for SimFlash<WRITE, SECTO
     const ERASE_SIZE: usize = SECTOR;
 
     async fn erase(&mut self, from: u32, to: u32) -> Result<(), FlashError> {
-        let result = self.erase_now(from..to);
-        self.or_halt(result).await
+        match self.erase_now(from..to) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.or_halt(error).await),
+        }
     }
 
     async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
-        let result = self.write_now(offset, bytes);
-        self.or_halt(result).await
+        match self.write_now(offset, bytes) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.or_halt(error).await),
+        }
     }
 }
 

@@ -190,11 +190,15 @@ impl<T: PartialEq + fmt::Debug + 'static> Seen for T {
 }
 
 /// A seen value for a message; not all of a long one.
-pub(super) fn shown(seen: &dyn Seen) -> String {
-    const LONGEST: usize = 120;
-    let text = format!("{seen:?}");
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text,
+pub(super) struct Shown<'s>(pub(super) &'s dyn Seen);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LONGEST: usize = 120;
+        let text = format!("{:?}", self.0);
+        match text.char_indices().nth(LONGEST) {
+            Some((end, _)) => write!(f, "{}...", &text[..end]),
+            None => f.write_str(&text),
+        }
     }
 }

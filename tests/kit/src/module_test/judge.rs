@@ -6,7 +6,7 @@ use mender::deployment::{INCONSISTENT_SUFFIX, StoredState};
 use mender::storage::{RecordKey, Storage};
 
 use super::bench::{Bench, Release};
-use super::board::{Seen, shown};
+use super::board::{Seen, Shown};
 use super::play::{Goal, Player, Stop, client_storage};
 use super::scenario::{Expected, Scenario};
 use super::violation::Broken;
@@ -105,8 +105,8 @@ impl<'j, const WRITE: usize, const SECTOR: usize> Judge<'j, WRITE, SECTOR> {
             Claim::Old => {
                 if let Some(runs) = seen.iter().find(|runs| !runs.is(&*self.bench.old)) {
                     return Err(Broken::FailureWithoutOld {
-                        runs: shown(&**runs),
-                        expected: shown(&*self.bench.old),
+                        runs: Shown(&**runs).to_string(),
+                        expected: Shown(&*self.bench.old).to_string(),
                     }
                     .into());
                 }
@@ -222,11 +222,11 @@ impl<'j, const WRITE: usize, const SECTOR: usize> Judge<'j, WRITE, SECTOR> {
         match self.bench.new.as_deref() {
             Some(new) if runs.is(new) => Ok(()),
             Some(new) => Err(Broken::SuccessWithoutNew {
-                runs: shown(runs),
-                expected: Some(shown(new)),
+                runs: Shown(runs).to_string(),
+                expected: Some(Shown(new).to_string()),
             }),
             None if runs.is(&*self.bench.old) => Err(Broken::SuccessWithoutNew {
-                runs: shown(runs),
+                runs: Shown(runs).to_string(),
                 expected: None,
             }),
             None => Ok(()),

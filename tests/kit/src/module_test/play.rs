@@ -14,7 +14,7 @@ use mender::storage::{FlashRange, FlashStorage};
 
 use super::ModuleTest;
 use super::bench::{Bench, DEVICE_TYPE, Release};
-use super::board::{Board, Seen, shown};
+use super::board::{Board, Seen, Shown};
 use super::case::Case;
 use super::judge::{Judge, Judged};
 use super::memo::{Known, StateKey};
@@ -184,7 +184,8 @@ impl<'t, 's, M: UpdateModule, const WRITE: usize, const SECTOR: usize> Player<'t
         board.set_booting(false);
         let runs = (self.stage.look)(board);
         let boots = board.boots();
-        self.stage.note(format!("boot {boots}, what runs: {}", shown(&*runs)));
+        self.stage
+            .note(format_args!("boot {boots}, what runs: {}", Shown(&*runs)));
         self.stage.check_not_active(&*runs);
         self.broken()?;
         Ok(runs)
@@ -330,7 +331,7 @@ impl<'t, 's, M: UpdateModule, const WRITE: usize, const SECTOR: usize> Player<'t
         });
         let firmware = async {
             if let Err(error) = client.run().await {
-                stage.note(format!("the client ends: {error}"));
+                stage.note(format_args!("the client ends: {error}"));
             }
         };
         let reset = stage.board.reset();

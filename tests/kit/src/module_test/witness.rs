@@ -1,6 +1,7 @@
 //! What happens in a deployment, written down; and what is made to happen: the module's adapter, the device.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mender::UpdateModule;
@@ -8,7 +9,7 @@ use mender::client::{Device, Event};
 use mender::deployment::State;
 use mender::update_module::{CallbackState, Descriptor, Failure, Payload};
 
-use super::board::{Board, Seen, shown};
+use super::board::{Board, Seen, Shown};
 use super::scenario::{Callback, Disturbance, Scenario, Times, What, When};
 use super::violation::Broken;
 use crate::network::{SharedServer, SimNetwork, lock};
@@ -112,10 +113,14 @@ impl<const WRITE: usize, const SECTOR: usize> Stage<'_, WRITE, SECTOR> {
         read(&self.trace)
     }
 
-    pub(super) fn note(&self, event: impl Into<String>) {
-        let at = self.clock.elapsed().as_secs_f64();
+    /// Text is made of it only where somebody reads it.
+    pub(super) fn note(&self, event: impl fmt::Display) {
+        if self.trace().events.is_none() {
+            return;
+        }
+        let line = format!("{:>10.1} s  {event}", self.clock.elapsed().as_secs_f64());
         if let Some(events) = &mut self.trace().events {
-            events.push(format!("{at:>10.1} s  {}", event.into()));
+            events.push(line);
         }
     }
 
@@ -127,8 +132,8 @@ impl<const WRITE: usize, const SECTOR: usize> Stage<'_, WRITE, SECTOR> {
     pub(super) fn check_not_active(&self, runs: &dyn Seen) {
         if !self.trace().progress.installing && !runs.is(self.old) {
             self.break_off(Broken::ActiveTooEarly {
-                runs: shown(runs),
-                expected: shown(self.old),
+                runs: Shown(runs).to_string(),
+                expected: Shown(self.old).to_string(),
             });
         }
     }
@@ -260,14 +265,14 @@ impl<const WRITE: usize, const SECTOR: usize> Device for Witness<'_, '_, WRITE, 
                 self.0.note("inventory sent");
             }
             Event::Entered(state) => {
-                self.0.note(format!("state {}", state.name()));
+                self.0.note(format_args!("state {}", state.name()));
                 self.0.entered(state);
             }
-            Event::Offered { artifact_name, .. } => self.0.note(format!("the server offers {artifact_name}")),
-            Event::Resumed { state, .. } => self.0.note(format!("the deployment goes on in {}", state.name())),
-            Event::Status { status, stored: true } => self.0.note(format!("reported: {status}")),
-            Event::Status { status, stored: false } => self.0.note(format!("reported, but not taken: {status}")),
-            other => self.0.note(format!("{other:?}")),
+            Event::Offered { artifact_name, .. } => self.0.note(format_args!("the server offers {artifact_name}")),
+            Event::Resumed { state, .. } => self.0.note(format_args!("the deployment goes on in {}", state.name())),
+            Event::Status { status, stored: true } => self.0.note(format_args!("reported: {status}")),
+            Event::Status { status, stored: false } => self.0.note(format_args!("reported, but not taken: {status}")),
+            other => self.0.note(format_args!("{other:?}")),
         }
     }
 }
@@ -290,7 +295,7 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Adapter<'_, '_, M
             trace.callback = Some(callback);
             trace.in_callback = true;
         }
-        self.stage.note(format!("callback {callback}"));
+        self.stage.note(format_args!("callback {callback}"));
         match disturbance {
             Some((When::AtOnce, what)) => self.strike(callback, what).await,
             Some((When::AtEnd, _)) | None => Ok(()),
@@ -305,7 +310,7 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Adapter<'_, '_, M
         disturbance: Option<(When, What)>,
     ) -> Result<(), Failure> {
         if let Err(failure) = &result {
-            self.stage.note(format!("callback {callback} failed: {failure}"));
+            self.stage.note(format_args!("callback {callback} failed: {failure}"));
         }
         if let Some(error) = self.stage.board.broken_rule() {
             self.stage.break_off(Broken::Flash(error));
@@ -325,7 +330,7 @@ impl<M: UpdateModule, const WRITE: usize, const SECTOR: usize> Adapter<'_, '_, M
     async fn strike(&mut self, callback: Callback, what: What) -> Result<(), Failure> {
         match what {
             What::Fail => {
-                self.stage.note(format!("callback {callback} fails on purpose"));
+                self.stage.note(format_args!("callback {callback} fails on purpose"));
                 Err(Failure::new("failed on purpose"))
             }
             What::Reset => {

@@ -66,7 +66,7 @@ impl Server {
         let Some(signature) = request.header_value("X-MEN-Signature").filter(|text| !text.is_empty()) else {
             return Err(ApiError::new(400, "missing request signature header"));
         };
-        if !claim.key.verify(&request.body, signature) {
+        if !self.last_good.verify(&claim.key, &request.body, signature) {
             return Err(ApiError::new(401, "signature verification failed"));
         }
         let (device, auth_set) = self.devices.register(claim, &mut self.random, now);

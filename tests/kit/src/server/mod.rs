@@ -67,6 +67,7 @@ use self::devices::Devices;
 use self::error::ApiError;
 use self::fault::Faults;
 use self::ids::Random;
+use self::keys::LastGood;
 use self::links::Links;
 use self::releases::Releases;
 use self::token::Signer;
@@ -94,6 +95,7 @@ pub struct Server {
     settings: Settings,
     random: Random,
     signer: Signer,
+    last_good: LastGood,
     devices: Devices,
     artifacts: Artifacts,
     deployments: Deployments,
@@ -123,6 +125,7 @@ impl Server {
             settings,
             random,
             signer,
+            last_good: LastGood::default(),
             devices: Devices::default(),
             artifacts: Artifacts::default(),
             deployments: Deployments::default(),

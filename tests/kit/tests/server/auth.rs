@@ -151,6 +151,31 @@ fn the_signature_is_over_the_exact_bytes_of_the_body() {
     assert_error(&bench.send(request), 401, "signature verification failed");
 }
 
+/// The server remembers the last good one.
+#[test]
+fn after_a_good_request_each_change_of_it_is_refused() {
+    let (body, other) = (
+        body_of(r#"{"mac":"aa"}"#, &pem(&key(1))),
+        body_of(r#"{"mac":"aa"}"#, &pem(&key(2))),
+    );
+    let mut bench = Bench::new();
+    for _ in 0..2 {
+        assert_eq!(bench.send(signed(&body)).status, 200);
+        let changed = [
+            (body.replace("aa", "ab"), sign(&key(1), body.as_bytes())),
+            (body.clone(), sign(&key(2), body.as_bytes())),
+            (other.clone(), sign(&key(1), body.as_bytes())),
+            (other.clone(), sign(&key(1), other.as_bytes())),
+        ];
+        for (body, signature) in changed {
+            let request = Request::new("POST", AUTH)
+                .json(body)
+                .header("X-MEN-Signature", signature);
+            assert_error(&bench.send(request), 401, "signature verification failed");
+        }
+    }
+}
+
 #[test]
 fn signatures_are_padded_standard_base64_of_der() {
     let body = body_of(r#"{"mac":"aa"}"#, &pem(&key(1)));
