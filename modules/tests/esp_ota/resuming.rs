@@ -211,3 +211,19 @@ fn a_whole_image_that_decays_begins_anew() {
     assert_eq!(receive(&device, payload(&file(2))), (Ok(()), file(2).len()));
     device.installs(2, "decayed");
 }
+
+/// Marks are the front of the hash, which is compared as a whole.
+#[test]
+fn marks_behind_another_hash_do_not_count() {
+    let device = begun();
+    // Behind the record in the slot's last sector.
+    let hash = device.offset(SECTORS * SECTOR_LEN - SECTOR_LEN + 96);
+    for at in 0..32 {
+        let device = device.copy();
+        let byte = device.flash.to_bytes()[(hash + at) as usize];
+        device.flash.patch(hash + at, &[byte ^ 1]);
+        let (done, came) = receive(&device, payload(&file(2)));
+        assert_eq!((done, came), (Ok(()), file(2).len()), "byte {at}");
+    }
+    assert!(receive(&device, payload(&file(2))).1 < file(2).len());
+}
