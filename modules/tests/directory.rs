@@ -127,35 +127,6 @@ impl Raw {
     }
 }
 
-/// The archive is what goes on; it is unpacked when all of it is there.
-#[test]
-fn a_download_goes_on_after_a_restart() {
-    let device = Device::new();
-    let folder = device.path("root/opt/app");
-    let content: Vec<u8> = (0..2_500_000).map(|at| (at / 3 * 89) as u8).collect();
-    let mut tar = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_gnu();
-    header.set_mode(0o644);
-    header.set_size(content.len() as u64);
-    tar.append_data(&mut header, "app", &*content).unwrap();
-    let archive = tar.into_inner().unwrap();
-    let source = || {
-        MemoryPayload::new("directory", 64 * 1024)
-            .file("dest_dir", folder.to_str().unwrap())
-            .file("update.tar", &*archive)
-    };
-    let mut broken = source().breaks_after(2_300_000, PayloadError::Connection);
-    assert!(block_on(device.module().receive(&mut Payload::new(&mut broken))).is_err());
-    let mut again = source();
-    block_on(device.module().receive(&mut Payload::new(&mut again))).unwrap();
-    let around = folder.as_os_str().len();
-    assert_eq!(again.handed_out() - around, archive.len() - (2 << 20));
-    block_on(device.module().replace()).unwrap();
-    block_on(device.module().tidy()).unwrap();
-    assert!(fs::read(folder.join("app")).unwrap() == content);
-    assert_eq!(names(&device.path("var/work")), Vec::<PathBuf>::new());
-}
-
 #[test]
 fn a_deployment() {
     let device = Device::new();

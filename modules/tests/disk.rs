@@ -1,5 +1,5 @@
-//! `single-file` and `directory` where the surroundings change during an update, deny something, or set traps. What the modules do
-//! in one go, and which names they refuse, is in `file.rs` and `directory.rs`.
+//! `single-file` and `directory` where the surroundings change during an update, deny something, or set traps, and a download of a folder
+//! that is cut short. What the modules do in one go, and which names they refuse, is in `file.rs` and `directory.rs`.
 #![cfg(unix)]
 
 use std::fs;
@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mender::update_module::Payload;
+use mender::update_module::{Payload, PayloadError};
 use mender_modules::directory::{self, Directory, EntryFault};
 use mender_modules::file::{self, SingleFile};
 use mender_testkit::payload::MemoryPayload;
@@ -434,4 +434,33 @@ fn leftovers_that_cannot_be_removed() {
     block_on(device.directory().replace()).unwrap();
     block_on(device.directory().tidy()).unwrap();
     assert!(device.is_tidy("opt"));
+}
+
+/// Of a folder the archive goes on, and is unpacked when all of it is there.
+#[test]
+fn a_download_of_a_folder_goes_on_after_a_restart() {
+    let device = Device::new();
+    let folder = device.path("opt/app");
+    let content: Vec<u8> = (0..2_500_000).map(|at| (at / 3 * 89) as u8).collect();
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o644);
+    header.set_size(content.len() as u64);
+    tar.append_data(&mut header, "app", &*content).unwrap();
+    let archive = tar.into_inner().unwrap();
+    let source = || {
+        MemoryPayload::new("directory", 64 * 1024)
+            .file("dest_dir", folder.to_str().unwrap())
+            .file("update.tar", &*archive)
+    };
+    let mut broken = source().breaks_after(2_300_000, PayloadError::Connection);
+    assert!(block_on(device.directory().receive(&mut Payload::new(&mut broken))).is_err());
+    let mut again = source();
+    block_on(device.directory().receive(&mut Payload::new(&mut again))).unwrap();
+    let around = folder.as_os_str().len();
+    assert_eq!(again.handed_out() - around, archive.len() - (2 << 20));
+    block_on(device.directory().replace()).unwrap();
+    block_on(device.directory().tidy()).unwrap();
+    assert!(fs::read(folder.join("app")).unwrap() == content);
+    assert_eq!(fs::read_dir(device.work("")).unwrap().count(), 0);
 }

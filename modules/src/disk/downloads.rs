@@ -290,6 +290,31 @@ fn what_is_not_the_files_fails_once_and_is_gone() {
     device.installs(&content, "behind the parts");
 }
 
+/// What is not the file's and cannot be removed is said: the next download would begin with it.
+#[test]
+fn a_disk_that_keeps_what_is_not_the_files_is_told() {
+    let content = content(1, LEN);
+    let damaged = || {
+        let device = Device::new();
+        device.ends_after(&content, 3 * PART + 5);
+        device.changes("incoming/content", |mut there| {
+            there[PART] ^= 1;
+            there
+        });
+        device.chip.reset_counters();
+        device
+    };
+    let device = damaged();
+    assert!(device.receives(device.payload(&content)).0.is_err());
+    // The last one is the removal's sync.
+    let operation = device.chip.operations();
+    let device = damaged();
+    device.cut(operation, CutAt::Before);
+    let (done, came) = device.receives(device.payload(&content));
+    assert!(matches!(done, Err(Error::Disk(_))), "{done:?}");
+    assert_eq!(came, LEN - 3 * PART);
+}
+
 /// Records that say what cannot be are none.
 #[test]
 fn what_cannot_be_begins_anew() {

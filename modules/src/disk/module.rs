@@ -44,10 +44,10 @@ impl<T: Thing> Replacer<T> {
         match T::receive(&places.disk, &incoming, payload).await {
             Ok(plan) => Ok(self.placing.end(&plan)?),
             Err(error) => {
-                // If what was there of the file before is to blame, the next download must not begin with it. What cannot be
-                // removed here is left to the cleanup.
+                // If what was there of the file before is to blame, the next download must not begin with it. A disk that keeps it is
+                // the worse error.
                 if let Error::Payload(PayloadError::Artifact) = error {
-                    let _ = places.forget_download();
+                    places.forget_download()?;
                 }
                 Err(error)
             }

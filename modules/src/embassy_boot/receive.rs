@@ -98,7 +98,7 @@ impl<A: NorFlash, D: NorFlash, S: NorFlash, const BUFFER: usize> Partitions<A, D
             }
             let chunk = file.next_chunk().await;
             #[cfg(feature = "resume")]
-            if let (Err(PayloadError::Artifact), Some(_)) = (&chunk, &marks) {
+            if let (Err(PayloadError::Artifact), Some(_), true) = (&chunk, &marks, is_bare) {
                 // What is in DFU is not the file.
                 self.make_bare().await?;
             }

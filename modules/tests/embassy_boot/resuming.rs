@@ -21,6 +21,7 @@ fn file(version: u8) -> Vec<u8> {
 }
 
 impl<const WRITE: usize> Resumes<WRITE, SECTOR> for Device<WRITE> {
+    const TYPE: &'static str = "embassy-boot-image";
     /// The module's buffer.
     const BLOCK_LEN: usize = 64;
     const CHUNK_LEN: usize = 100;
@@ -41,10 +42,6 @@ impl<const WRITE: usize> Resumes<WRITE, SECTOR> for Device<WRITE> {
 
     fn file(version: u8) -> Vec<u8> {
         file(version)
-    }
-
-    fn payload(file: &[u8]) -> MemoryPayload {
-        payload(file)
     }
 
     fn downloads(&self, source: &mut MemoryPayload) -> Result<(), String> {
@@ -78,7 +75,7 @@ impl<const WRITE: usize> Resumes<WRITE, SECTOR> for Device<WRITE> {
 }
 
 fn payload(file: &[u8]) -> MemoryPayload {
-    MemoryPayload::new("embassy-boot-image", <Device<4>>::CHUNK_LEN).file("app.bin", file)
+    <Device<4>>::payload(file)
 }
 
 /// Starts the image that was received; what runs.

@@ -48,6 +48,7 @@ impl Device {
 }
 
 impl Resumes<4, SECTOR> for Device {
+    const TYPE: &'static str = "esp-ota-image";
     const BLOCK_LEN: usize = BUFFER;
     const CHUNK_LEN: usize = 600;
     /// The sector of record and marks.
@@ -80,10 +81,6 @@ impl Resumes<4, SECTOR> for Device {
 
     fn file(version: u8) -> Vec<u8> {
         file(version)
-    }
-
-    fn payload(file: &[u8]) -> MemoryPayload {
-        payload(file)
     }
 
     fn downloads(&self, source: &mut MemoryPayload) -> Result<(), String> {
@@ -132,7 +129,7 @@ fn map() -> EspIdf {
 }
 
 fn payload(file: &[u8]) -> MemoryPayload {
-    MemoryPayload::new("esp-ota-image", Device::CHUNK_LEN).file("app.bin", file)
+    Device::payload(file)
 }
 
 fn begun() -> Device {

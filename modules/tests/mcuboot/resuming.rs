@@ -25,22 +25,23 @@ fn file(version: Version) -> Vec<u8> {
 }
 
 fn payload(file: &[u8]) -> MemoryPayload {
-    MemoryPayload::new("zephyr-image", Chip::<8, SwapMove>::CHUNK_LEN).file("app.bin", file)
+    Chip::<8, SwapMove>::payload(file)
 }
 
 const VERSIONS: [Version; 3] = [V1, V2, V3];
 
 /// With swap using offset the image begins one sector further up.
-fn has_offset<M: TestMode>() -> bool {
+const fn has_offset<M: TestMode>() -> bool {
     M::SLOT1_SECTORS == 17
 }
 
 impl<const WRITE: usize, M: TestMode> Resumes<WRITE, SECTOR> for Chip<WRITE, M> {
+    const TYPE: &'static str = "zephyr-image";
     /// The first bytes are held back until the header is whole, and less than a unit later on.
     const BLOCK_LEN: usize = WRITE;
     const CHUNK_LEN: usize = 100;
     /// Trailer and marks, and with offset the first sector.
-    const ERASES_AROUND: usize = if M::SLOT1_SECTORS == 17 { 3 } else { 2 };
+    const ERASES_AROUND: usize = if has_offset::<M>() { 3 } else { 2 };
 
     fn updated() -> Self {
         Device::updated()
@@ -56,10 +57,6 @@ impl<const WRITE: usize, M: TestMode> Resumes<WRITE, SECTOR> for Chip<WRITE, M> 
 
     fn file(version: u8) -> Vec<u8> {
         file(VERSIONS[usize::from(version) - 1])
-    }
-
-    fn payload(file: &[u8]) -> MemoryPayload {
-        payload(file)
     }
 
     fn downloads(&self, source: &mut MemoryPayload) -> Result<(), String> {

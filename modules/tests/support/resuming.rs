@@ -8,6 +8,10 @@ use mender_testkit::payload::MemoryPayload;
 
 /// A device with a module that goes on with downloads. Versions are 1, which runs, 2 and 3.
 pub trait Resumes<const WRITE: usize, const SECTOR: usize>: Sized {
+    /// The payload type.
+    const TYPE: &'static str;
+    /// Length of the payload's chunks.
+    const CHUNK_LEN: usize;
     /// So many bytes are written at once.
     const BLOCK_LEN: usize;
     /// What is erased beside the sectors of the image when a download goes on.
@@ -20,9 +24,9 @@ pub trait Resumes<const WRITE: usize, const SECTOR: usize>: Sized {
     fn flash(&self) -> &SimFlash<WRITE, SECTOR>;
     /// Of several sectors.
     fn file(version: u8) -> Vec<u8>;
-    fn payload(file: &[u8]) -> MemoryPayload;
-    /// Length of the payload's chunks.
-    const CHUNK_LEN: usize;
+    fn payload(file: &[u8]) -> MemoryPayload {
+        MemoryPayload::new(Self::TYPE, Self::CHUNK_LEN).file("app.bin", file)
+    }
     /// Downloads after a start of the firmware.
     fn downloads(&self, source: &mut MemoryPayload) -> Result<(), String>;
     /// One start of the device; what runs then.
